@@ -1,0 +1,21 @@
+"""The one error that a user can mend, and how a stage ends on it."""
+
+import sys
+from collections.abc import Callable
+
+
+class InputError(ValueError):
+    """Input that cannot be used. The message says what, where, what is allowed, what to do."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage's `main`; on an `InputError` print its message and exit with 1."""
+    try:
+        main()
+    except InputError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted: nothing was written", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,187 @@
+"""params.yaml as typed, validated objects: the only way by which a stage reads it.
+
+`load()` validates the whole file before any work, so that a mistyped key of one section stops
+every stage at once. A failure is one line per fault: where, what, and what is allowed.
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from stages.errors import InputError
+
+PARAMS = Path("params.yaml")
+T = TypeVar("T")
+
+
+class Section(BaseModel):
+    """A section of params.yaml: no unknown keys, no coercion, immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _distinct(values: list[int]) -> list[int]:
+    if len(set(values)) < len(values):
+        raise ValueError("must not repeat a value")
+    return values
+
+
+Positive = Annotated[int, Field(gt=0)]
+Real = Annotated[float, Field(allow_inf_nan=False)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+"""A name becomes part of stage and file names; `-` separates their parts."""
+
+
+class Data(Section):
+    """Where the images come from."""
+
+    source: Literal["cifar10"]
+
+
+class Training(Section):
+    """What every trained network has."""
+
+    optimizer: Literal["adam", "adamw"]
+    learning_rate: Annotated[Real, Field(gt=0)]
+    weight_decay: Annotated[Real, Field(ge=0)]
+    batch_size: Positive
+    seeds: Positive
+    precision: Literal["tf32", "float32"]
+
+
+class CnnSweep(Training):
+    """One training protocol, run at every width with `seeds` seeds."""
+
+    augment: bool
+    augment_validation: bool
+    input_range: Annotated[list[Real], Field(min_length=2, max_length=2)]
+    epochs: Positive
+
+    @model_validator(mode="after")
+    def _range_is_not_empty(self) -> Self:
+        low, high = self.input_range
+        if not low < high:
+            raise ValueError("input_range must be [low, high] with low < high")
+        return self
+
+
+class Cnn(Section):
+    """Section `cnn`: the widths, and the sweeps over them."""
+
+    widths: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
+    sweeps: Annotated[dict[Name, CnnSweep], Field(min_length=1)]
+
+
+class ParityConfiguration(Training):
+    """One multitask sparse parity problem, and the network trained on it."""
+
+    tasks: Positive
+    bits: Positive
+    subset_size: Positive
+    alpha: Annotated[Real, Field(gt=0)]
+    width: Positive
+    logits: Literal[1, 2]
+    steps: Positive
+    evaluate_every: Positive
+    evaluation_samples: Positive
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if self.subset_size > self.bits:
+            raise ValueError(f"subset_size must be at most bits ({self.bits})")
+        if self.steps % self.evaluate_every:
+            raise ValueError(f"evaluate_every must divide steps ({self.steps})")
+        return self
+
+
+class Parity(Section):
+    """Section `parity`: the named configurations."""
+
+    configurations: Annotated[dict[Name, ParityConfiguration], Field(min_length=1)]
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    data: Data
+    cnn: Cnn
+    parity: Parity
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2 floats, as DVC writes them (PyYAML reads `1e-3` as text); no key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                line = node.start_mark.line + 1
+                raise yaml.MarkedYAMLError(problem=f"key {key!r} given twice (from line {line})")
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
+    list("-+0123456789."),
+)
+
+
+def _line(path: Path, error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return f"{path}: {where}: missing; add it"
+    if error["type"] == "extra_forbidden":
+        return f"{path}: {where}: unknown key; remove it, or mend its spelling"
+    got = "" if isinstance(error["input"], dict | BaseModel) else f" (got {error['input']!r})"
+    return f"{path}: {where}: {message}{got}"
+
+
+def load(path: Path = PARAMS) -> Params:
+    """Read and validate params.yaml.
+
+    Raises:
+        InputError: the file is missing, is no YAML, or holds an unknown key or a bad value.
+    """
+    try:
+        content = yaml.load(path.read_text(), _Loader)  # noqa: S506 (a SafeLoader)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); run from the root") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise InputError("\n".join(_line(path, e) for e in error.errors())) from None
+
+
+def lookup(section: dict[str, T], name: str, where: str) -> T:
+    """The entry `name` of a dict of params.
+
+    Raises:
+        InputError: there is none; the message names those that there are.
+    """
+    if name not in section:
+        known = ", ".join(section)
+        raise InputError(f"{PARAMS}: {where}: no {name!r}; there is {known}")
+    return section[name]
+
+
+def fingerprint(configuration: dict[str, Any]) -> str:
+    """SHA-256 (hex) of a configuration, independent of the order of its keys."""
+    canonical = json.dumps(configuration, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
