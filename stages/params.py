@@ -113,12 +113,57 @@ class Parity(Section):
     configurations: Annotated[dict[Name, ParityConfiguration], Field(min_length=1)]
 
 
+Neighbours = Annotated[int, Field(ge=2)]
+
+
+class KnownDimension(Section):
+    """Data of known dimension, measured like the rest to show how far each estimator is off."""
+
+    samples: Positive
+    dimensions: Annotated[list[Positive], Field(min_length=2), AfterValidator(_distinct)]
+    compare: Positive
+
+    @model_validator(mode="after")
+    def _compares_with_one_of_them(self) -> Self:
+        if self.compare not in self.dimensions:
+            raise ValueError(f"compare must be one of dimensions {self.dimensions}")
+        return self
+
+
+class Dimension(Section):
+    """Section `dimension`: how the intrinsic dimension is measured."""
+
+    discard: Annotated[Real, Field(gt=0, lt=1)]
+    ratio_neighbours: Annotated[list[Neighbours], Field(min_length=1), AfterValidator(_distinct)]
+    likelihood_neighbours: Annotated[
+        list[Neighbours], Field(min_length=1), AfterValidator(_distinct)
+    ]
+    blocks: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
+    confidence: Annotated[Real, Field(gt=0, lt=1)]
+    seed: Annotated[int, Field(ge=0)]
+    known: KnownDimension
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if 1 not in self.blocks:
+            raise ValueError(f"blocks must hold 1, all the points at once (got {self.blocks})")
+        smallest = self.known.samples // max(self.blocks)
+        most = max(self.ratio_neighbours + self.likelihood_neighbours)
+        if most >= smallest:
+            raise ValueError(
+                f"neighbours must be fewer than the {smallest} points in the smallest block of "
+                f"known.samples (got {most})"
+            )
+        return self
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
     data: Data
     cnn: Cnn
     parity: Parity
+    dimension: Dimension
 
 
 class _Loader(yaml.SafeLoader):
