@@ -1,0 +1,46 @@
+"""What training a CNN leaves: losses and accuracies of each seed and epoch, and a network."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from stages.cnn.network import Network, parameters
+
+METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+Report = Callable[[int, float], None]
+"""Called with the run-epochs that have just ended and their mean training loss (nats)."""
+
+
+class History:
+    """Four metrics of each seed and epoch: `values[metric]` is (seeds, epochs)."""
+
+    def __init__(self, seeds: Sequence[int], epochs: int) -> None:
+        self.seeds, self.epochs = list(seeds), epochs
+        self.values = {m: np.full((len(seeds), epochs), np.nan) for m in METRICS}
+
+    def record(self, rows: slice | int, epoch: int, *values: npt.NDArray[np.float64]) -> None:
+        """Set the four metrics, in the order of `METRICS`, of some seeds at an epoch (from 1)."""
+        for metric, value in zip(METRICS, values, strict=True):
+            self.values[metric][rows, epoch - 1] = value
+
+    def frame(self, sweep: str, width: int) -> pd.DataFrame:
+        """The rows of a part, by seed and epoch."""
+        index = {
+            "sweep": sweep,
+            "width": width,
+            "parameters": parameters(width),
+            "seed": np.repeat(self.seeds, self.epochs),
+            "epoch": np.tile(np.arange(1, self.epochs + 1), len(self.seeds)),
+        }
+        return pd.DataFrame(index | {m: v.reshape(-1) for m, v in self.values.items()})
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The history of every seed, and the trained network of the first."""
+
+    history: History
+    network: Network

@@ -1,0 +1,134 @@
+"""One replica in plain PyTorch: how a CPU trains, and what the CUDA kernels are tested against.
+
+Replicas run side by side on threads, one core each, so that a replica computes the same on any
+number of cores. What makes it fast: images resident as uint8 and augmented in batches, channels
+last, pooling before the ReLU, and memory that the allocator keeps.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ctypes import CDLL
+from threading import Event
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from stages.cnn import draws
+from stages.cnn.history import History, Report, Trained
+from stages.cnn.images import Images
+from stages.cnn.network import Network, initial
+from stages.params import CnnSweep
+from stages.training.adam import Adam
+
+
+def augmented(pixels: Tensor, packed: draws.Draws) -> Tensor:
+    """Images as drawn: uint8 (B, 32, 32, 3) from the data set's (images, 32, 32, 3).
+
+    A flip comes before the crop, and what the crop adds is black, as torchvision does on PIL
+    images.
+    """
+    draw = torch.from_numpy(packed).long()
+    images = pixels[draw & (draws.MAX_IMAGES - 1)]
+    offsets = draw >> draws.INDEX_BITS
+    if bool((offsets == draws.UNMOVED).all()):
+        return images
+    size, padding = images.shape[1], draws.PADDING
+    flip = (offsets >> 8 & 1).bool().view(-1, 1, 1, 1)
+    images = torch.where(flip, images.flip(2), images)
+    padded = F.pad(images, (0, 0, padding, padding, padding, padding))
+    along = torch.arange(size)
+    rows = (offsets & 15).view(-1, 1, 1) + along.view(1, -1, 1)
+    columns = (offsets >> 4 & 15).view(-1, 1, 1) + along
+    return padded[torch.arange(len(images)).view(-1, 1, 1), rows, columns]
+
+
+class Replica:
+    """One network in training on the CPU."""
+
+    def __init__(self, sweep: CnnSweep, width: int, seed: int) -> None:
+        self.network = initial(width, seed).to(memory_format=torch.channels_last)
+        self._optimizer = Adam.of(sweep).optimizer(self.network.parameters())
+        self._low, high = sweep.input_range
+        self._scale = (high - self._low) / 255
+        self._batch = sweep.batch_size
+
+    def _evaluated(self, pixels: Tensor, labels: Tensor, packed: draws.Draws) -> tuple[Tensor, int]:
+        images = augmented(pixels, packed).permute(0, 3, 1, 2).float()
+        logits = self.network(images.mul_(self._scale).add_(self._low))
+        target = labels[torch.from_numpy(packed & (draws.MAX_IMAGES - 1)).long()]
+        return F.cross_entropy(logits, target), int((logits.argmax(1) == target).sum())
+
+    def epoch(
+        self, pixels: Tensor, labels: Tensor, order: draws.Draws, *, train: bool, stop: Event
+    ) -> tuple[float, float]:
+        """Go through the images in `order`; mean loss (nats) and accuracy over the batches."""
+        losses, accuracies = [], []
+        with torch.set_grad_enabled(train):
+            for start in range(0, len(order), self._batch):
+                if stop.is_set():
+                    raise InterruptedError
+                batch = order[start : start + self._batch]
+                loss, correct = self._evaluated(pixels, labels, batch)
+                if train:
+                    loss.backward()
+                    self._optimizer.step()
+                    self._optimizer.zero_grad()
+                losses.append(loss.item())
+                accuracies.append(correct / len(batch))
+        return float(np.mean(losses)), float(np.mean(accuracies))
+
+
+def train(
+    sweep: CnnSweep, width: int, seeds: Sequence[int], images: Images, report: Report
+) -> Trained:
+    """Train each seed on one core, as many at once as there are cores."""
+    torch.set_num_threads(1)
+    _keep_memory()
+    train_pixels, train_labels = _tensors(images.train_images, images.train_labels)
+    test_pixels, test_labels = _tensors(images.test_images, images.test_labels)
+    history = History(seeds, sweep.epochs)
+    stop = Event()
+
+    def run(row: int) -> Network:
+        seed = seeds[row]
+        replica = Replica(sweep, width, seed)
+        for epoch in range(1, sweep.epochs + 1):
+            order = draws.shuffled(len(train_pixels), seed, epoch, sweep.augment)
+            training = replica.epoch(train_pixels, train_labels, order, train=True, stop=stop)
+            order = draws.validation(len(test_pixels), seed, epoch, sweep.augment_validation)
+            validation = replica.epoch(test_pixels, test_labels, order, train=False, stop=stop)
+            history.record(row, epoch, *training, *validation)
+            report(1, training[0])
+        return replica.network
+
+    with ThreadPoolExecutor(cores()) as pool:
+        try:
+            networks = list(pool.map(run, range(len(seeds))))
+        except BaseException:
+            stop.set()
+            raise
+    return Trained(history, networks[0])
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _tensors(images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(np.array(images)), torch.from_numpy(labels.astype(np.int64))
+
+
+def _keep_memory() -> None:
+    """Have glibc keep freed activations, rather than return and fault in their pages each step."""
+    if sys.platform == "linux":
+        libc = CDLL(None)
+        threshold, trim = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
+        libc.mallopt(threshold, 1 << 30)
+        libc.mallopt(trim, 1 << 30)

@@ -1,0 +1,321 @@
+"""Replicas of one network, trained side by side on a GPU: a step of all of them is one graph.
+
+The counterpart of stages/cnn/one.py, which trains one replica in plain PyTorch.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import triton
+from torch import Tensor
+
+from stages.cnn import draws, kernels
+from stages.cnn.history import History, Report, Trained
+from stages.cnn.images import Images
+from stages.cnn.network import CLASSES, HIDDEN, Network, initial
+from stages.params import CnnSweep
+from stages.training import device as devices
+from stages.training.adam import Adam
+from stages.training.kernels import Layer, Weights
+
+CHUNKS = 16
+"""Chunks of a batch over which a convolution's weight gradient is summed in parallel."""
+CROP_BLOCK = 1024
+CONV1_CELLS, CONV1_WEIGHT_CELLS = 64, 64
+CONV2_PIXELS, CONV2_WEIGHT_ROWS = 256, 64
+CONV3_ROWS, CONV3_WEIGHT_ROWS = 128, 64
+HEAD_ROWS, LINEAR1_K, LINEAR1_ROWS = 16, 32, 16
+K, WEIGHT_K = 32, 32
+"""How the kernels tile their work; what each counts is in its name."""
+WARPS = {"conv2_forward": 8}
+
+
+class DeviceImages:
+    """Images (uint8, NHWC) and labels, resident on the device."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, device: torch.device) -> None:
+        if len(images) > draws.MAX_IMAGES:
+            raise ValueError(f"at most {draws.MAX_IMAGES} images fit a draw, got {len(images)}")
+        self.pixels = torch.tensor(images, device=device)
+        self.labels = torch.tensor(labels.astype(np.uint8), device=device)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+class Pass:
+    """An epoch over some images for R replicas: its draws, its counter, its results per image."""
+
+    def __init__(self, images: DeviceImages, batch: int, replicas: int) -> None:
+        device = images.pixels.device
+        self.images, self.batch = images, batch
+        self.steps = -(-len(images) // batch)
+        self.draws = torch.zeros(replicas, len(images), dtype=torch.int32, device=device)
+        self.step = torch.zeros((), dtype=torch.int32, device=device)
+        self.losses = torch.zeros(replicas, len(images), device=device)
+        self.correct = torch.zeros(replicas, len(images), dtype=torch.uint8, device=device)
+
+    def begin(self, order: Sequence[draws.Draws]) -> None:
+        """Set each replica's draws, and start over."""
+        values = torch.from_numpy(np.stack(order))
+        if self.draws.is_cuda:
+            values = values.pin_memory()
+        self.draws.copy_(values, non_blocking=True)
+        self.step.zero_()
+
+    def means(self) -> tuple[np.ndarray, np.ndarray]:
+        """Loss and accuracy, (R,) each: means over the batches, each batch counting equally."""
+        return self._mean(self.losses), self._mean(self.correct)
+
+    def _mean(self, values: Tensor) -> np.ndarray:
+        # on the CPU, replica by replica: a GPU's order of summation may depend on their number
+        rows = values.cpu().numpy().astype(np.float64)
+        starts = range(0, len(self.images), self.batch)
+        return np.array([np.mean([row[s : s + self.batch].mean() for s in starts]) for row in rows])
+
+
+class Replicas:
+    """R networks of one width in training, and the captured steps that advance all of them."""
+
+    def __init__(
+        self,
+        sweep: CnnSweep,
+        width: int,
+        replicas: int,
+        train: DeviceImages,
+        validation: DeviceImages,
+    ) -> None:
+        self.width, self.batch = width, sweep.batch_size
+        self._device = train.pixels.device
+        self._n, self._m = (max(16, triton.next_power_of_2(c)) for c in (width, 2 * width))
+        self._precision = "tf32" if sweep.precision == "tf32" else "ieee"
+        self._low, high = sweep.input_range
+        self._scale = (high - self._low) / 255
+        self._chunk = max(1, self.batch // CHUNKS)
+        self._chunks = -(-self.batch // self._chunk)
+        self._heads = -(-self.batch // HEAD_ROWS)
+        layers = [
+            Layer("conv1", 28 * width, self._chunks * 256 // CONV1_WEIGHT_CELLS),
+            Layer("conv2", 18 * width**2 + 2 * width, self._chunks),
+            Layer("conv3", 36 * width**2 + 2 * width, self._chunks),
+            Layer("linear1", 72 * width * HIDDEN + HIDDEN, 1),
+            Layer("linear2", HIDDEN * CLASSES + CLASSES, self._heads),
+        ]
+        self.weights = Weights(layers, replicas, self._device)
+
+        def buffer(*size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(replicas, self.batch, *size, dtype=dtype, device=self._device)
+
+        self._inputs = buffer(34, 34, 3)
+        self._hidden1, self._gradient1 = buffer(18, 18, width), buffer(16, 16, width)
+        self._hidden2, self._gradient2 = buffer(8, 8, 2 * width), buffer(18, 18, 2 * width)
+        self._hidden3, self._gradient3 = buffer(6, 6, 2 * width), buffer(10, 10, 2 * width)
+        self._gradient4 = buffer(HIDDEN)
+        self._place1 = buffer(16, 16, width, dtype=torch.uint8)
+        self._place2 = buffer(8, 8, 2 * width, dtype=torch.uint8)
+
+        self._optimizer = Adam.of(sweep)
+        self.training = Pass(train, self.batch, replicas)
+        self.validation = Pass(validation, self.batch, replicas)
+        steps = sweep.epochs * self.training.steps
+        self._schedule = torch.from_numpy(self._optimizer.schedule(steps)).to(self._device)
+        self._done = torch.zeros((), dtype=torch.int32, device=self._device)
+        self.train_step = devices.captured(self._train_step, self._device)
+        self.validation_step = devices.captured(self._validation_step, self._device)
+
+    def load(self, networks: Sequence[Network]) -> None:
+        """Start training from these networks, one a replica."""
+        self.weights.load(torch.stack([flatten(network) for network in networks]))
+        self._done.zero_()
+
+    def network(self, replica: int) -> Network:
+        """The replica's present weights as the reference network, on the CPU."""
+        return unflatten(self.weights.values[replica].cpu(), self.width)
+
+    def _train_step(self) -> None:
+        epoch = self.training
+        self._forward(epoch, train=True)
+        self._backward(epoch)
+        self.weights.update(self._optimizer, self._schedule, self._done)
+        epoch.step += 1
+        self._done += 1
+
+    def _validation_step(self) -> None:
+        self._forward(self.validation, train=False)
+        self.validation.step += 1
+
+    def _launch(self, kernel: Any, grid: tuple[int, ...], *arguments: Any) -> None:
+        warps = WARPS.get(kernel.fn.__name__, 4)
+        kernel[(*grid, len(self.weights.values))](*arguments, num_warps=warps)
+
+    def _forward(self, p: Pass, *, train: bool) -> None:
+        w, batch, n = self.weights, self.batch, self.width
+        size = (len(p.images), batch, n, w.total)
+        self._launch(
+            kernels.crop, (batch * 3072 // CROP_BLOCK,),
+            p.images.pixels, p.draws, p.step, self._inputs, len(p.images), batch,
+            self._low, self._scale, CROP_BLOCK,
+        )  # fmt: skip
+        self._launch(
+            kernels.conv1_forward, (batch * 256 // CONV1_CELLS,),
+            p.step, w.values, self._inputs, self._hidden1, self._place1,
+            *size, self._n, CONV1_CELLS, self._precision,
+        )  # fmt: skip
+        self._launch(
+            kernels.conv2_forward, (batch,),
+            p.step, w.values, self._hidden1, self._hidden2, self._place2,
+            *size, w.offsets["conv2"], self._m, K, self._precision,
+        )  # fmt: skip
+        self._launch(
+            kernels.conv3_forward, (-(-batch * 36 // CONV3_ROWS),),
+            p.step, w.values, self._hidden2, self._hidden3,
+            *size, w.offsets["conv3"], self._m, K, CONV3_ROWS, self._precision,
+        )  # fmt: skip
+        self._launch(
+            kernels.head, (self._heads,),
+            p.draws, p.images.labels, p.step, w.values, self._hidden3, self._gradient4, w.partials,
+            p.losses, p.correct, *size, w.offsets["linear1"], w.offsets["linear2"],
+            w.total_partials, w.partial_offsets["linear2"],
+            HEAD_ROWS, LINEAR1_K, train, self._precision,
+        )  # fmt: skip
+
+    def _backward(self, p: Pass) -> None:
+        w, batch, n = self.weights, self.batch, self.width
+        size, chunks = (len(p.images), batch, n), self._chunks
+
+        def matrix(layer: str) -> tuple[int, int]:
+            return w.total, w.offsets[layer]
+
+        def sums(layer: str) -> tuple[int, int]:
+            return w.total_partials, w.partial_offsets[layer]
+
+        self._launch(
+            kernels.linear1_backward, (-(-72 * n // LINEAR1_K),),
+            p.step, w.values, self._hidden3, self._gradient4, self._gradient3, w.partials,
+            *size, *matrix("linear1"), *sums("linear1"), LINEAR1_K, LINEAR1_ROWS, self._precision,
+        )  # fmt: skip
+        self._launch(
+            kernels.conv3_backward_weight, (chunks, -(-18 * n // WEIGHT_K)),
+            p.step, self._hidden2, self._gradient3, w.partials, *size, *sums("conv3"),
+            self._chunk, self._m, WEIGHT_K, CONV3_WEIGHT_ROWS, self._precision,
+        )  # fmt: skip
+        self._launch(
+            kernels.conv3_backward_input, (batch,),
+            p.step, w.values, self._gradient3, self._place2, self._gradient2,
+            *size, *matrix("conv3"), self._m, K, self._precision,
+        )  # fmt: skip
+        self._launch(
+            kernels.conv2_backward_weight, (chunks, -(-9 * n // WEIGHT_K)),
+            p.step, self._hidden1, self._gradient2, w.partials, *size, *sums("conv2"),
+            self._chunk, self._m, WEIGHT_K, CONV2_WEIGHT_ROWS, self._precision,
+        )  # fmt: skip
+        self._launch(
+            kernels.conv2_backward_input, (batch * 256 // CONV2_PIXELS,),
+            p.step, w.values, self._gradient2, self._gradient1,
+            *size, *matrix("conv2"), self._n, K, CONV2_PIXELS, self._precision,
+        )  # fmt: skip
+        self._launch(
+            kernels.conv1_backward_weight, (chunks, 256 // CONV1_WEIGHT_CELLS),
+            p.step, self._inputs, self._gradient1, self._place1, w.partials,
+            *size, *sums("conv1"), self._chunk, self._n, CONV1_WEIGHT_CELLS, self._precision,
+        )  # fmt: skip
+
+
+def flatten(network: Network) -> Tensor:
+    """The weights as the kernels want them: of each layer (taps, in, out), then the bias."""
+    n = network.conv1.out_channels
+    linear1 = network.linear1.weight.view(HIDDEN, 2 * n, 36).permute(2, 1, 0)
+    matrices = [
+        (network.conv1.weight.permute(2, 3, 1, 0), network.conv1.bias),
+        (network.conv2.weight.permute(2, 3, 1, 0), network.conv2.bias),
+        (network.conv3.weight.permute(2, 3, 1, 0), network.conv3.bias),
+        (linear1, network.linear1.bias),
+        (network.linear2.weight.T, network.linear2.bias),
+    ]
+    return torch.cat([t.detach().reshape(-1) for pair in matrices for t in pair if t is not None])
+
+
+def unflatten(values: Tensor, width: int) -> Network:
+    """The inverse of `flatten`."""
+    n, m = width, 2 * width
+    shapes = [(3, 3, 3, n), (n,), (3, 3, n, m), (m,), (3, 3, m, m), (m,)]
+    shapes += [(36, m, HIDDEN), (HIDDEN,), (HIDDEN, CLASSES), (CLASSES,)]
+    sizes = [math.prod(shape) for shape in shapes]
+    parts = [t.view(shape) for t, shape in zip(values.split(sizes), shapes, strict=True)]
+    network = initial(width, seed=0)
+    state = dict(zip(network.state_dict(), parts, strict=True))
+    for name, value in state.items():
+        if name.startswith("conv") and value.dim() == 4:
+            state[name] = value.permute(3, 2, 0, 1)
+    state["linear1.weight"] = state["linear1.weight"].permute(2, 1, 0).reshape(HIDDEN, -1)
+    state["linear2.weight"] = state["linear2.weight"].T
+    network.load_state_dict({name: value.contiguous() for name, value in state.items()})
+    return network
+
+
+def train(
+    sweep: CnnSweep,
+    width: int,
+    seeds: Sequence[int],
+    images: Images,
+    device: torch.device,
+    report: Report,
+) -> Trained:
+    """Train the seeds side by side, in groups that fit the device's memory.
+
+    Raises:
+        InputError: not even one replica fits the device.
+    """
+    train = DeviceImages(images.train_images, images.train_labels, device)
+    validation = DeviceImages(images.test_images, images.test_labels, device)
+
+    def build(replicas: int) -> Replicas:
+        return Replicas(sweep, width, replicas, train, validation)
+
+    sizes = [len(seeds)]
+    if device.type == "cuda":
+        sizes = devices.groups(len(seeds), build, f"width {width}, batch {sweep.batch_size}")
+    history = History(seeds, sweep.epochs)
+    networks: list[Network] = []
+    at = 0
+    for size in sizes:
+        group = range(at, at + size)
+        replicas = build(size)
+        replicas.load([initial(width, seeds[i]) for i in group])
+        orders = _orders(replicas, sweep, [seeds[i] for i in group], epoch=1)
+        for epoch in range(1, sweep.epochs + 1):
+            _launch_epoch(replicas, *orders)
+            if epoch < sweep.epochs:  # drawn while the device works
+                orders = _orders(replicas, sweep, [seeds[i] for i in group], epoch + 1)
+            training = replicas.training.means()
+            rows = slice(at, at + size)
+            history.record(rows, epoch, *training, *replicas.validation.means())
+            report(size, float(training[0].mean()))
+        networks.append(replicas.network(0))
+        at += size
+    return Trained(history, networks[0])
+
+
+Orders = tuple[list[draws.Draws], list[draws.Draws]]
+
+
+def _orders(replicas: Replicas, sweep: CnnSweep, seeds: Sequence[int], epoch: int) -> Orders:
+    """The draws of an epoch, for training and validation, of each replica."""
+    count = len(replicas.training.images)
+    training = [draws.shuffled(count, s, epoch, sweep.augment) for s in seeds]
+    count = len(replicas.validation.images)
+    return training, [draws.validation(count, s, epoch, sweep.augment_validation) for s in seeds]
+
+
+def _launch_epoch(
+    replicas: Replicas, training: list[draws.Draws], validation: list[draws.Draws]
+) -> None:
+    replicas.training.begin(training)
+    for _ in range(replicas.training.steps):
+        replicas.train_step()
+    replicas.validation.begin(validation)
+    for _ in range(replicas.validation.steps):
+        replicas.validation_step()

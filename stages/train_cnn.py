@@ -1,0 +1,40 @@
+"""Stage `train_cnn`: every seed of one sweep and width, side by side, into one part.
+
+About 2.2 s of start-up and then, on an H100, a fraction of a second an epoch for all seeds.
+"""
+
+import argparse
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from stages import errors, params, runs
+from stages.cnn.images import open_images
+from stages.cnn.train import train
+from stages.training import device, progress
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sweep")
+    parser.add_argument("width", type=int)
+    arguments = parser.parse_args()
+    name, width = arguments.sweep, arguments.width
+
+    p = params.load()
+    sweep = params.lookup(p.cnn.sweeps, name, "cnn.sweeps")
+    part = runs.cnn_part(p.data, name, sweep, width)
+    images = open_images(Path("data/cifar10"))
+    seeds = range(sweep.seeds)
+    total = sweep.seeds * sweep.epochs
+    with progress.Progress(f"train_cnn {name} n={width}", total, "run-epochs") as report:
+        trained = train(sweep, width, seeds, images, device.choose(), report)
+
+    with runs.aside(part.weights) as path:
+        metadata = {"fingerprint": part.fingerprint}
+        save_file(trained.network.state_dict(), path, metadata=metadata)
+    part.write(trained.history.frame(name, width))
+
+
+if __name__ == "__main__":
+    errors.run(main)

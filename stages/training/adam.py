@@ -1,0 +1,51 @@
+"""Adam and AdamW: the settings, and PyTorch's optimizer for one replica.
+
+Kingma & Ba (2015); Loshchilov & Hutter (2019). `stages/training/kernels.py` holds the same update
+for many replicas at once; the two agree to float rounding.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from stages.params import Training
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+"""PyTorch's defaults, which both papers and the replication notebook keep."""
+
+
+@dataclass(frozen=True)
+class Adam:
+    """What the update depends on; `decoupled` weight decay is AdamW's."""
+
+    learning_rate: float
+    weight_decay: float
+    decoupled: bool
+
+    @classmethod
+    def of(cls, training: Training) -> "Adam":
+        """The optimizer that a section of params names."""
+        return cls(training.learning_rate, training.weight_decay, training.optimizer == "adamw")
+
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """PyTorch's optimizer, all tensors updated in one call."""
+        kind = torch.optim.AdamW if self.decoupled else torch.optim.Adam
+        return kind(
+            parameters,
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+            betas=(BETA1, BETA2),
+            eps=EPSILON,
+            fused=True,
+        )
+
+    def schedule(self, steps: int) -> npt.NDArray[np.float32]:
+        """Both bias corrections of each step, (steps, 2): lr / (1 - b1^t), 1 / sqrt(1 - b2^t)."""
+        t = np.arange(1, steps + 1, dtype=np.float64)
+        first = self.learning_rate / (1 - BETA1**t)
+        second = 1 / np.sqrt(1 - BETA2**t)
+        return np.stack([first, second], axis=1).astype(np.float32)

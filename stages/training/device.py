@@ -1,0 +1,68 @@
+"""Where training runs, and how a step is launched there."""
+
+import gc
+import os
+from collections.abc import Callable
+
+import torch
+
+from stages.errors import InputError
+
+VARIABLE = "SCALING_DEVICE"
+"""Environment variable that names the device: `cpu` or `cuda`; without it, CUDA where it is."""
+
+
+def choose() -> torch.device:
+    """The device to train on.
+
+    Raises:
+        InputError: `SCALING_DEVICE` names no device, or one that is not here.
+    """
+    name = os.environ.get(VARIABLE) or ("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda"):
+        raise InputError(f"{VARIABLE}={name}: no such device; set it to cpu or cuda, or unset it")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"{VARIABLE}=cuda: PyTorch finds no CUDA device here; set it to cpu")
+    return torch.device(name)
+
+
+def captured(step: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """`step` as one CUDA graph, launched whole; elsewhere `step` itself.
+
+    `step` runs once beforehand, to compile its kernels: load the weights after this call.
+    """
+    if device.type != "cuda":
+        return step
+    step()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
+
+
+def groups(replicas: int, build: Callable[[int], object], what: str) -> list[int]:
+    """Sizes of the groups in which `replicas` fit the CUDA device's free memory, by measurement.
+
+    `build(1)` allocates what one replica needs.
+
+    Raises:
+        InputError: not even one fits; the message says `what`.
+    """
+    torch.cuda.synchronize()
+    free, _ = torch.cuda.mem_get_info()
+    before = torch.cuda.memory_allocated()
+    try:
+        one = build(1)
+    except torch.OutOfMemoryError:
+        raise InputError(
+            f"{what}: one replica does not fit the GPU's {free / 2**30:.1f} GiB of free memory; "
+            "choose a smaller width or batch, or SCALING_DEVICE=cpu"
+        ) from None
+    each = torch.cuda.memory_allocated() - before
+    del one
+    gc.collect()
+    torch.cuda.empty_cache()
+    fit = max(1, int(0.9 * free / each))
+    count = -(-replicas // fit)
+    return [replicas // count + (i < replicas % count) for i in range(count)]
