@@ -1,0 +1,58 @@
+# Each command makes the environment it needs: git, make and Python 3.11 or newer are enough.
+
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/ready
+IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+
+# Every stage is a process of its own: byte code kept from the first saves the others seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test lint format lock clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+repro: $(READY) ## run what changed, and print the results (a fresh clone trains nothing)
+	@$(IN_VENV) python -m stages.repro
+
+test: lint ## lint, then run the tests
+	@$(IN_VENV) python -m pytest
+
+lint: $(READY) ## check style and types
+	@$(IN_VENV) ruff check
+	@$(IN_VENV) ruff format --check
+	@$(IN_VENV) mypy
+
+format: $(READY) ## mend style where a tool can
+	@$(IN_VENV) ruff check --fix
+	@$(IN_VENV) ruff format
+
+lock: $(READY) ## bring requirements.lock in line with pyproject.toml (UPGRADE=1: newest versions)
+	@$(IN_VENV) uv pip compile --quiet --universal --fork-strategy fewest --no-annotate --no-header \
+	  $(if $(UPGRADE),--upgrade) --group dev --output-file requirements.lock pyproject.toml
+
+clean: ## remove the environment and caches (results and data stay)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dvc_plots
+	find stages tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup: $(READY) ## make the environment only
+
+# Made anew when the lock changes or when it was interrupted: READY is written last. uv takes half
+# a minute where pip takes four; pip knows the machine's own index and certificates, which uv
+# does not read.
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $(PYTHON) is missing or older than 3.11; name another: make PYTHON=python3.12" >&2; \
+	  exit 1; }
+	@echo "making $(VENV) (with PyTorch, some GB to download the first time)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@trap 'exit 130' INT; log=$(VENV)/setup.log; \
+	pip="$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check"; \
+	{ $$pip "$$(grep '^uv==' $<)" && \
+	  $(VENV)/bin/uv pip sync --quiet --python $(VENV)/bin/python $<; } >$$log 2>&1 || \
+	{ echo "uv failed ($$log says why): pip takes over, which is slower"; \
+	  $$pip --no-deps --requirement $< >>$$log 2>&1; } || \
+	{ tail -n 5 $$log >&2; echo "error: the packages could not be installed; see $$log" >&2; exit 1; }
+	@touch $@

@@ -1,0 +1,133 @@
+"""What tests share: tiny params, small images, and a clone of the working tree to run DVC in."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from stages import params
+from stages.cnn.images import Images, save_images
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu"):
+        import torch  # seconds to import, and few tests need it
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs an NVIDIA GPU")
+
+
+@pytest.fixture
+def tiny_params() -> dict[str, Any]:
+    """params.yaml cut down to what trains in seconds: valid, with a short last batch."""
+    tiny = params.load(ROOT / "params.yaml").model_dump()
+    tiny["cnn"]["widths"] = [1, 2]
+    for sweep in tiny["cnn"]["sweeps"].values():
+        sweep |= {"batch_size": 16, "epochs": 2, "seeds": 2}
+    for name, configuration in tiny["parity"]["configurations"].items():
+        tiny["parity"]["configurations"] = {name: configuration}
+        configuration |= {"tasks": 3, "bits": 8, "subset_size": 2, "width": 16, "batch_size": 64}
+        configuration |= {"steps": 20, "evaluate_every": 5, "evaluation_samples": 32, "seeds": 2}
+        break
+    params.Params.model_validate(tiny)
+    return tiny
+
+
+@pytest.fixture(scope="session")
+def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like data/cifar10: 40 training and 24 test images of ten colours with noise.
+
+    Read only: a test that changes the files copies the folder first.
+    """
+    random = np.random.default_rng(0)
+    colours = random.integers(64, 192, (10, 1, 1, 3))
+
+    def draw(size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        labels = np.arange(size, dtype=np.uint8) % 10
+        noise = random.integers(-64, 64, (size, 32, 32, 3))
+        return (colours[labels] + noise).astype(np.uint8), labels
+
+    folder = tmp_path_factory.mktemp("images") / "cifar10"
+    save_images(folder, Images(*draw(40), *draw(24)))
+    return folder
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A git clone to run commands in, with the interpreter and tools of this environment."""
+
+    root: Path
+    env: dict[str, str]
+
+    def run(
+        self, *command: str, check: bool = True, timeout: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the clone; unless `check` is off, fail with its output if it fails."""
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and done.returncode:
+            said = f"{done.stdout}\n{done.stderr}"
+            pytest.fail(f"{' '.join(command)} ended with {done.returncode}:\n{said}", pytrace=False)
+        return done
+
+
+def isolated(home: Path) -> dict[str, str]:
+    """An environment in which git and DVC know nothing of this machine's user or repository."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_"))}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    env |= {f"GIT_{role}_NAME": "Test" for role in ("AUTHOR", "COMMITTER")}
+    env |= {f"GIT_{role}_EMAIL": "test@localhost" for role in ("AUTHOR", "COMMITTER")}
+    env |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    env |= {f"DVC_{kind}_CONFIG_DIR": str(home / kind.lower()) for kind in ("GLOBAL", "SYSTEM")}
+    return env | {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(home / "site")}
+
+
+@pytest.fixture(scope="session")
+def _committed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A repository whose one commit is the working tree, less what git ignores."""
+    home = tmp_path_factory.mktemp("committed")
+    tree = Clone(home / "tree", isolated(home))
+    tree.root.mkdir()
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        env=tree.env,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.split("\0"):
+        if (ROOT / name).is_file():
+            (tree.root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tree.root / name)
+    tree.run("git", "init", "--quiet", "--initial-branch=main")
+    tree.run("git", "add", "--all")
+    tree.run("git", "commit", "--quiet", "--message=The working tree")
+    return tree
+
+
+@pytest.fixture
+def clone(_committed: Clone, tmp_path: Path) -> Iterator[Clone]:
+    """A fresh clone of the working tree as it is, uncommitted changes and new files included."""
+    fresh = Clone(tmp_path / "clone", _committed.env)
+    _committed.run("git", "clone", "--quiet", ".", str(fresh.root))
+    yield fresh
+    shutil.rmtree(fresh.root)
