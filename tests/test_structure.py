@@ -1,0 +1,191 @@
+"""The shape of the house: which module may import which, and what a stage of the graph names."""
+
+import ast
+import re
+import tomllib
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# From the top down: a module imports from its own room and from the floors below it.
+FLOORS = [
+    ["stages.cnn", "stages.parity", "stages.analysis"],
+    ["stages.training"],
+    ["stages.params", "stages.runs", "stages.errors"],
+]
+
+# What every module may use without its stage naming it. params.py only validates: what a stage
+# gets from it is its section of params.yaml, which is a dependency by value. errors.py says how a
+# stage fails, not what it computes. An edit of either must not train anything again.
+UNNAMED = {"stages.params", "stages.errors"}
+
+
+def file_of(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate.relative_to(ROOT)
+    return None
+
+
+@cache
+def imports(module: str) -> set[str]:
+    """Everything that a module imports, at its top or within: full names, `stages`' as modules."""
+    path = file_of(module)
+    assert path, f"no module {module}"
+    names = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            assert node.module
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = {name for name in inner if name.startswith("stages.") and file_of(name)}
+            names |= modules | ({node.module} if modules != inner else set())
+    return names
+
+
+def needs(module: str) -> set[str]:
+    """The modules of `stages` that run when a module runs, itself included."""
+    found, todo = set(), {module}
+    while todo:
+        found |= todo
+        todo = {n for m in todo for n in imports(m) if n.startswith("stages.")} - found
+    return found
+
+
+def modules() -> list[str]:
+    files = (path.relative_to(ROOT) for path in ROOT.glob("stages/**/*.py"))
+    return sorted(".".join(path.with_suffix("").parts) for path in files)
+
+
+@cache
+def graph() -> list[PipelineStage]:
+    with Repo(str(ROOT)) as repo:
+        return list(repo.index.stages)
+
+
+def module_of(stage: PipelineStage) -> str:
+    found = re.match(r"python -m (stages\.\w+)\b", stage.cmd)
+    assert found, f"{stage.name}: {stage.cmd!r} runs no module of stages"
+    return found[1]
+
+
+def stage_modules() -> set[str]:
+    return {module_of(stage) for stage in graph()}
+
+
+def paths(entries: list[Any]) -> set[Path]:
+    return {Path(entry.fs_path).relative_to(ROOT) for entry in entries}
+
+
+def covers(path: Path, other: Path) -> bool:
+    return path == other or path in other.parents
+
+
+def room(module: str) -> tuple[int, str]:
+    """The floor, 0 at the top, and the room there; a module of no listed room is its own."""
+    for floor, names in enumerate(FLOORS, start=2):
+        for name in names:
+            if module == name or module.startswith(f"{name}."):
+                return floor, "ground" if floor == len(FLOORS) + 1 else name
+    return int(module not in stage_modules()), module
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_point_one_way(module: str) -> None:
+    floor, own = room(module)
+    for name in imports(module):
+        if name.startswith("stages."):
+            other_floor, other = room(name)
+            assert other == own or other_floor > floor, f"{module} must not import {name}"
+
+
+def test_nothing_imports_a_stage_module() -> None:
+    for module in modules():
+        assert not imports(module) & stage_modules(), module
+
+
+def test_analysis_needs_no_torch() -> None:
+    for module in modules():
+        if module.startswith("stages.analysis"):
+            used = {name for needed in needs(module) for name in imports(needed)}
+            assert not {name for name in used if name.partition(".")[0].startswith("torch")}, module
+
+
+def test_packages_hold_no_code_of_their_own() -> None:
+    # So that a stage may name a module and leave out the packages around it.
+    for path in ROOT.glob("stages/**/__init__.py"):
+        tree = ast.parse(path.read_text())
+        assert len(tree.body) == (ast.get_docstring(tree) is not None), path
+
+
+def test_every_stage_runs_a_module_that_exists() -> None:
+    for module in stage_modules():
+        assert file_of(module), module
+
+
+def test_every_stage_names_the_modules_that_it_uses() -> None:
+    for stage in graph():
+        named = paths(stage.deps)
+        for module in needs(module_of(stage)) - UNNAMED:
+            path = file_of(module)
+            assert path
+            assert any(covers(dep, path) for dep in named), f"{stage.name}: deps lack {path}"
+
+
+def test_every_stage_uses_the_modules_that_it_names() -> None:
+    # A module too many runs a stage again for nothing.
+    for stage in graph():
+        used = {file_of(module) for module in needs(module_of(stage))}
+        for dep in paths(stage.deps):
+            if dep.parts[0] == "stages":
+                assert any(path and covers(dep, path) for path in used), f"{stage.name}: {dep}"
+
+
+def test_every_dependency_exists_or_is_made() -> None:
+    made = {path for stage in graph() for path in paths(stage.outs)}
+    for stage in graph():
+        for dep in paths(stage.deps):
+            there = (ROOT / dep).exists() or any(covers(dep, p) or covers(p, dep) for p in made)
+            assert there, f"{stage.name}: {dep}"
+
+
+def test_the_graph_stays_small() -> None:
+    # What DVC itself costs per stage grows with their number.
+    assert len(graph()) < 80
+
+
+def locked() -> list[str]:
+    return (ROOT / "requirements.lock").read_text().splitlines()
+
+
+def test_the_lock_names_versions_and_no_place_to_get_them_from() -> None:
+    for line in locked():
+        assert re.fullmatch(r"[a-z0-9-]+==[0-9a-z.+!]+( ; [\w'<>=!.() ]+)?", line), line
+
+
+def test_the_lock_is_sorted_and_has_one_version_of_each() -> None:
+    names = [line.partition("==")[0] for line in locked()]
+    assert all(a < b for a, b in pairwise(names))
+
+
+def test_the_lock_holds_what_the_project_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    pins = {r.name: r for r in map(Requirement, locked())}
+    for text in project["project"]["dependencies"] + project["dependency-groups"]["dev"]:
+        wanted = Requirement(text)
+        pin = pins[canonicalize_name(wanted.name)]
+        version = str(pin.specifier).removeprefix("==")
+        assert wanted.specifier.contains(version), f"{wanted} but {pin}"
+        assert not pin.marker, f"{pin}: needed on every platform"
