@@ -157,12 +157,68 @@ class Dimension(Section):
         return self
 
 
+Share = Annotated[Real, Field(gt=0, lt=1)]
+WidthRange = Annotated[list[Positive], Field(min_length=2, max_length=2)]
+"""First and last width."""
+WidthRanges = dict[Name, WidthRange]
+
+
+def _ascending(ranges: dict[str, list[int]]) -> dict[str, list[int]]:
+    for name, (first, last) in ranges.items():
+        if name == "all":
+            raise ValueError("all is always there, and means all widths; choose another name")
+        if first > last:
+            raise ValueError(f"{name} must be [first, last] with first <= last")
+    return ranges
+
+
+class Sensitivity(Section):
+    """What the fitted exponents are shown to depend on."""
+
+    widths: Annotated[WidthRanges, AfterValidator(_ascending)]
+    window: Annotated[int, Field(ge=3)]
+    huber: Annotated[Real, Field(gt=0)]
+
+
+class Fit(Section):
+    """Section `fit`: how exponents and their intervals are made from the CNN's runs."""
+
+    quantiles: Annotated[list[Share], Field(min_length=1)]
+    epochs: Annotated[list[Literal["pooled", "last", "best"]], Field(min_length=1)]
+    widths: Annotated[WidthRanges, AfterValidator(_ascending)]
+    failed_above: Annotated[Real, Field(gt=0)]
+    confidence: Share
+    resamples: Annotated[int, Field(ge=100)]
+    seed: Annotated[int, Field(ge=0)]
+    compare_width: Positive
+    sensitivity: Sensitivity
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if len(set(self.quantiles)) < len(self.quantiles):
+            raise ValueError("quantiles must not repeat a value")
+        if len(set(self.epochs)) < len(self.epochs):
+            raise ValueError("epochs must not repeat a value")
+        if 0.5 not in self.quantiles:
+            raise ValueError("quantiles must hold 0.5, the median that the headline numbers use")
+        return self
+
+
+class Calibration(Section):
+    """Section `calibration`: how the coverage of the intervals is measured."""
+
+    sweeps: Annotated[int, Field(ge=20)]
+    seed: Annotated[int, Field(ge=0)]
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
     data: Data
     cnn: Cnn
     parity: Parity
+    fit: Fit
+    calibration: Calibration
     dimension: Dimension
 
 
