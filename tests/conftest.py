@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,11 +33,10 @@ def tiny_params() -> dict[str, Any]:
     tiny["cnn"]["widths"] = [1, 2]
     for sweep in tiny["cnn"]["sweeps"].values():
         sweep |= {"batch_size": 16, "epochs": 2, "seeds": 2}
-    for name, configuration in tiny["parity"]["configurations"].items():
-        tiny["parity"]["configurations"] = {name: configuration}
-        configuration |= {"tasks": 3, "bits": 8, "subset_size": 2, "width": 16, "batch_size": 64}
-        configuration |= {"steps": 20, "evaluate_every": 5, "evaluation_samples": 32, "seeds": 2}
-        break
+    name, configuration = next(iter(tiny["parity"]["configurations"].items()))
+    configuration |= {"tasks": 3, "bits": 8, "subset_size": 2, "width": 16, "batch_size": 64}
+    configuration |= {"steps": 20, "evaluate_every": 5, "evaluation_samples": 32, "seeds": 2}
+    tiny["parity"]["configurations"] = {name: configuration}
     params.Params.model_validate(tiny)
     return tiny
 
@@ -125,9 +123,7 @@ def _committed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 @pytest.fixture
-def clone(_committed: Clone, tmp_path: Path) -> Iterator[Clone]:
+def clone(_committed: Clone, tmp_path: Path) -> Clone:
     """A fresh clone of the working tree as it is, uncommitted changes and new files included."""
-    fresh = Clone(tmp_path / "clone", _committed.env)
-    _committed.run("git", "clone", "--quiet", ".", str(fresh.root))
-    yield fresh
-    shutil.rmtree(fresh.root)
+    _committed.run("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
+    return Clone(tmp_path / "clone", _committed.env)
