@@ -100,7 +100,8 @@ class Part:
             raise InputError(f"{self.path}: made with other params ({differs}); {mend}")
         if table.num_rows != self.rows:
             raise InputError(f"{self.path}: {table.num_rows} rows, not {self.rows}; {mend}")
-        return table.to_pandas()
+        frame: pd.DataFrame = table.to_pandas()
+        return frame
 
     @property
     def stage(self) -> str:

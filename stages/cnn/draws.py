@@ -26,7 +26,7 @@ def _generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
 def shuffled(images: int, seed: int, epoch: int, augment: bool) -> Draws:
     """The training images of an epoch: each once, in random order. (images,)."""
     generator = _generator(seed, epoch, stream=0)
-    order = generator.permutation(images).astype(np.int32)
+    order: Draws = generator.permutation(images).astype(np.int32)
     return _augmented(order, generator) if augment else order | UNMOVED << INDEX_BITS
 
 
@@ -41,4 +41,5 @@ def validation(images: int, seed: int, epoch: int, augment: bool) -> Draws:
 def _augmented(index: Draws, generator: np.random.Generator) -> Draws:
     rows, columns = generator.integers(0, 2 * PADDING + 1, (2, len(index)), dtype=np.int32)
     flips = generator.integers(0, 2, len(index), dtype=np.int32)
-    return index | (rows | columns << 4 | flips << 8) << INDEX_BITS
+    packed: Draws = index | (rows | columns << 4 | flips << 8) << INDEX_BITS
+    return packed

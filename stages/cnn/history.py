@@ -21,7 +21,9 @@ class History:
         self.seeds, self.epochs = list(seeds), epochs
         self.values = {m: np.full((len(seeds), epochs), np.nan) for m in METRICS}
 
-    def record(self, rows: slice | int, epoch: int, *values: npt.NDArray[np.float64]) -> None:
+    def record(
+        self, rows: slice | int, epoch: int, *values: float | npt.NDArray[np.float64]
+    ) -> None:
         """Set the four metrics, in the order of `METRICS`, of some seeds at an epoch (from 1)."""
         for metric, value in zip(METRICS, values, strict=True):
             self.values[metric][rows, epoch - 1] = value

@@ -6,18 +6,20 @@ alone or beside others.
 
 A convolution is a product of its input's 3x3 windows, gathered as they are read, with a matrix
 (9 taps x inputs, outputs). Maps that a window may overlap have a border of zeros, so the address
-of an input is that of its row plus that of its place in the window, and nothing is masked. Bias,
+of an input is that of its row plus that of its place in the window, and nothing is masked.
+Channels are padded with zeros to a multiple of four, so four inputs are one 16-byte read. Bias,
 pooling and ReLU are part of the convolution; only pooled activations reach memory.
 
-Layouts, each with a leading replica axis, channels last, B images a batch, n the width:
+Layouts, each with a leading replica axis, channels last, B images a batch; a the width n and b
+twice the width, each rounded up to a multiple of four:
 
-    inputs      B x 34 x 34 x 3     cropped, flipped and scaled; border 1
-    hidden1     B x 18 x 18 x n     after conv1, 2x2 pooling, ReLU; border 1
-    gradient1   B x 16 x 16 x n     of hidden1
-    hidden2     B x 8 x 8 x 2n      after conv2, 2x2 pooling, ReLU
-    gradient2   B x 18 x 18 x 2n    of conv2's output before pooling; border 1
+    inputs      B x 34 x 34 x 4     cropped, flipped and scaled; border 1
+    hidden1     B x 18 x 18 x a     after conv1, 2x2 pooling, ReLU; border 1
+    gradient1   B x 16 x 16 x a     of hidden1
+    hidden2     B x 8 x 8 x b       after conv2, 2x2 pooling, ReLU
+    gradient2   B x 18 x 18 x b     of conv2's output before pooling; border 1
     hidden3     B x 6 x 6 x 2n      after conv3, ReLU
-    gradient3   B x 10 x 10 x 2n    of conv3's output; border 2
+    gradient3   B x 10 x 10 x b     of conv3's output; border 2
     gradient4   B x 64              of linear1's output
     place1, place2                  the corner 0..3 of the 2x2 window that held the maximum, the
                                     first of equals; 4 where the ReLU stopped it
@@ -51,26 +53,57 @@ def _draw(draws, step, images, batch, replica, b):
 
 
 @triton.jit
-def _window(k, channels, columns, DIRECTION: tl.constexpr):
+def _padded(channels):
+    """Channels as they lie in memory."""
+    return (channels + 3) // 4 * 4
+
+
+@triton.jit
+def _window(k, padded, columns, DIRECTION: tl.constexpr):
     """Offset of the k-th input of a 3x3 window in a map, forwards (1) or backwards (-1)."""
-    tap = k // channels
-    offset = DIRECTION * (tap // 3 * columns + tap % 3) * channels + k % channels
-    return tl.where(k < 9 * channels, offset, 0)  # padding reads any input and weighs it with 0
+    tap = k // padded
+    offset = DIRECTION * (tap // 3 * columns + tap % 3) * padded + k % padded
+    offset = tl.where(k < 9 * padded, offset, 0)  # beyond: reads any input, and weighs it with 0
+    return tl.max_contiguous(tl.multiple_of(offset, 4), 4)
 
 
 @triton.jit
-def _corners(cell, columns, COUNT: tl.constexpr):
-    """Row and column of every corner of COUNT pooling windows: (4 * COUNT,), corners fastest."""
-    corner = tl.arange(0, 4 * COUNT) % 4
-    cell = cell + tl.arange(0, 4 * COUNT) // 4
-    return 2 * (cell // columns) + corner // 2, 2 * (cell % columns) + corner % 2
+def _weights(base, inputs, outputs, k, output):
+    """The matrix of a convolution: (9 taps x padded inputs, outputs), from (9, inputs, outputs)."""
+    tap, input = k // _padded(inputs), k % _padded(inputs)
+    address = base + ((tap * inputs + input) * outputs)[:, None] + output[None, :]
+    mask = ((tap < 9) & (input < inputs))[:, None] & (output < outputs)[None, :]
+    return tl.load(address, mask=mask, other=0.0)
 
 
 @triton.jit
-def _pool(value, COUNT: tl.constexpr, CHANNELS: tl.constexpr):
-    """Maximum of each window's corners, through the ReLU, and its place."""
-    value = tl.reshape(value, (COUNT, 4, CHANNELS))
-    best, place = tl.max(value, axis=1, return_indices=True)
+def _weights_back(base, inputs, outputs, k, input):
+    """The matrix of its gradient by its input: (9 taps x padded outputs, inputs)."""
+    tap, output = k // _padded(outputs), k % _padded(outputs)
+    address = base + (tap * inputs * outputs + output)[:, None] + (input * outputs)[None, :]
+    mask = ((tap < 9) & (output < outputs))[:, None] & (input < inputs)[None, :]
+    return tl.load(address, mask=mask, other=0.0)
+
+
+@triton.jit
+def _store_gradient(partials, inputs, outputs, k, output, matrix, bias, block):
+    """Store a block of rows of a convolution's weight gradient and, with the first, its bias's."""
+    tap, input = k // _padded(inputs), k % _padded(inputs)
+    address = partials + ((tap * inputs + input) * outputs)[:, None] + output[None, :]
+    mask = ((tap < 9) & (input < inputs))[:, None] & (output < outputs)[None, :]
+    tl.store(address, matrix, mask=mask)
+    if block == 0:
+        tl.store(partials + 9 * inputs * outputs + output, bias, mask=output < outputs)
+
+
+@triton.jit
+def _pool(corner0, corner1, corner2, corner3):
+    """Maximum of each pooling window's corners, through the ReLU, and its place."""
+    top = tl.maximum(corner0, corner1)
+    bottom = tl.maximum(corner2, corner3)
+    best = tl.maximum(top, bottom)
+    place = tl.where(top >= bottom, tl.where(corner0 >= corner1, 0, 1), 3)
+    place = tl.where((place == 3) & (corner2 >= corner3), 2, place)
     return tl.maximum(best, 0.0), tl.where(best > 0, place, NONE).to(tl.uint8)
 
 
@@ -79,15 +112,6 @@ def _matrix(base, rows, columns, row, column):
     """A (rows, columns) matrix in row-major order, padded with zeros."""
     address = base + row[:, None] * columns + column[None, :]
     return tl.load(address, mask=(row < rows)[:, None] & (column < columns)[None, :], other=0.0)
-
-
-@triton.jit
-def _matrix_back(base, inputs, outputs, k, input):
-    """The matrix of a convolution's gradient by its input: (9 taps x outputs, inputs)."""
-    tap = k // outputs
-    address = base + (tap * inputs * outputs + k % outputs)[:, None] + input[None, :] * outputs
-    mask = (k < 9 * outputs)[:, None] & (input < inputs)[None, :]
-    return tl.load(address, mask=mask, other=0.0)
 
 
 @triton.jit
@@ -101,8 +125,8 @@ def crop(
         i = tl.program_id(0) % (3072 // BLOCK) * BLOCK + tl.arange(0, BLOCK)
         y, x, c = i // 96, i % 96 // 3, i % 3
         draw = _draw(draws, step, images, batch, replica, b)
-        inputs += (replica * batch + b) * 3468
-        target = inputs + ((y + 1) * 34 + x + 1) * 3 + c
+        inputs += (replica * batch + b) * 4624
+        target = inputs + ((y + 1) * 34 + x + 1) * 4 + c
         # flip, then crop: the result's (y, x) is (y + dy - 4, x + dx - 4) of the flipped image
         y += (draw >> INDEX_BITS & 15) - 4
         x += (draw >> (INDEX_BITS + 4) & 15) - 4
@@ -124,52 +148,66 @@ def conv1_forward(
     if b < _valid(step, images, batch):
         first = tl.program_id(0) % (256 // CELLS) * CELLS
         channel = tl.arange(0, N)
-        k = tl.arange(0, 32)
+        padded = _padded(width)
         image = replica * batch + b
         weights += replica * total
-        y, x = _corners(first, 16, CELLS)
-        window = (y * 34 + x)[:, None] * 3 + _window(k, 3, 34, 1)[None, :]
-        w = _matrix(weights, 27, width, k, channel)
-        value = tl.dot(tl.load(inputs + image * 3468 + window), w, input_precision=PRECISION)
-        value += tl.load(weights + 27 * width + channel, mask=channel < width, other=0.0)[None, :]
-        best, place = _pool(value, CELLS, N)
+        inputs += image * 4624
         cell = first + tl.arange(0, CELLS)
+        pixel = cell // 16 * 68 + cell % 16 * 2
+        bias = tl.load(weights + 27 * width + channel, mask=channel < width, other=0.0)
+        value0 = tl.zeros((CELLS, N), tl.float32) + bias[None, :]
+        value1, value2, value3 = value0, value0, value0
+        for start in tl.static_range(0, 48, 16):
+            k = start + tl.arange(0, 16)
+            at = inputs + (pixel * 4)[:, None] + _window(k, 4, 34, 1)[None, :]
+            w = _weights(weights, 3, width, k, channel)
+            value0 = tl.dot(tl.load(at), w, value0, input_precision=PRECISION)
+            value1 = tl.dot(tl.load(at + 4), w, value1, input_precision=PRECISION)
+            value2 = tl.dot(tl.load(at + 136), w, value2, input_precision=PRECISION)
+            value3 = tl.dot(tl.load(at + 140), w, value3, input_precision=PRECISION)
+        best, place = _pool(value0, value1, value2, value3)
         mask = (cell < 256)[:, None] & (channel < width)[None, :]
-        at = ((cell // 16 + 1) * 18 + cell % 16 + 1)[:, None] * width + channel[None, :]
-        tl.store(hidden1 + image * 324 * width + at, best, mask=mask)
-        at = cell[:, None] * width + channel[None, :]
-        tl.store(place1 + image * 256 * width + at, place, mask=mask)
+        at = ((cell // 16 + 1) * 18 + cell % 16 + 1)[:, None] * padded + channel[None, :]
+        tl.store(hidden1 + image * 324 * padded + at, best, mask=mask)
+        at = cell[:, None] * padded + channel[None, :]
+        tl.store(place1 + image * 256 * padded + at, place, mask=mask)
 
 
 @triton.jit
 def conv2_forward(
     step, weights, hidden1, hidden2, place2, images, batch, width, total, offset,
-    M: tl.constexpr, K: tl.constexpr, PRECISION: tl.constexpr,
+    M: tl.constexpr, K: tl.constexpr, CELLS: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Grid (batch, replicas)."""
+    """Grid (batch * 64 / CELLS, replicas)."""
     replica = tl.program_id(1).to(tl.int64)
-    b = tl.program_id(0)
+    b = tl.program_id(0) // (64 // CELLS)
     if b < _valid(step, images, batch):
+        first = tl.program_id(0) % (64 // CELLS) * CELLS
         channel = tl.arange(0, M)
         channels = 2 * width
+        inputs, padded = _padded(width), _padded(channels)
         image = replica * batch + b
         weights += replica * total + offset
-        hidden1 += image * 324 * width
-        y, x = _corners(0, 8, 64)
-        value = tl.zeros((256, M), tl.float32)
-        for start in range(0, 9 * width, K):
-            k = start + tl.arange(0, K)
-            window = (y * 18 + x)[:, None] * width + _window(k, width, 18, 1)[None, :]
-            w = _matrix(weights, 9 * width, channels, k, channel)
-            value = tl.dot(tl.load(hidden1 + window), w, value, input_precision=PRECISION)
+        hidden1 += image * 324 * inputs
+        cell = first + tl.arange(0, CELLS)
+        pixel = cell // 8 * 36 + cell % 8 * 2
         bias = weights + 9 * width * channels + channel
-        value += tl.load(bias, mask=channel < channels, other=0.0)[None, :]
-        best, place = _pool(value, 64, M)
-        cell = tl.arange(0, 64)
-        mask = (cell < 64)[:, None] & (channel < channels)[None, :]
-        at = cell[:, None] * channels + channel[None, :]
-        tl.store(hidden2 + image * 64 * channels + at, best, mask=mask)
-        tl.store(place2 + image * 64 * channels + at, place, mask=mask)
+        bias = tl.load(bias, mask=channel < channels, other=0.0)
+        value0 = tl.zeros((CELLS, M), tl.float32) + bias[None, :]
+        value1, value2, value3 = value0, value0, value0
+        for start in range(0, 9 * inputs, K):
+            k = start + tl.arange(0, K)
+            at = hidden1 + (pixel * inputs)[:, None] + _window(k, inputs, 18, 1)[None, :]
+            w = _weights(weights, width, channels, k, channel)
+            value0 = tl.dot(tl.load(at), w, value0, input_precision=PRECISION)
+            value1 = tl.dot(tl.load(at + inputs), w, value1, input_precision=PRECISION)
+            value2 = tl.dot(tl.load(at + 18 * inputs), w, value2, input_precision=PRECISION)
+            value3 = tl.dot(tl.load(at + 19 * inputs), w, value3, input_precision=PRECISION)
+        best, place = _pool(value0, value1, value2, value3)
+        at = cell[:, None] * padded + channel[None, :]
+        mask = (at >= 0) & (channel < channels)[None, :]
+        tl.store(hidden2 + image * 64 * padded + at, best, mask=mask)
+        tl.store(place2 + image * 64 * padded + at, place, mask=mask)
 
 
 @triton.jit
@@ -183,17 +221,18 @@ def conv3_forward(
     if tl.program_id(0) * ROWS < rows:
         channel = tl.arange(0, M)
         channels = 2 * width
+        inputs = _padded(channels)
         weights += replica * total + offset
-        hidden2 += replica * batch * 64 * channels
+        hidden2 += replica * batch * 64 * inputs
         hidden3 += replica * batch * 36 * channels
         row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
         known = tl.minimum(row, rows - 1)
         corner = known // 36 * 64 + known % 36 // 6 * 8 + known % 6
         value = tl.zeros((ROWS, M), tl.float32)
-        for start in range(0, 9 * channels, K):
+        for start in range(0, 9 * inputs, K):
             k = start + tl.arange(0, K)
-            window = corner[:, None] * channels + _window(k, channels, 8, 1)[None, :]
-            w = _matrix(weights, 9 * channels, channels, k, channel)
+            window = (corner * inputs)[:, None] + _window(k, inputs, 8, 1)[None, :]
+            w = _weights(weights, channels, channels, k, channel)
             value = tl.dot(tl.load(hidden2 + window), w, value, input_precision=PRECISION)
         bias = weights + 9 * channels * channels + channel
         value += tl.load(bias, mask=channel < channels, other=0.0)[None, :]
@@ -271,11 +310,12 @@ def linear1_backward(
     k = tl.program_id(0) * K + tl.arange(0, K)
     unit = tl.arange(0, 64)
     hidden3 += replica * batch * inputs
-    gradient3 += replica * batch * 200 * width
+    padded = _padded(2 * width)
+    gradient3 += replica * batch * 100 * padded
     gradient4 += replica * batch * 64
     partials += replica * total_partials + offset_partials
     pixel = k // (2 * width)
-    target = ((pixel // 6 + 2) * 10 + pixel % 6 + 2) * 2 * width + k % (2 * width)
+    target = ((pixel // 6 + 2) * 10 + pixel % 6 + 2) * padded + k % (2 * width)
     w = tl.trans(_matrix(weights + replica * total + offset, inputs, 64, k, unit))
     matrix = tl.zeros((K, 64), tl.float32)
     bias = tl.zeros((64,), tl.float32)
@@ -287,7 +327,7 @@ def linear1_backward(
         bias += tl.sum(g, axis=0)
         down = tl.where(h > 0, tl.dot(g, w, input_precision=PRECISION), 0.0)
         mask = (b < valid)[:, None] & (k < inputs)[None, :]
-        tl.store(gradient3 + b[:, None] * 200 * width + target[None, :], down, mask=mask)
+        tl.store(gradient3 + b[:, None] * 100 * padded + target[None, :], down, mask=mask)
     tl.store(partials + k[:, None] * 64 + unit[None, :], matrix, mask=(k < inputs)[:, None])
     if tl.program_id(0) == 0:
         tl.store(partials + inputs * 64 + unit, bias)
@@ -306,23 +346,24 @@ def conv3_backward_input(
         y, x = cell // 8, cell % 8
         channel = tl.arange(0, M)
         channels = 2 * width
+        padded = _padded(channels)
         image = replica * batch + b
         weights += replica * total + offset
-        gradient3 += image * 100 * channels
+        gradient3 += image * 100 * padded
         value = tl.zeros((64, M), tl.float32)
-        for start in range(0, 9 * channels, K):
+        for start in range(0, 9 * padded, K):
             k = start + tl.arange(0, K)
-            last = ((y + 2) * 10 + x + 2)[:, None] * channels
-            window = last + _window(k, channels, 10, -1)[None, :]
-            w = _matrix_back(weights, channels, channels, k, channel)
-            value = tl.dot(tl.load(gradient3 + window), w, value, input_precision=PRECISION)
-        mask = (cell < 64)[:, None] & (channel < channels)[None, :]
-        at = image * 64 * channels + cell[:, None] * channels + channel[None, :]
-        place = tl.load(place2 + at, mask=mask, other=NONE)
-        gradient2 += image * 324 * channels
+            last = (((y + 2) * 10 + x + 2) * padded)[:, None]
+            w = _weights_back(weights, channels, channels, k, channel)
+            g = tl.load(gradient3 + last + _window(k, padded, 10, -1)[None, :])
+            value = tl.dot(g, w, value, input_precision=PRECISION)
+        at = cell[:, None] * padded + channel[None, :]
+        mask = (at >= 0) & (channel < channels)[None, :]
+        place = tl.load(place2 + image * 64 * padded + at, mask=mask, other=NONE)
+        gradient2 += image * 324 * padded
         for corner in tl.static_range(4):
             pixel = (2 * y + corner // 2 + 1) * 18 + 2 * x + corner % 2 + 1
-            at = pixel[:, None] * channels + channel[None, :]
+            at = (pixel * padded)[:, None] + channel[None, :]
             tl.store(gradient2 + at, tl.where(place == corner, value, 0.0), mask=mask)
 
 
@@ -332,15 +373,16 @@ def conv3_backward_weight(
     CHUNK: tl.constexpr, M: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Grid (chunks, blocks of K of a window's 18n inputs, replicas)."""
+    """Grid (chunks, blocks of K of a window's inputs, replicas)."""
     chunk = tl.program_id(0)
     k = tl.program_id(1) * K + tl.arange(0, K)
     replica = tl.program_id(2).to(tl.int64)
     channel = tl.arange(0, M)
     channels = 2 * width
-    window = _window(k, channels, 8, 1)
-    hidden2 += replica * batch * 64 * channels
-    gradient3 += replica * batch * 100 * channels
+    padded = _padded(channels)
+    window = _window(k, padded, 8, 1)
+    hidden2 += replica * batch * 64 * padded
+    gradient3 += replica * batch * 100 * padded
     matrix = tl.zeros((K, M), tl.float32)
     bias = tl.zeros((M,), tl.float32)
     end = tl.minimum(_valid(step, images, batch), (chunk + 1) * CHUNK) * 36
@@ -348,20 +390,15 @@ def conv3_backward_weight(
         row = start + tl.arange(0, ROWS)
         known = tl.minimum(row, end - 1)
         b, y, x = known // 36, known % 36 // 6, known % 6
-        at = (b * 64 + y * 8 + x)[None, :] * channels + window[:, None]
-        h = tl.load(hidden2 + at)
-        at = (b * 100 + (y + 2) * 10 + x + 2)[:, None] * channels + channel[None, :]
-        mask = (row < end)[:, None] & (channel < channels)[None, :]
+        h = tl.load(hidden2 + ((b * 64 + y * 8 + x) * padded)[:, None] + window[None, :])
+        at = ((b * 100 + (y + 2) * 10 + x + 2) * padded)[:, None] + channel[None, :]
+        mask = (row < end)[:, None] & (channel < padded)[None, :]
         g = tl.load(gradient3 + at, mask=mask, other=0.0)
-        matrix = tl.dot(h, g, matrix, input_precision=PRECISION)
+        matrix = tl.dot(tl.trans(h), g, matrix, input_precision=PRECISION)
         bias += tl.sum(g, axis=0)
-    size = 9 * channels * channels
-    partials += replica * total_partials + offset_partials + chunk * (size + channels)
-    at = k[:, None] * channels + channel[None, :]
-    mask = (k < 9 * channels)[:, None] & (channel < channels)[None, :]
-    tl.store(partials + at, matrix, mask=mask)
-    if tl.program_id(1) == 0:
-        tl.store(partials + size + channel, bias, mask=channel < channels)
+    size = 9 * channels * channels + channels
+    partials += replica * total_partials + offset_partials + chunk * size
+    _store_gradient(partials, channels, channels, k, channel, matrix, bias, tl.program_id(1))
 
 
 @triton.jit
@@ -376,19 +413,20 @@ def conv2_backward_input(
         pixel = tl.program_id(0) % (256 // PIXELS) * PIXELS + tl.arange(0, PIXELS)
         input = tl.arange(0, N)
         channels = 2 * width
+        inputs, padded = _padded(width), _padded(channels)
         image = replica * batch + b
         weights += replica * total + offset
-        gradient2 += image * 324 * channels
+        gradient2 += image * 324 * padded
         value = tl.zeros((PIXELS, N), tl.float32)
-        for start in range(0, 9 * channels, K):
+        for start in range(0, 9 * padded, K):
             k = start + tl.arange(0, K)
-            last = ((pixel // 16 + 2) * 18 + pixel % 16 + 2)[:, None] * channels
-            window = last + _window(k, channels, 18, -1)[None, :]
-            w = _matrix_back(weights, width, channels, k, input)
-            value = tl.dot(tl.load(gradient2 + window), w, value, input_precision=PRECISION)
-        at = pixel[:, None] * width + input[None, :]
-        mask = (pixel < 256)[:, None] & (input < width)[None, :]
-        tl.store(gradient1 + image * 256 * width + at, value, mask=mask)
+            last = (((pixel // 16 + 2) * 18 + pixel % 16 + 2) * padded)[:, None]
+            w = _weights_back(weights, width, channels, k, input)
+            g = tl.load(gradient2 + last + _window(k, padded, 18, -1)[None, :])
+            value = tl.dot(g, w, value, input_precision=PRECISION)
+        at = pixel[:, None] * inputs + input[None, :]
+        mask = (at >= 0) & (input < width)[None, :]
+        tl.store(gradient1 + image * 256 * inputs + at, value, mask=mask)
 
 
 @triton.jit
@@ -397,34 +435,31 @@ def conv2_backward_weight(
     CHUNK: tl.constexpr, M: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Grid (chunks, blocks of K of a window's 9n inputs, replicas)."""
+    """Grid (chunks, blocks of K of a window's inputs, replicas)."""
     chunk = tl.program_id(0)
     k = tl.program_id(1) * K + tl.arange(0, K)
     replica = tl.program_id(2).to(tl.int64)
     channel = tl.arange(0, M)
     channels = 2 * width
-    window = _window(k, width, 18, 1)
-    hidden1 += replica * batch * 324 * width
-    gradient2 += replica * batch * 324 * channels
+    inputs, padded = _padded(width), _padded(channels)
+    window = _window(k, inputs, 18, 1)
+    hidden1 += replica * batch * 324 * inputs
+    gradient2 += replica * batch * 324 * padded
     matrix = tl.zeros((K, M), tl.float32)
     bias = tl.zeros((M,), tl.float32)
     end = tl.minimum(_valid(step, images, batch), (chunk + 1) * CHUNK) * 256
     for start in range(chunk * CHUNK * 256, end, ROWS):
         row = start + tl.arange(0, ROWS)
         corner = row // 256 * 324 + row % 256 // 16 * 18 + row % 16
-        h = tl.load(hidden1 + corner[None, :] * width + window[:, None])
-        at = (corner + 19)[:, None] * channels + channel[None, :]
-        mask = (row < end)[:, None] & (channel < channels)[None, :]
+        h = tl.load(hidden1 + (corner * inputs)[:, None] + window[None, :])
+        at = ((corner + 19) * padded)[:, None] + channel[None, :]
+        mask = (row >= 0)[:, None] & (channel < padded)[None, :]
         g = tl.load(gradient2 + at, mask=mask, other=0.0)
-        matrix = tl.dot(h, g, matrix, input_precision=PRECISION)
+        matrix = tl.dot(tl.trans(h), g, matrix, input_precision=PRECISION)
         bias += tl.sum(g, axis=0)
-    size = 9 * width * channels
-    partials += replica * total_partials + offset_partials + chunk * (size + channels)
-    at = k[:, None] * channels + channel[None, :]
-    mask = (k < 9 * width)[:, None] & (channel < channels)[None, :]
-    tl.store(partials + at, matrix, mask=mask)
-    if tl.program_id(1) == 0:
-        tl.store(partials + size + channel, bias, mask=channel < channels)
+    size = 9 * width * channels + channels
+    partials += replica * total_partials + offset_partials + chunk * size
+    _store_gradient(partials, width, channels, k, channel, matrix, bias, tl.program_id(1))
 
 
 @triton.jit
@@ -433,32 +468,30 @@ def conv1_backward_weight(
     images, batch, width, total_partials, offset_partials,
     CHUNK: tl.constexpr, N: tl.constexpr, CELLS: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Also takes the gradient back through pooling and ReLU. Grid (chunks, 256 / CELLS, R)."""
+    """Also takes the gradient back through pooling and ReLU. Grid (chunks, replicas)."""
     chunk = tl.program_id(0)
-    first = tl.program_id(1) * CELLS
-    replica = tl.program_id(2).to(tl.int64)
+    replica = tl.program_id(1).to(tl.int64)
     channel = tl.arange(0, N)
-    k = tl.arange(0, 32)
-    y, x = _corners(first, 16, CELLS)
-    window = (y * 34 + x)[None, :] * 3 + _window(k, 3, 34, 1)[:, None]
-    at = (first + tl.arange(0, CELLS))[:, None] * width + channel[None, :]
-    mask = (at >= 0) & (channel < width)[None, :]
-    inputs += replica * batch * 3468
-    gradient1 += replica * batch * 256 * width
-    place1 += replica * batch * 256 * width
-    matrix = tl.zeros((32, N), tl.float32)
+    k = tl.arange(0, 64)
+    padded = _padded(width)
+    window = _window(k, 4, 34, 1)
+    inputs += replica * batch * 4624
+    gradient1 += replica * batch * 256 * padded
+    place1 += replica * batch * 256 * padded
+    matrix = tl.zeros((64, N), tl.float32)
     bias = tl.zeros((N,), tl.float32)
-    end = tl.minimum(_valid(step, images, batch), (chunk + 1) * CHUNK)
-    for b in range(chunk * CHUNK, end):
-        place = tl.load(place1 + b * 256 * width + at, mask=mask, other=NONE).to(tl.int32)
-        g = tl.load(gradient1 + b * 256 * width + at, mask=mask, other=0.0)
+    end = tl.minimum(_valid(step, images, batch), (chunk + 1) * CHUNK) * 256
+    for start in range(chunk * CHUNK * 256, end, CELLS):
+        cell = start + tl.arange(0, CELLS)
+        at = (cell * padded)[:, None] + channel[None, :]
+        mask = (cell >= 0)[:, None] & (channel < padded)[None, :]
+        place = tl.load(place1 + at, mask=mask, other=NONE)
+        g = tl.load(gradient1 + at, mask=mask, other=0.0)
         bias += tl.sum(tl.where(place == NONE, 0.0, g), axis=0)
-        here = place[:, None, :] == tl.arange(0, 4)[None, :, None]
-        g = tl.reshape(tl.where(here, g[:, None, :], 0.0), (4 * CELLS, N))
-        h = tl.load(inputs + b * 3468 + window)
-        matrix = tl.dot(h, g, matrix, input_precision=PRECISION)
-    partials += replica * total_partials + offset_partials
-    partials += (chunk * (256 // CELLS) + tl.program_id(1)) * 28 * width
-    mask = (k < 27)[:, None] & (channel < width)[None, :]
-    tl.store(partials + k[:, None] * width + channel[None, :], matrix, mask=mask)
-    tl.store(partials + 27 * width + channel, bias, mask=channel < width)
+        pixel = cell // 256 * 1156 + cell % 256 // 16 * 68 + cell % 16 * 2
+        for corner in tl.static_range(4):
+            at = ((pixel + corner // 2 * 34 + corner % 2) * 4)[:, None] + window[None, :]
+            part = tl.where(place == corner, g, 0.0)
+            matrix = tl.dot(tl.trans(tl.load(inputs + at)), part, matrix, input_precision=PRECISION)
+    partials += replica * total_partials + offset_partials + chunk * 28 * width
+    _store_gradient(partials, 3, width, k, channel, matrix, bias, 0)

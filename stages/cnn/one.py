@@ -5,11 +5,7 @@ number of cores. What makes it fast: images resident as uint8 and augmented in b
 last, pooling before the ReLU, and memory that the allocator keeps.
 """
 
-import os
-import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from ctypes import CDLL
 from threading import Event
 
 import numpy as np
@@ -22,6 +18,7 @@ from stages.cnn.history import History, Report, Trained
 from stages.cnn.images import Images
 from stages.cnn.network import Network, initial
 from stages.params import CnnSweep
+from stages.training import cpu
 from stages.training.adam import Adam
 
 
@@ -86,8 +83,6 @@ def train(
     sweep: CnnSweep, width: int, seeds: Sequence[int], images: Images, report: Report
 ) -> Trained:
     """Train each seed on one core, as many at once as there are cores."""
-    torch.set_num_threads(1)
-    _keep_memory()
     train_pixels, train_labels = _tensors(images.train_images, images.train_labels)
     test_pixels, test_labels = _tensors(images.test_images, images.test_labels)
     history = History(seeds, sweep.epochs)
@@ -103,32 +98,11 @@ def train(
             validation = replica.epoch(test_pixels, test_labels, order, train=False, stop=stop)
             history.record(row, epoch, *training, *validation)
             report(1, training[0])
-        return replica.network
+        return replica.network.to(memory_format=torch.contiguous_format)
 
-    with ThreadPoolExecutor(cores()) as pool:
-        try:
-            networks = list(pool.map(run, range(len(seeds))))
-        except BaseException:
-            stop.set()
-            raise
+    networks = cpu.side_by_side(run, len(seeds), stop)
     return Trained(history, networks[0])
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _tensors(images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.array(images)), torch.from_numpy(labels.astype(np.int64))
-
-
-def _keep_memory() -> None:
-    """Have glibc keep freed activations, rather than return and fault in their pages each step."""
-    if sys.platform == "linux":
-        libc = CDLL(None)
-        threshold, trim = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
-        libc.mallopt(threshold, 1 << 30)
-        libc.mallopt(trim, 1 << 30)

@@ -24,13 +24,21 @@ from stages.training.kernels import Layer, Weights
 CHUNKS = 16
 """Chunks of a batch over which a convolution's weight gradient is summed in parallel."""
 CROP_BLOCK = 1024
-CONV1_CELLS, CONV1_WEIGHT_CELLS = 64, 64
-CONV2_PIXELS, CONV2_WEIGHT_ROWS = 256, 64
-CONV3_ROWS, CONV3_WEIGHT_ROWS = 128, 64
+CONV1_CELLS, CONV1_WEIGHT_CELLS = 64, 32
+CONV2_CELLS, CONV2_PIXELS, CONV2_WEIGHT_ROWS = 64, 256, 32
+CONV3_ROWS, CONV3_WEIGHT_ROWS = 64, 32
 HEAD_ROWS, LINEAR1_K, LINEAR1_ROWS = 16, 32, 16
-K, WEIGHT_K = 32, 32
-"""How the kernels tile their work; what each counts is in its name."""
-WARPS = {"conv2_forward": 8}
+K = 32
+"""How the kernels tile their work, the fastest of what was measured at n = 1, 5, 12 and 20."""
+WARPS_STAGES = {
+    "conv1_forward": (2, 1),
+    "conv2_forward": (4, 1),
+    "conv3_backward_weight": (2, 1),
+    "conv2_backward_weight": (1, 1),
+    "conv2_backward_input": (8, 3),
+    "conv1_backward_weight": (1, 1),
+}
+"""Warps of a program and stages of its pipeline, likewise; the other kernels have 4 and 3."""
 
 
 class DeviceImages:
@@ -98,7 +106,7 @@ class Replicas:
         self._chunks = -(-self.batch // self._chunk)
         self._heads = -(-self.batch // HEAD_ROWS)
         layers = [
-            Layer("conv1", 28 * width, self._chunks * 256 // CONV1_WEIGHT_CELLS),
+            Layer("conv1", 28 * width, self._chunks),
             Layer("conv2", 18 * width**2 + 2 * width, self._chunks),
             Layer("conv3", 36 * width**2 + 2 * width, self._chunks),
             Layer("linear1", 72 * width * HIDDEN + HIDDEN, 1),
@@ -109,13 +117,14 @@ class Replicas:
         def buffer(*size: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(replicas, self.batch, *size, dtype=dtype, device=self._device)
 
-        self._inputs = buffer(34, 34, 3)
-        self._hidden1, self._gradient1 = buffer(18, 18, width), buffer(16, 16, width)
-        self._hidden2, self._gradient2 = buffer(8, 8, 2 * width), buffer(18, 18, 2 * width)
-        self._hidden3, self._gradient3 = buffer(6, 6, 2 * width), buffer(10, 10, 2 * width)
+        self._a, self._b = a, b = _padded(width), _padded(2 * width)
+        self._inputs = buffer(34, 34, 4)
+        self._hidden1, self._gradient1 = buffer(18, 18, a), buffer(16, 16, a)
+        self._hidden2, self._gradient2 = buffer(8, 8, b), buffer(18, 18, b)
+        self._hidden3, self._gradient3 = buffer(6, 6, 2 * width), buffer(10, 10, b)
         self._gradient4 = buffer(HIDDEN)
-        self._place1 = buffer(16, 16, width, dtype=torch.uint8)
-        self._place2 = buffer(8, 8, 2 * width, dtype=torch.uint8)
+        self._place1 = buffer(16, 16, a, dtype=torch.uint8)
+        self._place2 = buffer(8, 8, b, dtype=torch.uint8)
 
         self._optimizer = Adam.of(sweep)
         self.training = Pass(train, self.batch, replicas)
@@ -148,8 +157,9 @@ class Replicas:
         self.validation.step += 1
 
     def _launch(self, kernel: Any, grid: tuple[int, ...], *arguments: Any) -> None:
-        warps = WARPS.get(kernel.fn.__name__, 4)
-        kernel[(*grid, len(self.weights.values))](*arguments, num_warps=warps)
+        warps, stages = WARPS_STAGES.get(kernel.fn.__name__, (4, 3))
+        grid = (*grid, len(self.weights.values))
+        kernel[grid](*arguments, num_warps=warps, num_stages=stages)
 
     def _forward(self, p: Pass, *, train: bool) -> None:
         w, batch, n = self.weights, self.batch, self.width
@@ -165,9 +175,9 @@ class Replicas:
             *size, self._n, CONV1_CELLS, self._precision,
         )  # fmt: skip
         self._launch(
-            kernels.conv2_forward, (batch,),
+            kernels.conv2_forward, (batch * 64 // CONV2_CELLS,),
             p.step, w.values, self._hidden1, self._hidden2, self._place2,
-            *size, w.offsets["conv2"], self._m, K, self._precision,
+            *size, w.offsets["conv2"], self._m, K, CONV2_CELLS, self._precision,
         )  # fmt: skip
         self._launch(
             kernels.conv3_forward, (-(-batch * 36 // CONV3_ROWS),),
@@ -198,9 +208,9 @@ class Replicas:
             *size, *matrix("linear1"), *sums("linear1"), LINEAR1_K, LINEAR1_ROWS, self._precision,
         )  # fmt: skip
         self._launch(
-            kernels.conv3_backward_weight, (chunks, -(-18 * n // WEIGHT_K)),
+            kernels.conv3_backward_weight, (chunks, -(-9 * self._b // K)),
             p.step, self._hidden2, self._gradient3, w.partials, *size, *sums("conv3"),
-            self._chunk, self._m, WEIGHT_K, CONV3_WEIGHT_ROWS, self._precision,
+            self._chunk, self._m, K, CONV3_WEIGHT_ROWS, self._precision,
         )  # fmt: skip
         self._launch(
             kernels.conv3_backward_input, (batch,),
@@ -208,9 +218,9 @@ class Replicas:
             *size, *matrix("conv3"), self._m, K, self._precision,
         )  # fmt: skip
         self._launch(
-            kernels.conv2_backward_weight, (chunks, -(-9 * n // WEIGHT_K)),
+            kernels.conv2_backward_weight, (chunks, -(-9 * self._a // K)),
             p.step, self._hidden1, self._gradient2, w.partials, *size, *sums("conv2"),
-            self._chunk, self._m, WEIGHT_K, CONV2_WEIGHT_ROWS, self._precision,
+            self._chunk, self._m, K, CONV2_WEIGHT_ROWS, self._precision,
         )  # fmt: skip
         self._launch(
             kernels.conv2_backward_input, (batch * 256 // CONV2_PIXELS,),
@@ -218,10 +228,14 @@ class Replicas:
             *size, *matrix("conv2"), self._n, K, CONV2_PIXELS, self._precision,
         )  # fmt: skip
         self._launch(
-            kernels.conv1_backward_weight, (chunks, 256 // CONV1_WEIGHT_CELLS),
+            kernels.conv1_backward_weight, (chunks,),
             p.step, self._inputs, self._gradient1, self._place1, w.partials,
             *size, *sums("conv1"), self._chunk, self._n, CONV1_WEIGHT_CELLS, self._precision,
         )  # fmt: skip
+
+
+def _padded(channels: int) -> int:
+    return (channels + 3) // 4 * 4
 
 
 def flatten(network: Network) -> Tensor:

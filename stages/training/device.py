@@ -50,14 +50,18 @@ def groups(replicas: int, build: Callable[[int], object], what: str) -> list[int
         InputError: not even one fits; the message says `what`.
     """
     torch.cuda.synchronize()
+    torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()
     before = torch.cuda.memory_allocated()
+    from triton.runtime.errors import OutOfResources
+
     try:
         one = build(1)
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, OutOfResources) as error:
+        reason = str(error).splitlines()[0]
         raise InputError(
-            f"{what}: one replica does not fit the GPU's {free / 2**30:.1f} GiB of free memory; "
-            "choose a smaller width or batch, or SCALING_DEVICE=cpu"
+            f"{what}: one replica does not fit the GPU ({reason}); "
+            f"choose a smaller width or batch, or set {VARIABLE}=cpu"
         ) from None
     each = torch.cuda.memory_allocated() - before
     del one

@@ -85,7 +85,7 @@ class Weights:
         self._table = torch.tensor(table, dtype=torch.int32, device=device)
 
     def _rows(self, layer: Layer) -> Iterator[tuple[int, ...]]:
-        """Of each block: its offset, its size, its first partial sum, their number, their stride."""
+        """Of each block: offset, size, then its partial sums' first, number and stride."""
         for start in range(0, layer.size, BLOCK):
             size = min(BLOCK, layer.size - start)
             source = self.total_partials + start

@@ -1,6 +1,7 @@
 """How far long work is: a bar on a terminal, plain lines in a log."""
 
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Self
@@ -12,7 +13,7 @@ PERIOD = 10.0
 
 
 class Progress:
-    """Counts towards `total`, with a loss beside it. Writes to standard error.
+    """Counts towards `total`, with a loss beside it. Writes to standard error; thread-safe.
 
     Use as a context manager; call it with what has just been done and the present loss (nats).
     """
@@ -21,6 +22,7 @@ class Progress:
         self._label, self._total, self._unit = label, total, unit
         self._done, self._loss = 0, float("nan")
         self._start = self._last = time.monotonic()
+        self._lock = threading.Lock()
         self._bar = (
             tqdm(desc=label, total=total, unit=f" {unit}", leave=False)
             if sys.stderr.isatty()
@@ -31,6 +33,10 @@ class Progress:
         return self
 
     def __call__(self, done: int, loss: float) -> None:
+        with self._lock:
+            self._show(done, loss)
+
+    def _show(self, done: int, loss: float) -> None:
         self._done += done
         self._loss = loss
         if self._bar is not None:
