@@ -62,8 +62,11 @@ class Replica:
     def epoch(
         self, pixels: Tensor, labels: Tensor, order: draws.Draws, *, train: bool, stop: Event
     ) -> tuple[float, float]:
-        """Go through the images in `order`; mean loss (nats) and accuracy over the batches."""
-        losses, accuracies = [], []
+        """Go through the images in `order`; loss (nats) and accuracy.
+
+        In training these are means over the batches, each counting equally; else over the images.
+        """
+        losses, accuracies, sizes = [], [], []
         with torch.set_grad_enabled(train):
             for start in range(0, len(order), self._batch):
                 if stop.is_set():
@@ -76,7 +79,10 @@ class Replica:
                     self._optimizer.zero_grad()
                 losses.append(loss.item())
                 accuracies.append(correct / len(batch))
-        return float(np.mean(losses)), float(np.mean(accuracies))
+                sizes.append(1 if train else len(batch))
+        return float(np.average(losses, weights=sizes)), float(
+            np.average(accuracies, weights=sizes)
+        )
 
 
 def train(

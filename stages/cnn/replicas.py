@@ -4,7 +4,7 @@ The counterpart of stages/cnn/one.py, which trains one replica in plain PyTorch.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,15 +74,19 @@ class Pass:
         self.draws.copy_(values, non_blocking=True)
         self.step.zero_()
 
-    def means(self) -> tuple[np.ndarray, np.ndarray]:
-        """Loss and accuracy, (R,) each: means over the batches, each batch counting equally."""
-        return self._mean(self.losses), self._mean(self.correct)
-
-    def _mean(self, values: Tensor) -> np.ndarray:
-        # on the CPU, replica by replica: a GPU's order of summation may depend on their number
-        rows = values.cpu().numpy().astype(np.float64)
+    def batch_means(self) -> tuple[np.ndarray, np.ndarray]:
+        """Loss (nats) and accuracy, (R,) each: means over batches, each batch counting equally."""
         starts = range(0, len(self.images), self.batch)
-        return np.array([np.mean([row[s : s + self.batch].mean() for s in starts]) for row in rows])
+        return self._means(lambda row: np.mean([row[s : s + self.batch].mean() for s in starts]))
+
+    def means(self) -> tuple[np.ndarray, np.ndarray]:
+        """Loss (nats) and accuracy, (R,) each: means over the images."""
+        return self._means(np.mean)
+
+    def _means(self, mean: Callable[[np.ndarray], np.floating]) -> tuple[np.ndarray, np.ndarray]:
+        # on the CPU, row by row: a GPU's order of summation may depend on the number of replicas
+        losses, correct = (v.cpu().numpy().astype(np.float64) for v in (self.losses, self.correct))
+        return np.array([mean(row) for row in losses]), np.array([mean(row) for row in correct])
 
 
 class Replicas:
@@ -304,7 +308,7 @@ def train(
             _launch_epoch(replicas, *orders)
             if epoch < sweep.epochs:  # drawn while the device works
                 orders = _orders(replicas, sweep, [seeds[i] for i in group], epoch + 1)
-            training = replicas.training.means()
+            training = replicas.training.batch_means()
             rows = slice(at, at + size)
             history.record(rows, epoch, *training, *replicas.validation.means())
             report(size, float(training[0].mean()))
