@@ -5,37 +5,43 @@ So a run computes the same on any number of cores, and no core waits for another
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import CDLL
 from queue import Empty, SimpleQueue
 from threading import Event
+from typing import TypeVar
 
 import torch
 
+T = TypeVar("T")
 
-def side_by_side(run: Callable[[int], Iterator[None]], runs: int, stop: Event) -> None:
-    """Go through `run(0)` to `run(runs - 1)`, as many at once as there are cores.
 
-    Wherever a run yields, another that has waited may take its core: all end at about the same
+def side_by_side(run: Callable[[int], Generator[None, None, T]], runs: int, stop: Event) -> list[T]:
+    """What `run(0)` to `run(runs - 1)` return, as many at once as there are cores.
+
+    Wherever a run yields, one that has waited longer takes its core: all end at about the same
     time, also where their number is no multiple of the cores'. An error or an interrupt in one
-    sets `stop`, which ends the others there, and is raised.
+    sets `stop`, which ends the others where they yield, and is raised.
     """
     torch.set_num_threads(1)
     _keep_memory()
-    waiting: SimpleQueue[Iterator[None]] = SimpleQueue()
+    waiting: SimpleQueue[tuple[int, Generator[None, None, T]]] = SimpleQueue()
     for i in range(runs):
-        waiting.put(run(i))
+        waiting.put((i, run(i)))
+    results: dict[int, T] = {}
 
     def work() -> None:
         while not stop.is_set():
             try:
-                turn = waiting.get_nowait()
+                i, turn = waiting.get_nowait()
             except Empty:
-                return  # each run left has a core
-            for _ in turn:
-                waiting.put(turn)
-                break
+                return  # each run that is left has a core
+            try:
+                next(turn)
+                waiting.put((i, turn))
+            except StopIteration as end:
+                results[i] = end.value
 
     with ThreadPoolExecutor(cores()) as pool:
         try:
@@ -44,6 +50,7 @@ def side_by_side(run: Callable[[int], Iterator[None]], runs: int, stop: Event) -
         except BaseException:
             stop.set()
             raise
+    return [results[i] for i in range(runs)]
 
 
 def cores() -> int:
