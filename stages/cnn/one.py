@@ -5,7 +5,7 @@ number of cores. What makes it fast: images resident as uint8 and augmented in b
 last, pooling before the ReLU, and memory that the allocator keeps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from threading import Event
 
 import numpy as np
@@ -94,7 +94,7 @@ def train(
     history = History(seeds, sweep.epochs)
     stop = Event()
 
-    def run(row: int) -> Network:
+    def run(row: int) -> Generator[None, None, Network]:
         seed = seeds[row]
         replica = Replica(sweep, width, seed)
         for epoch in range(1, sweep.epochs + 1):
@@ -104,6 +104,7 @@ def train(
             validation = replica.epoch(test_pixels, test_labels, order, train=False, stop=stop)
             history.record(row, epoch, *training, *validation)
             report(1, training[0])
+            yield
         return replica.network.to(memory_format=torch.contiguous_format)
 
     networks = cpu.side_by_side(run, len(seeds), stop)
