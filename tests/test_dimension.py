@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from scipy.spatial.distance import cdist
 
 from stages import params
@@ -358,3 +359,19 @@ def test_context_is_of_the_same_estimator_neighbours_and_sample_size() -> None:
         [11.25, 11.25, 11.25, *nothing], nan_ok=True
     )
     assert found[table.columns].equals(table)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"blocks": [20, 10]}, "blocks must hold 1, all the points at once"),
+        ({"blocks": [1000, 1]}, "neighbours must be fewer than the 10 points"),
+        ({"likelihood_neighbours": [1]}, "greater than or equal to 2"),
+        ({"ratio_neighbours": [3, 3]}, "must not repeat a value"),
+        ({"discard": 1.0}, "less than 1"),
+        ({"known": {"samples": 9, "dimensions": [2, 4], "compare": 3}}, "compare must be one of"),
+    ],
+)
+def test_params_that_cannot_be_measured_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        settings(**change)
