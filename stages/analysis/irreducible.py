@@ -25,6 +25,7 @@ MAX_ALPHA = 4.0
 _STARTS = (0.0, 0.3, 0.6, 0.9)  # E as a fraction of the smallest median loss of a width
 _STEPS = 300
 _PRECISION = 1e-10  # of the objective
+_LEAST_DAMPING = 1e-9  # where E and A are one and the same (alpha = 0), nothing else fixes a step
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def minimise(x: Floats, y: Floats, weights: NDArray[Any], starts: Floats, huber:
         moved = who[better]
         theta[moved], objective[moved] = trial[better], new[better]
         r[moved], clipped[moved] = new_r[better], new_clipped[better]
-        damping[who] *= np.where(better, 0.2, 5.0)
+        damping[who] = np.maximum(damping[who] * np.where(better, 0.2, 5.0), _LEAST_DAMPING)
     return Minima(theta, objective, converged)
 
 
