@@ -211,6 +211,48 @@ class Calibration(Section):
     seed: Annotated[int, Field(ge=0)]
 
 
+class Curve(Section):
+    """A loss read off a published figure."""
+
+    parameters: Annotated[list[Positive], Field(min_length=2), AfterValidator(_distinct)]
+    loss: Annotated[list[Annotated[Real, Field(gt=0)]], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _pairs_up(self) -> Self:
+        if len(self.parameters) != len(self.loss):
+            raise ValueError(
+                f"loss must have as many values as parameters "
+                f"({len(self.loss)} and {len(self.parameters)})"
+            )
+        return self
+
+
+class SharmaKaplan(Section):
+    """4/alpha of each metric, and the intrinsic dimension, in the paper's Figure 6."""
+
+    test_loss: Annotated[Real, Field(gt=0)]
+    train_loss: Annotated[Real, Field(gt=0)]
+    test_error: Annotated[Real, Field(gt=0)]
+    train_error: Annotated[Real, Field(gt=0)]
+    intrinsic_dimension: Annotated[Real, Field(gt=0)]
+    widths: WidthRange
+    expected: Annotated[list[Annotated[Real, Field(gt=0)]], Field(min_length=2, max_length=2)]
+    test_loss_curve: Curve
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> Self:
+        for name, (low, high) in [("widths", self.widths), ("expected", self.expected)]:
+            if low > high:
+                raise ValueError(f"{name} must be [low, high] with low <= high")
+        return self
+
+
+class Published(Section):
+    """Section `published`: the numbers that ours stand beside."""
+
+    sharma_kaplan: SharmaKaplan
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -220,6 +262,7 @@ class Params(Section):
     fit: Fit
     calibration: Calibration
     dimension: Dimension
+    published: Published
 
 
 class _Loader(yaml.SafeLoader):
