@@ -7,6 +7,7 @@ every stage at once. A failure is one line per fault: where, what, and what is a
 import hashlib
 import json
 import re
+from math import comb
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -89,7 +90,7 @@ class ParityConfiguration(Training):
     """One multitask sparse parity problem, and the network trained on it."""
 
     tasks: Positive
-    bits: Positive
+    bits: Annotated[int, Field(gt=0, le=256)]  # as many as the GPU's kernels hold at once
     subset_size: Positive
     alpha: Annotated[Real, Field(gt=0)]
     width: Positive
@@ -102,6 +103,9 @@ class ParityConfiguration(Training):
     def _is_possible(self) -> Self:
         if self.subset_size > self.bits:
             raise ValueError(f"subset_size must be at most bits ({self.bits})")
+        subsets = comb(self.bits, self.subset_size)
+        if self.tasks > subsets:
+            raise ValueError(f"tasks must be at most {subsets}: there are no more subsets of bits")
         if self.steps % self.evaluate_every:
             raise ValueError(f"evaluate_every must divide steps ({self.steps})")
         return self
