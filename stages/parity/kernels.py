@@ -1,0 +1,395 @@
+"""Sampling, forward and backward pass of multitask sparse parity for many replicas at once.
+
+Every kernel runs over a grid (work of one replica, replica). A replica's programs touch nothing
+of its neighbours and sum in a fixed order, without atomics, so its result is the same to the bit
+alone or beside others.
+
+A batch is laid out in slots: its samples by task, each task beginning a new group of GROUP slots
+and filling its last one with slots that hold no sample. TILE slots are worked on at once. Of a
+group all samples have one task, so the gradient of the task's row of weights is a sum over rows.
+Evaluation lays its samples out likewise, each task beginning a new tile.
+
+The hidden layer is never stored, only where it is above 0. Programs own a block of its units and
+go over tiles: the block's weights are read once, and each block adds its share to a logit. With
+two logits the loss depends on their difference alone, the contrast, which is all that is computed.
+See stages/parity/one.py for the gradient.
+
+Layouts, each with a leading replica axis; S slots, n the width, blocks of UNITS hidden units:
+
+    histograms      programs x T        samples of each task, from each program of `count`
+    sample_ends     T                   samples up to and including each task
+    group_ends      T                   groups up to and including each task
+    group_tasks     S / GROUP           the task of each group
+    words           S x WORDS           the bits of each sample, 32 to a word
+    labels          S                   0 or 1, or NONE in a slot without a sample
+    contrasts       blocks x S          each block's share of a slot's contrast
+    active          S x blocks * UNITS  1 where a hidden unit is above 0
+    slopes          S                   SCALE times the loss's gradient by the contrast
+    group_sums      S / GROUP x n       gradient of the task's weights, from each group
+
+The matrix units want powers of two: T tasks, K bits, and UNITS are padded, with zeros as weights.
+One factor of every product is bits, exact in any format. The other is scaled into the range of
+float16 and split into PIECES of them, the second what the first leaves over: one keeps 11 bits of
+a float's mantissa, as TF32 does at half the speed, and two keep 22 of its 24. Sums are in float32.
+"""
+
+import triton
+import triton.language as tl
+
+GROUP = tl.constexpr(16)
+NONE = tl.constexpr(2)
+"""Label of a slot without a sample."""
+SCALE, UNSCALE = tl.constexpr(64.0), tl.constexpr(1 / 64)
+"""Factor on weights, up to 1,000 of them, and on slopes, which are below 1, in float16."""
+BATCH_TASKS, BATCH_BITS, EVALUATION_BITS = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+"""Streams of random words; see stages/parity/draws.py."""
+
+
+@triton.jit
+def _key(seed, STREAM: tl.constexpr):
+    return tl.load(seed).to(tl.uint64) | (STREAM << 32)
+
+
+@triton.jit
+def _at_most(table, value, LOG: tl.constexpr):
+    """How many of the first 2^LOG - 1 entries of an ascending table are at most each value."""
+    found = (value * 0).to(tl.int32)
+    for i in tl.static_range(LOG):
+        half = 1 << (LOG - 1 - i)
+        entry = tl.load(table + found + (half - 1)).to(value.dtype, bitcast=True)
+        found = tl.where(entry <= value, found + half, found)
+    return found
+
+
+@triton.jit
+def _matrix(base, rows, columns, row, column):
+    """A (rows, columns) matrix in row-major order, padded with zeros."""
+    address = base + row[:, None] * columns + column[None, :]
+    return tl.load(address, mask=(row < rows)[:, None] & (column < columns)[None, :], other=0.0)
+
+
+@triton.jit
+def _inputs(words, slot, WORDS: tl.constexpr, K: tl.constexpr):
+    """The first K bits of some slots as zeros and ones: (slots, K)."""
+    word = tl.load(words + slot[:, None] * WORDS + tl.arange(0, K // 32)[None, :])
+    bit = 1 << tl.arange(0, 32)
+    ones = ((word[:, :, None] & bit[None, None, :]) != 0).to(tl.float16)
+    return tl.reshape(ones, (slot.shape[0], K))
+
+
+@triton.jit
+def _inputs_back(words, slot, WORDS: tl.constexpr, K: tl.constexpr):
+    """The same, transposed: (K, slots)."""
+    word = tl.load(words + slot[None, :] * WORDS + tl.arange(0, K // 32)[:, None])
+    bit = 1 << tl.arange(0, 32)
+    ones = ((word[:, None, :] & bit[None, :, None]) != 0).to(tl.float16)
+    return tl.reshape(ones, (K, slot.shape[0]))
+
+
+@triton.jit
+def _split(value):
+    """A float32 value as the sum of two float16 numbers."""
+    first = value.to(tl.float16)
+    return first, (value - first.to(tl.float32)).to(tl.float16)
+
+
+@triton.jit
+def _output(weights, width, unit, LOGITS: tl.constexpr):
+    """What each hidden unit adds to the contrast; `weights` are the output layer's."""
+    weight = tl.load(weights + (LOGITS - 1) * width + unit, mask=unit < width, other=0.0)
+    if LOGITS == 2:
+        weight -= tl.load(weights + unit, mask=unit < width, other=0.0)
+    return weight
+
+
+@triton.jit
+def _contrast(weights, contrasts, width, slots, slot, LOGITS: tl.constexpr, BLOCKS: tl.constexpr):
+    """The contrast of some slots: the output's bias and each block's share, in order."""
+    bias = tl.load(weights + LOGITS * width + LOGITS - 1)
+    if LOGITS == 2:
+        bias -= tl.load(weights + LOGITS * width)
+    contrast = bias + tl.load(contrasts + slot)
+    for block in tl.static_range(1, BLOCKS):
+        contrast += tl.load(contrasts + block * slots + slot)
+    return contrast
+
+
+@triton.jit
+def _draw(
+    words, labels, masks, key, slot, valid, sample, step, last, task, WORDS: tl.constexpr
+):  # fmt: skip
+    """Draw the bits of some slots and label them. The counter is (sample, step, block, last)."""
+    folded = sample * 0
+    words += slot * WORDS
+    masks += task * WORDS
+    for block in tl.static_range(WORDS // 4):
+        w0, w1, w2, w3 = tl.philox(key, sample, step, block, last)
+        tl.store(words + 4 * block, w0.to(tl.int32, bitcast=True))
+        tl.store(words + 4 * block + 1, w1.to(tl.int32, bitcast=True))
+        tl.store(words + 4 * block + 2, w2.to(tl.int32, bitcast=True))
+        tl.store(words + 4 * block + 3, w3.to(tl.int32, bitcast=True))
+        folded ^= w0.to(tl.int32, bitcast=True) & tl.load(masks + 4 * block)
+        folded ^= w1.to(tl.int32, bitcast=True) & tl.load(masks + 4 * block + 1)
+        folded ^= w2.to(tl.int32, bitcast=True) & tl.load(masks + 4 * block + 2)
+        folded ^= w3.to(tl.int32, bitcast=True) & tl.load(masks + 4 * block + 3)
+    folded ^= folded >> 16
+    folded ^= folded >> 8
+    folded ^= folded >> 4
+    folded ^= folded >> 2
+    folded ^= folded >> 1
+    tl.store(labels + slot, tl.where(valid, folded & 1, NONE).to(tl.int8))
+
+
+@triton.jit
+def count(
+    seeds, step, thresholds, histograms, batch, tasks,
+    LOG: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Draw the batch's tasks, and count each. Grid (batch / (4 * BLOCK), replicas)."""
+    replica = tl.program_id(1).to(tl.int64)
+    quad = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    key = _key(seeds + replica, BATCH_TASKS)
+    drawn = tl.philox(key, quad, tl.load(step), 0, 0)
+    total = tl.zeros((1 << LOG,), tl.int32)
+    for i in tl.static_range(4):
+        task = tl.minimum(_at_most(thresholds, drawn[i], LOG), tasks - 1)
+        total += tl.histogram(task, 1 << LOG, mask=4 * quad + i < batch)
+    place = replica * tl.num_programs(0) + tl.program_id(0)
+    tl.store(histograms + (place << LOG) + tl.arange(0, 1 << LOG), total)
+
+
+@triton.jit
+def arrange(histograms, sample_ends, group_ends, PROGRAMS: tl.constexpr, LOG: tl.constexpr):
+    """Where each task's samples and groups end. Grid (1, replicas)."""
+    replica = tl.program_id(1).to(tl.int64)
+    task = tl.arange(0, 1 << LOG)
+    samples = tl.zeros((1 << LOG,), tl.int32)
+    for i in range(PROGRAMS):
+        samples += tl.load(histograms + ((replica * PROGRAMS + i) << LOG) + task)
+    groups = (samples + GROUP - 1) // GROUP
+    tl.store(sample_ends + (replica << LOG) + task, tl.cumsum(samples))
+    tl.store(group_ends + (replica << LOG) + task, tl.cumsum(groups))
+
+
+@triton.jit
+def draw_batch(
+    seeds, step, masks, sample_ends, group_ends, group_tasks, words, labels, slots, tasks,
+    LOG: tl.constexpr, TILE: tl.constexpr, WORDS: tl.constexpr,
+):  # fmt: skip
+    """Draw the batch's bits, and label them. Grid (tiles, replicas)."""
+    replica = tl.program_id(1).to(tl.int64)
+    sample_ends += replica << LOG
+    group_ends += replica << LOG
+    groups = tl.load(group_ends + tasks - 1)
+    if tl.program_id(0) * (TILE // GROUP) < groups:
+        slot = tl.program_id(0) * TILE + tl.arange(0, TILE)
+        group = slot // GROUP
+        task = tl.minimum(_at_most(group_ends, group, LOG), tasks - 1)
+        first = tl.load(sample_ends + task - 1, mask=task > 0, other=0)
+        first_group = tl.load(group_ends + task - 1, mask=task > 0, other=0)
+        sample = first + slot - first_group * GROUP
+        valid = (group < groups) & (sample < tl.load(sample_ends + task))
+        group_tasks += replica * (slots // GROUP)
+        tl.store(group_tasks + group, task, mask=slot % GROUP == 0)
+        _draw(
+            words + replica * slots * WORDS, labels + replica * slots,
+            masks + replica * tasks * WORDS, _key(seeds + replica, BATCH_BITS),
+            slot, valid, sample, tl.load(step), 0, task, WORDS,
+        )  # fmt: skip
+
+
+@triton.jit
+def draw_evaluation(
+    seeds, step, masks, words, labels, slots, tasks, samples,
+    TILE: tl.constexpr, WORDS: tl.constexpr,
+):  # fmt: skip
+    """Draw and label the samples that the tasks are evaluated on. Grid (tiles, replicas)."""
+    replica = tl.program_id(1).to(tl.int64)
+    slot = tl.program_id(0) * TILE + tl.arange(0, TILE)
+    task = slot // (slots // tasks)
+    sample = slot % (slots // tasks)
+    _draw(
+        words + replica * slots * WORDS, labels + replica * slots,
+        masks + replica * tasks * WORDS, _key(seeds + replica, EVALUATION_BITS),
+        slot, sample < samples, sample, tl.load(step), task, task, WORDS,
+    )  # fmt: skip
+
+
+@triton.jit
+def forward(
+    weights, words, group_tasks, group_ends, contrasts, active,
+    slots, tasks, bits, width, total, TRAIN: tl.constexpr, LOG: tl.constexpr,
+    TILE: tl.constexpr, UNITS: tl.constexpr, WORDS: tl.constexpr, K: tl.constexpr,
+    LOGITS: tl.constexpr, PIECES: tl.constexpr,
+):  # fmt: skip
+    """The contrast of every slot. Grid (blocks of units, shares of the tiles, replicas)."""
+    replica = tl.program_id(2).to(tl.int64)
+    unit = tl.program_id(0) * UNITS + tl.arange(0, UNITS)
+    weights += replica * total
+    words += replica * slots * WORDS
+    contrasts += (replica * tl.num_programs(0) + tl.program_id(0)) * slots
+    active += replica * slots * tl.num_programs(0) * UNITS
+    matrix = _matrix(weights + tasks * width, bits, width, tl.arange(0, K), unit)
+    first, second = _split(matrix * SCALE)
+    bias = tl.load(weights + (tasks + bits) * width + unit, mask=unit < width, other=0.0)
+    output = _output(weights + (tasks + bits + 1) * width, width, unit, LOGITS)
+    tiles = slots // TILE
+    if TRAIN:
+        group_tasks += replica * (slots // GROUP)
+        groups = tl.load(group_ends + (replica << LOG) + tasks - 1)
+        tiles = (groups + TILE // GROUP - 1) // (TILE // GROUP)
+    for tile in range(tl.program_id(1), tiles, tl.num_programs(1)):
+        slot = tile * TILE + tl.arange(0, TILE)
+        task = tl.load(group_tasks + slot // GROUP) if TRAIN else slot // (slots // tasks)
+        row = weights + task[:, None] * width + unit[None, :]
+        hidden = tl.load(row, mask=(unit < width)[None, :], other=0.0) + bias[None, :]
+        inputs = _inputs(words, slot, WORDS, K)
+        sums = tl.dot(inputs, first)
+        if PIECES == 2:
+            sums = tl.dot(inputs, second, sums)
+        hidden += sums * UNSCALE
+        share = tl.sum(tl.maximum(hidden, 0.0) * output[None, :], axis=1)
+        tl.store(contrasts + slot, share)
+        if TRAIN:
+            at = slot[:, None] * (tl.num_programs(0) * UNITS) + unit[None, :]
+            tl.store(active + at, (hidden > 0).to(tl.int8))
+
+
+@triton.jit
+def slope(
+    weights, labels, contrasts, group_ends, slopes,
+    slots, tasks, width, total, offset,
+    LOG: tl.constexpr, BLOCK: tl.constexpr, LOGITS: tl.constexpr, BLOCKS: tl.constexpr,
+):  # fmt: skip
+    """The gradient of every sample's loss by its contrast. Grid (slots / BLOCK, replicas)."""
+    replica = tl.program_id(1).to(tl.int64)
+    used = tl.load(group_ends + (replica << LOG) + tasks - 1) * GROUP
+    slot = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    if tl.program_id(0) * BLOCK < used:
+        slot = tl.minimum(slot, slots - 1)
+        label = tl.load(labels + replica * slots + slot)
+        contrast = _contrast(
+            weights + replica * total + offset, contrasts + replica * BLOCKS * slots,
+            width, slots, slot, LOGITS, BLOCKS,
+        )  # fmt: skip
+        value = (tl.sigmoid(contrast) - label) * SCALE
+        tl.store(slopes + replica * slots + slot, tl.where(label == NONE, 0.0, value))
+
+
+@triton.jit
+def backward(
+    weights, words, slopes, group_tasks, group_ends, active, group_sums, partials,
+    batch, slots, tasks, bits, width, total, total_partials, offset_bits, offset_output,
+    LOG: tl.constexpr, TILE: tl.constexpr, UNITS: tl.constexpr, WORDS: tl.constexpr,
+    K: tl.constexpr, LOGITS: tl.constexpr, PIECES: tl.constexpr,
+):  # fmt: skip
+    """All gradients; those of the tasks' weights by group. Grid (blocks, shares, replicas)."""
+    replica = tl.program_id(2).to(tl.int64)
+    blocks = tl.num_programs(0)
+    unit = tl.program_id(0) * UNITS + tl.arange(0, UNITS)
+    inside = unit < width
+    weights += replica * total
+    words += replica * slots * WORDS
+    slopes += replica * slots
+    active += replica * slots * blocks * UNITS
+    group_tasks += replica * (slots // GROUP)
+    group_sums += replica * (slots // GROUP) * width
+    bias = tl.load(weights + (tasks + bits) * width + unit, mask=inside, other=0.0)
+    output = _output(weights + (tasks + bits + 1) * width, width, unit, LOGITS)
+    groups = tl.load(group_ends + (replica << LOG) + tasks - 1)
+    share = (1.0 / batch) * UNSCALE
+    matrix = tl.zeros((K, UNITS), tl.float32)
+    of_bias = tl.zeros((UNITS,), tl.float32)
+    of_output = tl.zeros((UNITS,), tl.float32)
+    of_slot = tl.zeros((TILE,), tl.float32)
+    tiles = (groups + TILE // GROUP - 1) // (TILE // GROUP)
+    for tile in range(tl.program_id(1), tiles, tl.num_programs(1)):
+        slot = tile * TILE + tl.arange(0, TILE)
+        value = tl.load(slopes + slot)
+        of_slot += value
+        on = tl.load(active + slot[:, None] * (blocks * UNITS) + unit[None, :]) != 0
+        inputs = _inputs_back(words, slot, WORDS, K)
+        first, second = _split(value)
+        zero = tl.zeros((TILE, UNITS), tl.float16)
+        matrix = tl.dot(inputs, tl.where(on, first[:, None], zero), matrix)
+        if PIECES == 2:
+            matrix = tl.dot(inputs, tl.where(on, second[:, None], zero), matrix)
+
+        sums = tl.where(on, share * value[:, None], 0.0)
+        sums = tl.sum(tl.reshape(sums, (TILE // GROUP, GROUP, UNITS)), axis=1)
+        group = tile * (TILE // GROUP) + tl.arange(0, TILE // GROUP)
+        row = weights + tl.load(group_tasks + group)[:, None] * width + unit[None, :]
+        row = tl.load(row, mask=inside[None, :], other=0.0) + bias[None, :]
+        of_output += tl.sum(sums * row, axis=0)
+        sums *= output[None, :]
+        of_bias += tl.sum(sums, axis=0)
+        tl.store(group_sums + group[:, None] * width + unit[None, :], sums, mask=inside[None, :])
+
+    matrix *= share
+    bit = tl.arange(0, K)
+    of_output += tl.sum(matrix * _matrix(weights + tasks * width, bits, width, bit, unit), axis=0)
+    partials += replica * total_partials
+    target = partials + offset_bits + tl.program_id(1) * (bits + 1) * width + unit
+    mask = (bit < bits)[:, None] & inside[None, :]
+    tl.store(target[None, :] + bit[:, None] * width, matrix * output[None, :], mask=mask)
+    tl.store(target + bits * width, of_bias, mask=inside)
+    target = partials + offset_output + tl.program_id(1) * (width + 1) * LOGITS
+    tl.store(target + (LOGITS - 1) * width + unit, of_output, mask=inside)
+    if LOGITS == 2:
+        tl.store(target + unit, -of_output, mask=inside)
+    if tl.program_id(0) == 0:
+        of_output_bias = share * tl.sum(of_slot)
+        tl.store(target + LOGITS * width + LOGITS - 1, of_output_bias)
+        if LOGITS == 2:
+            tl.store(target + LOGITS * width, -of_output_bias)
+
+
+@triton.jit
+def sum_tasks(
+    group_ends, group_sums, partials, slots, width, total_partials, offset,
+    LOG: tl.constexpr, ROWS: tl.constexpr, UNITS: tl.constexpr,
+):  # fmt: skip
+    """The gradient of the tasks' weights, from their groups. Grid (blocks, tasks, replicas)."""
+    replica = tl.program_id(2).to(tl.int64)
+    task = tl.program_id(1)
+    unit = tl.program_id(0) * UNITS + tl.arange(0, UNITS)
+    group_ends += (replica << LOG) + task
+    first = tl.load(group_ends - 1, mask=task > 0, other=0)
+    end = tl.load(group_ends)
+    group_sums += replica * (slots // GROUP) * width
+    gradient = tl.zeros((ROWS, UNITS), tl.float32)
+    for start in range(first, end, ROWS):
+        gradient += _matrix(group_sums, end, width, start + tl.arange(0, ROWS), unit)
+    partials += replica * total_partials + offset + task * width
+    tl.store(partials + unit, tl.sum(gradient, axis=0), mask=unit < width)
+
+
+@triton.jit
+def score(
+    weights, step, labels, contrasts, losses, accuracies,
+    slots, tasks, samples, width, total, offset, every, evaluations,
+    BLOCK: tl.constexpr, LOGITS: tl.constexpr, BLOCKS: tl.constexpr,
+):  # fmt: skip
+    """Mean loss (nats) and accuracy of each task. Grid (tasks, replicas)."""
+    replica = tl.program_id(1).to(tl.int64)
+    task = tl.program_id(0)
+    labels += replica * slots
+    contrasts += replica * BLOCKS * slots
+    loss = tl.zeros((BLOCK,), tl.float32)
+    correct = tl.zeros((BLOCK,), tl.int32)
+    for start in range(0, samples, BLOCK):
+        sample = start + tl.arange(0, BLOCK)
+        valid = sample < samples
+        slot = task * (slots // tasks) + tl.where(valid, sample, 0)
+        label = tl.load(labels + slot)
+        contrast = _contrast(
+            weights + replica * total + offset, contrasts, width, slots, slot, LOGITS, BLOCKS
+        )
+        small = tl.exp(-tl.abs(contrast))
+        # log(1 + small), also where 1 + small would round to 1
+        soft = tl.where(small < 1e-3, small - 0.5 * small * small, tl.log(1 + small))
+        loss += tl.where(valid, tl.maximum(contrast, 0.0) - label * contrast + soft, 0.0)
+        correct += (valid & ((contrast > 0) == (label == 1))).to(tl.int32)
+    target = (replica * evaluations + tl.load(step) // every - 1) * tasks + task
+    tl.store(losses + target, tl.sum(loss) / samples)
+    tl.store(accuracies + target, tl.sum(correct).to(tl.float32) / samples)
