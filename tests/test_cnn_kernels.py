@@ -1,0 +1,140 @@
+"""The CUDA kernels against the reference, on a GPU or, where there is none, interpreted.
+
+Triton's interpreter (see conftest.py) runs the same kernels in numpy, in float32: slowly, so the
+cases are small.
+"""
+
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("triton", reason="PyTorch brings no Triton on this platform")
+
+from stages import params
+from stages.cnn import draws, one, replicas
+from stages.cnn.images import Images, open_images
+from stages.cnn.network import initial
+from stages.params import CnnSweep
+from stages.training.adam import Adam
+from stages.training.kernels import Layer, Weights
+
+ROOT = Path(__file__).resolve().parent.parent
+SWEEPS = params.load(ROOT / "params.yaml").cnn.sweeps
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def sweep(name: str = "notebook", **changes: object) -> CnnSweep:
+    small = {"batch_size": 4, "epochs": 1, "precision": "float32"}
+    return SWEEPS[name].model_copy(update=small | changes)
+
+
+def cut(images: Images, train: int, test: int) -> Images:
+    return Images(
+        images.train_images[:train],
+        images.train_labels[:train],
+        images.test_images[:test],
+        images.test_labels[:test],
+    )
+
+
+@pytest.fixture(scope="module")
+def images(small_images: Path) -> Images:
+    return cut(open_images(small_images), 7, 3)  # a full batch and a short one
+
+
+def trained(s: CnnSweep, width: int, seeds: list[int], images: Images) -> replicas.Replicas:
+    """The state after one epoch."""
+    train = replicas.DeviceImages(images.train_images, images.train_labels, DEVICE)
+    test = replicas.DeviceImages(images.test_images, images.test_labels, DEVICE)
+    engine = replicas.Replicas(s, width, len(seeds), train, test)
+    engine.load([initial(width, seed) for seed in seeds])
+    orders = replicas._orders(engine, s, seeds, epoch=1)
+    replicas._launch_epoch(engine, *orders)
+    return engine
+
+
+@pytest.mark.parametrize("width", [1, 3, 20])
+def test_flattened_weights_come_back(width: int) -> None:
+    network = initial(width, seed=0)
+    back = replicas.unflatten(replicas.flatten(network), width)
+    for ours, theirs in zip(back.parameters(), network.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("name", "width"), [("notebook", 3), ("paper", 9)])
+def test_an_epoch_agrees_with_the_reference_to_rounding(
+    name: str, width: int, images: Images
+) -> None:
+    s = sweep(name, augment_validation=name == "notebook")
+    engine = trained(s, width, [5], images)
+    reference = one.Replica(s, width, seed=5)
+    stop = Event()
+    pixels, labels = (
+        torch.from_numpy(np.array(a)) for a in (images.train_images, images.train_labels)
+    )
+    order = draws.shuffled(len(pixels), 5, 1, s.augment)
+    expected = reference.epoch(pixels, labels.long(), order, train=True, stop=stop)
+    got = [value[0] for value in engine.training.batch_means()]
+    assert got == pytest.approx(expected, rel=1e-5)
+    pixels, labels = (
+        torch.from_numpy(np.array(a)) for a in (images.test_images, images.test_labels)
+    )
+    order = draws.validation(len(pixels), 5, 1, s.augment_validation)
+    expected = reference.epoch(pixels, labels.long(), order, train=False, stop=stop)
+    got = [value[0] for value in engine.validation.means()]
+    assert got == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(
+        engine.weights.values[0].cpu(), replicas.flatten(reference.network), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_a_replica_is_the_same_to_the_bit_alone_and_beside_others(images: Images) -> None:
+    few, s = cut(images, 3, 1), sweep(batch_size=2)
+    alone = trained(s, 2, [3], few)
+    among = trained(s, 2, [0, 3], few)
+    assert torch.equal(alone.weights.values[0], among.weights.values[1])
+    assert alone.training.batch_means()[0][0] == among.training.batch_means()[0][1]
+
+
+@pytest.mark.parametrize("decoupled", [True, False])
+def test_adam_is_pytorchs(decoupled: bool) -> None:
+    """Three steps of two replicas, the gradient of one layer in three partial sums."""
+    optimizer = Adam(learning_rate=0.01, weight_decay=0.1, decoupled=decoupled)
+    layers = [Layer("a", 300, chunks=3), Layer("b", 5, chunks=1)]
+    weights = Weights(layers, replicas=2, device=DEVICE)
+    random = torch.Generator().manual_seed(0)
+    start = torch.randn(2, 305, generator=random)
+    weights.load(start)
+    schedule = torch.from_numpy(optimizer.schedule(3)).to(DEVICE)
+    reference = [torch.nn.Parameter(row.clone()) for row in start]
+    theirs = [optimizer.optimizer([row]) for row in reference]
+    for step in range(3):
+        partials = torch.randn(2, 905, generator=random)
+        weights.partials.copy_(partials)
+        weights.update(optimizer, schedule, torch.tensor(step, dtype=torch.int32, device=DEVICE))
+        for row, parameter, stepper in zip(partials, reference, theirs, strict=True):
+            parameter.grad = torch.cat([row[:900].view(3, 300).sum(0), row[900:]])
+            stepper.step()
+    expected = torch.stack([row.detach() for row in reference])
+    torch.testing.assert_close(weights.values.cpu(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_more_images_than_a_draw_can_name_are_refused() -> None:
+    pixels = np.broadcast_to(np.zeros((), np.uint8), (draws.MAX_IMAGES + 1, 32, 32, 3))
+    labels = np.zeros(draws.MAX_IMAGES + 1, np.uint8)
+    with pytest.raises(ValueError, match="at most 131072 images"):
+        replicas.DeviceImages(pixels, labels, DEVICE)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("width", [1, 7, 20])
+def test_on_a_gpu_groups_and_neighbours_change_nothing(width: int, small_images: Path) -> None:
+    images = open_images(small_images)
+    s = sweep(batch_size=16, epochs=2, precision="tf32")
+    together = replicas.train(s, width, range(5), images, DEVICE, lambda done, loss: None)
+    alone = replicas.train(s, width, [3], images, DEVICE, lambda done, loss: None)
+    for metric, values in alone.history.values.items():
+        np.testing.assert_array_equal(values[0], together.history.values[metric][3])
