@@ -245,9 +245,10 @@ class SharmaKaplan(Section):
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> Self:
-        for name, (low, high) in [("widths", self.widths), ("expected", self.expected)]:
-            if low > high:
-                raise ValueError(f"{name} must be [low, high] with low <= high")
+        if self.widths[0] > self.widths[1]:
+            raise ValueError("widths must be [first, last] with first <= last")
+        if self.expected[0] > self.expected[1]:
+            raise ValueError("expected must be [low, high] with low <= high")
         return self
 
 
@@ -255,6 +256,52 @@ class Published(Section):
     """Section `published`: the numbers that ours stand beside."""
 
     sharma_kaplan: SharmaKaplan
+
+
+class Plot(Section):
+    """Section `plot`: how figures look; no number depends on it."""
+
+    width: Annotated[Real, Field(ge=4, le=20)]
+    points: Annotated[int, Field(ge=2, le=100)]
+    marker_size: Annotated[Real, Field(gt=0)]
+    opacity: Annotated[Real, Field(gt=0, le=1)]
+    band: Annotated[list[Share], Field(min_length=2, max_length=2)]
+
+    @model_validator(mode="after")
+    def _band_is_not_empty(self) -> Self:
+        if not self.band[0] < self.band[1]:
+            raise ValueError("band must be [low, high] with low < high")
+        return self
+
+
+class FitRule(Section):
+    """One fit of the CNN sweeps, by its row in metrics/cnn_fits.csv."""
+
+    sweep: Name
+    epochs: Literal["pooled", "last", "best"]
+    quantile: Share
+    widths: Name
+    failed: Literal["included", "excluded"]
+
+
+class DimensionRule(Section):
+    """One measured dimension of a network, by its row in metrics/dimension.csv."""
+
+    sweep: Name
+    width: Positive
+    estimator: Literal["twonn", "ratio", "likelihood"]
+    neighbours: Neighbours
+
+
+class Verdict(Section):
+    """Section `verdict`: which of our numbers stands for which published one, and what agrees."""
+
+    tolerance: Annotated[Real, Field(ge=0, lt=1)]
+    range_tolerance: Annotated[Real, Field(ge=0, lt=1)]
+    fit: FitRule
+    dimension: DimensionRule
+    notebook_metric: Literal["validation_loss", "train_loss", "validation_error", "train_error"]
+    notebook: FitRule
 
 
 class Params(Section):
@@ -267,6 +314,7 @@ class Params(Section):
     calibration: Calibration
     dimension: Dimension
     published: Published
+    plot: Plot
 
 
 class _Loader(yaml.SafeLoader):
