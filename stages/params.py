@@ -315,6 +315,24 @@ class Params(Section):
     dimension: Dimension
     published: Published
     plot: Plot
+    verdict: Verdict
+
+    @model_validator(mode="after")
+    def _judges_what_is_fitted(self) -> Self:
+        for name, rule in [("fit", self.verdict.fit), ("notebook", self.verdict.notebook)]:
+            allowed = {
+                "sweep": [*self.cnn.sweeps],
+                "epochs": self.fit.epochs,
+                "quantile": self.fit.quantiles,
+                "widths": ["all", *self.fit.widths],
+            }
+            for key, known in allowed.items():
+                if (got := getattr(rule, key)) not in known:
+                    raise ValueError(f"verdict.{name}.{key} must be one of {known}, not {got!r}")
+        if (got := self.verdict.dimension.sweep) not in self.cnn.sweeps:
+            known = [*self.cnn.sweeps]
+            raise ValueError(f"verdict.dimension.sweep must be one of {known}, not {got!r}")
+        return self
 
 
 class _Loader(yaml.SafeLoader):
