@@ -285,10 +285,10 @@ class FitRule(Section):
 
 
 class DimensionRule(Section):
-    """One measured dimension of a network, by its row in metrics/dimension.csv."""
+    """The measured dimension of a range of networks, by their rows in metrics/dimension.csv."""
 
     sweep: Name
-    width: Positive
+    widths: Name
     estimator: Literal["twonn", "ratio", "likelihood"]
     neighbours: Neighbours
 
@@ -319,19 +319,17 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _judges_what_is_fitted(self) -> Self:
-        for name, rule in [("fit", self.verdict.fit), ("notebook", self.verdict.notebook)]:
-            allowed = {
-                "sweep": [*self.cnn.sweeps],
-                "epochs": self.fit.epochs,
-                "quantile": self.fit.quantiles,
-                "widths": ["all", *self.fit.widths],
-            }
-            for key, known in allowed.items():
-                if (got := getattr(rule, key)) not in known:
-                    raise ValueError(f"verdict.{name}.{key} must be one of {known}, not {got!r}")
-        if (got := self.verdict.dimension.sweep) not in self.cnn.sweeps:
-            known = [*self.cnn.sweeps]
-            raise ValueError(f"verdict.dimension.sweep must be one of {known}, not {got!r}")
+        allowed: dict[str, list[Any]] = {
+            "sweep": [*self.cnn.sweeps],
+            "epochs": self.fit.epochs,
+            "quantile": self.fit.quantiles,
+            "widths": ["all", *self.fit.widths],
+        }
+        for name in ["fit", "notebook", "dimension"]:
+            for key, got in getattr(self.verdict, name).model_dump().items():
+                if key in allowed and got not in allowed[key]:
+                    known = ", ".join(str(value) for value in allowed[key])
+                    raise ValueError(f"verdict.{name}.{key} must be one of {known} (got {got!r})")
         return self
 
 
@@ -362,7 +360,7 @@ def _line(path: Path, error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return f"{path}: {where}: unknown key; remove it, or mend its spelling"
     got = "" if isinstance(error["input"], dict | BaseModel) else f" (got {error['input']!r})"
-    return f"{path}: {where}: {message}{got}"
+    return f"{path}: {where}: {message}{got}" if where else f"{path}: {message}"
 
 
 def load(path: Path = PARAMS) -> Params:

@@ -1,0 +1,102 @@
+"""How results are written for people: templates, numbers and the names of things.
+
+Numbers have as many digits as their intervals deserve; a missing one is a dash.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from stages.analysis.verdict import RULE
+from stages.params import Params
+
+TEMPLATES = Path("templates")
+
+QUANTITIES = {
+    "test_loss": "Test loss, 4/alpha",
+    "train_loss": "Training loss, 4/alpha",
+    "test_error": "Test error, 4/alpha",
+    "train_error": "Training error, 4/alpha",
+    "test_loss_curve": "Test loss, 4/alpha of the points in the figure",
+    "intrinsic_dimension": "Dimension of the last hidden layer",
+    "dimension_ratio": "4/alpha of the test loss over the measured dimension",
+    "notebook": "The notebook's 4/alpha",
+}
+SYMBOLS = {"reproduced": "✓", "not reproduced": "✗", "cannot be told": "?"}
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number to so many decimals, with thousands marked; a dash for none."""
+    if value is None or not math.isfinite(value):
+        return "–"  # noqa: RUF001 (a dash, as in any table)
+    return f"{value:,.{digits}f}".replace("-", "−")  # noqa: RUF001
+
+
+def interval(low: float, high: float, digits: int = 2) -> str:
+    """An interval, or nothing where there is none."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def percent(value: float) -> str:
+    """A share as a percentage, to a tenth."""
+    return "–" if not math.isfinite(value) else f"{100 * value:.1f}%"  # noqa: RUF001
+
+
+def published(row: Any) -> str:
+    """A published value, or range."""
+    low, high = float(row["published_low"]), float(row["published_high"])
+    return f"{low:.2f}" if low == high else f"{low:g} to {high:g}"
+
+
+def choice(text: str) -> str:
+    """What is varied, in words: "epochs=last" is "epochs: last"."""
+    return text.replace("=", ": ").replace("_", " ")
+
+
+def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, Any]:
+    """What the verdict's tables say, for a template: `rows` by the rules, `others` by other
+    choices, `by` quantity and choice, `counts` of outcomes by the rules, `curve`; and `scatter`,
+    about what one run per width would have for half an interval.
+    """
+    root = math.sqrt(p.cnn.sweeps[p.verdict.fit.sweep].seeds)
+    records = table.to_dict("records")
+    rows = [row for row in records if row["choice"] == RULE]
+    outcomes = [row["outcome"] for row in rows]
+    by: dict[str, dict[str, Any]] = {name: {} for name in QUANTITIES}
+    for row in records:
+        by[row["quantity"]][row["choice"]] = row
+    return {
+        "rows": rows,
+        "others": [row for row in records if row["choice"] != RULE],
+        "by": by,
+        "counts": {outcome: outcomes.count(outcome) for outcome in SYMBOLS},
+        "scatter": {row["quantity"]: (row["high"] - row["low"]) / 2 * root for row in rows},
+        "p": p,
+        "curve": curve.to_dict("records"),
+        "curve_ratios": (curve["ratio"].min(), curve["ratio"].max()),
+    }
+
+
+def render(template: str, **content: Any) -> str:
+    """Fill in a template of `templates/`; a name that it lacks is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=template.endswith(".html"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"number": number, "percent": percent, "choice": choice}
+    environment.globals |= {
+        "interval": interval,
+        "published": published,
+        "quantities": QUANTITIES,
+        "symbols": SYMBOLS,
+    }
+    return environment.get_template(template).render(content)
