@@ -9,7 +9,7 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint format lock clean
+.PHONY: help setup repro test bench lint format lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ repro: $(READY) ## run what changed, and print the results (a fresh clone trains
 
 test: lint ## lint, then run the tests
 	@$(IN_VENV) python -m pytest
+
+bench: $(READY) ## time training against the notebook's loop: a table, and bench/<device>.json
+	@$(IN_VENV) python -m bench
 
 lint: $(READY) ## check style and types
 	@$(IN_VENV) ruff check

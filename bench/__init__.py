@@ -1,0 +1,1 @@
+"""How fast training is, beside the loop that the replication notebook runs."""
