@@ -20,10 +20,10 @@ QUANTITIES = {
     "train_loss": "Training loss, 4/alpha",
     "test_error": "Test error, 4/alpha",
     "train_error": "Training error, 4/alpha",
-    "test_loss_curve": "Test loss, 4/alpha of the points in the figure",
+    "test_loss_curve": "Test loss, 4/alpha of the drawn points",
     "intrinsic_dimension": "Dimension of the last hidden layer",
-    "dimension_ratio": "4/alpha of the test loss over the measured dimension",
-    "notebook": "The notebook's 4/alpha",
+    "dimension_ratio": "4/alpha of test loss / dimension",
+    "notebook": "The notebook's 4/alpha, epochs pooled",
 }
 SYMBOLS = {"reproduced": "✓", "not reproduced": "✗", "cannot be told": "?"}
 
