@@ -44,7 +44,7 @@ def interval(low: float, high: float, digits: int = 2) -> str:
 
 def percent(value: float) -> str:
     """A share as a percentage, to a tenth."""
-    return "–" if not math.isfinite(value) else f"{100 * value:.1f}%"  # noqa: RUF001
+    return "–" if not math.isfinite(value) else f"{round(100 * value, 1):g}%"  # noqa: RUF001
 
 
 def published(row: Any) -> str:

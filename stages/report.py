@@ -1,0 +1,153 @@
+"""Stage `report`: all results as one page, plots/report.html, that opens offline.
+
+The answer comes first, then the figures, the tables, and how each was made: the stage and the MD5
+of every file that the page rests on, which are those that dvc.lock records. The page holds its
+figures as inline SVG, has no script and asks the network for nothing. About 2 s.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages import errors, inline, pages, params, runs
+
+TABLES = {
+    "metrics/verdict.csv": "verdict",
+    "metrics/verdict_curve.csv": "verdict",
+    "metrics/cnn_fits.csv": "fit_cnn",
+    "metrics/cnn_sensitivity.csv": "fit_cnn",
+    "metrics/cnn_failed.csv": "fit_cnn",
+    "metrics/coverage.csv": "calibrate_fit",
+    "metrics/dimension.csv": "measure_dimension",
+    "metrics/dimension_calibration.csv": "calibrate_dimension",
+}
+"""What the page's tables come from, and the stage that makes it."""
+FIGURES = {
+    "plots/cnn_figure6.svg": (
+        "plot_cnn",
+        "Test loss at the best epoch against parameters N, ours beside the points and the slope "
+        "of the published Figure 6.",
+    ),
+    "plots/cnn_scaling_notebook.svg": (
+        "plot_cnn_sweep@notebook",
+        "Sweep notebook: loss and accuracy, for training and validation, of all runs and epochs "
+        "against parameters N, with quantile regressions.",
+    ),
+    "plots/cnn_violin_notebook.svg": (
+        "plot_cnn_sweep@notebook",
+        "Sweep notebook: how loss and accuracy are distributed at each N.",
+    ),
+    "plots/cnn_scaling_paper.svg": (
+        "plot_cnn_sweep@paper",
+        "Sweep paper: loss and accuracy, for training and validation, of all runs and epochs "
+        "against parameters N, with quantile regressions.",
+    ),
+    "plots/cnn_violin_paper.svg": (
+        "plot_cnn_sweep@paper",
+        "Sweep paper: how loss and accuracy are distributed at each N.",
+    ),
+    "plots/cnn_epochs.svg": (
+        "plot_cnn",
+        "The median validation loss for each choice of epochs with its fit, and 4/alpha of each "
+        "with its interval.",
+    ),
+    "plots/cnn_sensitivity.svg": (
+        "plot_cnn",
+        "4/alpha with its interval as one choice at a time is varied: quantile, widths, failed "
+        "runs, an irreducible loss; and fitted to each epoch alone.",
+    ),
+    "plots/cnn_local_slopes.svg": (
+        "plot_cnn",
+        "The local exponent alpha in a sliding window of widths: a power law would have the same "
+        "at every N.",
+    ),
+}
+"""The stage that draws each figure, and what it shows."""
+OUTPUT = Path("plots/report.html")
+
+
+def read(path: str) -> pd.DataFrame:
+    """A table of results.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        return pd.read_csv(path, dtype={"seeds": str})  # a list in words, even of one
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise errors.InputError(f"{path}: {reason}; make it: dvc repro {TABLES[path]}") from None
+
+
+def figures() -> Iterator[dict[str, str]]:
+    """The figures, each as SVG to put into the page.
+
+    Raises:
+        InputError: one is missing, or is no SVG.
+    """
+    for path, (stage, caption) in FIGURES.items():
+        name = Path(path).stem
+        try:
+            svg = inline.svg(
+                Path(path).read_text(encoding="utf-8"), name.replace("_", "-"), caption
+            )
+        except (OSError, ValueError) as error:
+            raise errors.InputError(f"{path}: {error}; draw it: dvc repro {stage}") from None
+        yield {"name": name, "path": path, "stage": stage, "caption": caption, "svg": svg}
+
+
+def sources() -> list[dict[str, str]]:
+    """The files that the page rests on: the stage that makes each, and its MD5."""
+    made = TABLES | {path: stage for path, (stage, _) in FIGURES.items()}
+    return [
+        {"path": path, "stage": stage, "md5": hashlib.md5(Path(path).read_bytes()).hexdigest()}
+        for path, stage in made.items()
+    ]
+
+
+def dimensions(table: pd.DataFrame, p: params.Params) -> dict[str, Any]:
+    """The dimension by the verdict's estimator: of images and networks, and of known data."""
+    rule = p.verdict.dimension
+    rows = table[
+        (table["estimator"] == rule.estimator)
+        & (table["neighbours"] == rule.neighbours)
+        & (table["blocks"] == 1)
+    ]
+    return {"rows": rows.to_dict("records")}
+
+
+def content(p: params.Params) -> dict[str, Any]:
+    """What the page shows."""
+    tables = {Path(path).stem: read(path) for path in TABLES}
+    fits = tables["cnn_fits"]
+    median = fits[(fits["quantile"] == p.verdict.fit.quantile) & (fits["failed"] == "included")]
+    losses = median[median["metric"].str.endswith(("loss", "error"))]
+    models = tables["cnn_sensitivity"].query("factor == 'model' and model == 'irreducible_loss'")
+    failed = tables["cnn_failed"]
+    compare = tables["dimension_calibration"]
+    compare = compare[compare["known"] == p.dimension.known.compare]
+    return pages.verdict(tables["verdict"], tables["verdict_curve"], p) | {
+        "fits": losses.to_dict("records"),
+        "models": models.to_dict("records"),
+        "failed": failed[failed["failed"] > 0].to_dict("records"),
+        "runs": {name: int(rows["runs"].sum()) for name, rows in failed.groupby("sweep")},
+        "coverage": tables["coverage"].to_dict("records"),
+        "networks": dimensions(tables["dimension"], p)["rows"],
+        "known": dimensions(compare, p)["rows"],
+        "figures": {figure["name"]: figure for figure in figures()},
+        "sources": sources(),
+    }
+
+
+def main() -> None:
+    page = pages.render("report.html", **content(params.load()))
+    with runs.aside(OUTPUT) as path:
+        path.write_text(page, encoding="utf-8")
+    print(f"{OUTPUT}: {len(page.encode()) / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    errors.run(main)
