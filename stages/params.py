@@ -117,6 +117,13 @@ class Parity(Section):
     configurations: Annotated[dict[Name, ParityConfiguration], Field(min_length=1)]
 
 
+class Emergence(Section):
+    """Section `emergence`: when a task of multitask sparse parity counts as learned."""
+
+    threshold: Annotated[Real, Field(gt=0, lt=0.5)]
+    confidence: Annotated[Real, Field(gt=0, lt=1)]
+
+
 Neighbours = Annotated[int, Field(ge=2)]
 
 
@@ -265,6 +272,7 @@ class Plot(Section):
     points: Annotated[int, Field(ge=2, le=100)]
     marker_size: Annotated[Real, Field(gt=0)]
     opacity: Annotated[Real, Field(gt=0, le=1)]
+    steps: Annotated[int, Field(ge=2, le=200)]
     band: Annotated[list[Share], Field(min_length=2, max_length=2)]
 
     @model_validator(mode="after")
@@ -310,6 +318,7 @@ class Params(Section):
     data: Data
     cnn: Cnn
     parity: Parity
+    emergence: Emergence
     fit: Fit
     calibration: Calibration
     dimension: Dimension
