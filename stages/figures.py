@@ -89,7 +89,9 @@ def label_ends(
     size = mpl.rcParams["font.size"]
     points = axes.transData.transform(ends) * 72 / axes.figure.dpi
     order = np.argsort(points[:, 1], kind="stable")
-    heights = _apart([float(points[i, 1]) for i in order], 1.15 * size)
+    more = max((text.count("\n") for text in texts), default=0)
+    gap = (1.15 + 1.6 * more) * size  # lines of one name stand closer than two names
+    heights = _apart([float(points[i, 1]) for i in order], gap)
     for i, height in zip(order, heights, strict=True):
         axes.annotate(
             texts[i],

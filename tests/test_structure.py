@@ -18,9 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From the top down: a module imports from its own room and from the floors below it.
 FLOORS = [
+    ["stages.drawing"],
     ["stages.cnn", "stages.parity", "stages.analysis"],
     ["stages.training"],
-    ["stages.params", "stages.runs", "stages.errors"],
+    ["stages.params", "stages.runs", "stages.errors", "stages.figures"],
 ]
 
 # What every module may use without its stage naming it. params.py only validates: what a stage

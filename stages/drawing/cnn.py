@@ -1,0 +1,106 @@
+"""What the figures of the CNN sweeps share: the tables that they show, and how a law is drawn."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from stages import figures
+from stages.figures import BLUE, GREEN, VERMILION
+from stages.params import Plot
+
+LOSSES = {"validation_loss": "validation loss", "train_loss": "training loss"}
+EPOCHS = {"pooled": ("o", BLUE), "last": ("s", VERMILION), "best": ("D", GREEN)}
+"""Marker and colour of each choice of epochs."""
+ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
+TICKS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+FINE_TICKS = (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)
+
+Point = tuple[float, float]
+End = tuple[Point, str, str]
+"""Where a line ends, in data units, and its name and colour."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What is drawn: the runs, and the tables of `stages.analysis.cnn_fits`."""
+
+    runs: pd.DataFrame
+    fits: pd.DataFrame
+    sensitivity: pd.DataFrame
+    local_slopes: pd.DataFrame
+
+    @property
+    def sweeps(self) -> list[str]:
+        """The names of the sweeps that have runs, in order."""
+        return [str(name) for name in self.runs["sweep"].unique()]
+
+    def of(self, sweep: str) -> pd.DataFrame:
+        """The runs of one sweep."""
+        return self.runs[self.runs["sweep"] == sweep]
+
+    def fit(
+        self, sweep: str, metric: str, epochs: str, quantile: float = 0.5, widths: str = "all"
+    ) -> pd.Series:
+        """One fit over all runs, failed ones included; its numbers are NaN where there is none."""
+        keys = {"sweep": sweep, "metric": metric, "epochs": epochs, "quantile": quantile}
+        found = self.fits
+        for name, value in (keys | {"failed": "included", "widths": widths}).items():
+            found = found[found[name] == value]
+        return found.iloc[0] if len(found) else pd.Series(np.nan, self.fits.columns, dtype=object)
+
+
+def grid(
+    rows: int, columns: int, plot: Plot, aspect: float, **more: Any
+) -> tuple[Figure, NDArray[Any]]:
+    """A figure as wide as params say, `aspect` times as high, and its axes; `more` as subplots."""
+    figure = Figure(figsize=(plot.width, plot.width * aspect))
+    return figure, figure.subplots(rows, columns, squeeze=False, **more)
+
+
+def positive(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Parameters and metric, where a logarithm can be taken."""
+    values = rows[["parameters", metric]].astype(float)
+    usable: pd.DataFrame = values[np.isfinite(values[metric]) & (values[metric] > 0)]
+    return usable
+
+
+def power_law(axes: Axes, law: pd.Series, rows: pd.DataFrame, colour: str) -> Point | None:
+    """Draw a fit over the range of N; its right end, or None where there is no fit."""
+    if pd.isna(law["slope"]):
+        return None
+    n = np.array([rows["parameters"].min(), rows["parameters"].max()], float)
+    value = law["amplitude"] * n ** law["slope"]
+    axes.plot(n, value, color=colour)
+    return float(n[-1]), float(value[-1])
+
+
+def dimension(law: pd.Series) -> str:
+    """4/alpha and its interval in words, or why there is none."""
+    if pd.isna(law["dimension"]):
+        return f"none, {ALPHA} ≤ 0" if law["alpha"] <= 0 else "none"
+    bounds = [law["dimension_low"], law["dimension_high"]]
+    low, high = ("?" if pd.isna(bound) else f"{bound:.1f}" for bound in bounds)
+    return f"{law['dimension']:.1f} ({low} to {high})"
+
+
+def n_axis(axes: Axes, sizes: Iterable[float], label: str = "Parameters N") -> None:
+    """A logarithmic axis that holds these N."""
+    sizes = list(sizes)
+    figures.plain_log_axis(axes, "x")
+    axes.set_xlim(min(sizes) / 1.1, max(sizes) * 1.1)
+    axes.set_xlabel(label)
+
+
+def name_ends(figure: Figure, ends: Mapping[Axes, Sequence[End]]) -> None:
+    """Name lines at their right ends. Call it last: it rests on the final layout."""
+    figure.draw_without_rendering()
+    for axes, named in ends.items():
+        if named:
+            points, texts, colours = zip(*named, strict=True)
+            figures.label_ends(axes, points, texts, colours)

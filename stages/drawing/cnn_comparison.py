@@ -1,0 +1,195 @@
+"""Sharma & Kaplan's Figure 6, ours beside it, and what 4/alpha depends on."""
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from stages import figures
+from stages.analysis import sweeps
+from stages.drawing import cnn
+from stages.drawing.cnn import EPOCHS, LOSSES, Tables
+from stages.drawing.forest import Line, Reference, forest, legend, limits
+from stages.figures import CYCLE, INK
+from stages.params import Plot, SharmaKaplan
+
+
+def epochs(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
+    """Median validation loss and 4/alpha for each choice of epochs."""
+    names = tables.sweeps
+    ratios = [1.2, 1]
+    figure, grid = cnn.grid(2, len(names), plot, 1, height_ratios=ratios, sharey="row")
+    ends: dict[Axes, list[cnn.End]] = {}
+    laws = {
+        (sweep, metric, choice): tables.fit(sweep, metric, choice)
+        for sweep, metric, choice in product(names, LOSSES, EPOCHS)
+    }
+    span = limits(pd.Series([law["dimension"] for law in laws.values()]), published.expected)
+    references = [
+        Reference(_theirs(published)[metric], rank * len(EPOCHS), (rank + 1) * len(EPOCHS) - 1)
+        for rank, metric in enumerate(LOSSES)
+    ]
+    for (curves, dimensions), sweep in zip(grid.T, names, strict=True):
+        curves.set_title(f"Sweep {sweep}: median validation loss (nats)")
+        ends[curves], rows = [], tables.of(sweep)
+        for choice, (marker, colour) in EPOCHS.items():
+            chosen = cnn.positive(sweeps.choose(rows, choice), "validation_loss")
+            median = chosen.groupby("parameters")["validation_loss"].median()
+            curves.plot(median.index, median, marker, markersize=4, color=colour)
+            law = laws[sweep, "validation_loss", choice]
+            if end := cnn.power_law(curves, law, rows, colour):
+                ends[curves].append((end, choice, colour))
+        cnn.n_axis(curves, rows["parameters"])
+        figures.plain_log_axis(curves, "y", cnn.FINE_TICKS)
+        dimensions.set_title(f"Sweep {sweep}: 4/{cnn.ALPHA} and its interval")
+        lines = [
+            Line(f"{LOSSES[metric]}, {choice}", {choice: laws[sweep, metric, choice]})
+            for metric, choice in product(LOSSES, EPOCHS)
+        ]
+        forest(dimensions, lines, references, published.expected, span, values=True)
+    legend(figure, published.expected)
+    cnn.name_ends(figure, ends)
+    return figure
+
+
+def figure_6(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
+    """Figure 6: test loss at its best epoch over the published widths, ours and theirs."""
+    figure, grid = cnn.grid(1, 1, plot, 0.62)
+    axes: Axes = grid[0, 0]
+    first, last = published.widths
+    curve = published.test_loss_curve
+    axes.plot(curve.parameters, curve.loss, "D", markersize=5, color=INK, markerfacecolor="none")
+    # the paper gives the slope alone: its line is drawn through the middle of the points
+    log_n, log_loss = np.log(curve.parameters), np.log(curve.loss)
+    slope = -4 / published.test_loss
+    theirs = np.exp(log_loss.mean() + slope * (log_n - log_n.mean()))
+    axes.plot(curve.parameters, theirs, "--", color=INK)
+    end = float(curve.parameters[-1]), float(theirs[-1])
+    ends: list[cnn.End] = [(end, f"Sharma & Kaplan\n4/{cnn.ALPHA} = {published.test_loss:g}", INK)]
+    for rank, sweep in enumerate(tables.sweeps):
+        rows = tables.of(sweep)
+        rows = rows[rows["width"].between(first, last)]
+        if rows.empty:
+            continue
+        colour, marker = CYCLE[rank % len(CYCLE)], "os^v"[rank % 4]
+        best = cnn.positive(sweeps.choose(rows, "best"), "validation_loss")
+        by_size = best.groupby("parameters")["validation_loss"]
+        low, high = (by_size.quantile(quantile) for quantile in plot.band)
+        axes.fill_between(low.index, low, high, color=colour, alpha=0.25, linewidth=0)
+        axes.plot(low.index, by_size.median(), marker, markersize=4, color=colour)
+        law = tables.fit(sweep, "validation_loss", "best", widths="published")
+        if line := cnn.power_law(axes, law, rows, colour):
+            ends.append((line, f"ours, {sweep}\n4/{cnn.ALPHA} = {cnn.dimension(law)}", colour))
+    shown = tables.runs.loc[tables.runs["width"].between(first, last), "parameters"]
+    cnn.n_axis(axes, {*shown, *curve.parameters}, f"Parameters N (widths {first} to {last})")
+    figures.plain_log_axis(axes, "y", cnn.FINE_TICKS)
+    axes.set_title(
+        "Test loss (nats) at the best epoch: median, and "
+        f"{plot.band[0]:.0%} to {plot.band[1]:.0%} of the seeds"
+    )
+    cnn.name_ends(figure, {axes: ends})
+    return figure
+
+
+def sensitivity(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
+    """4/alpha by everything that was varied, one thing at a time, and by single epoch."""
+    names, table = tables.sweeps, tables.sensitivity
+    ratios = [1.3, 1.3, 1]
+    figure, grid = cnn.grid(3, len(names), plot, 1.6, height_ratios=ratios, sharey="row")
+    span = limits(table["dimension"], published.expected)
+    ends: dict[Axes, list[cnn.End]] = {}
+    for column, sweep in enumerate(names):
+        single = grid[2, column]
+        ends[single] = []
+        single.axhspan(*published.expected, color=INK, alpha=0.22, linewidth=0)
+        for rank, metric in enumerate(LOSSES):
+            here = table[(table["sweep"] == sweep) & (table["metric"] == metric)]
+            axes = grid[rank, column]
+            axes.set_title(f"Sweep {sweep}: 4/{cnn.ALPHA} of the {LOSSES[metric]}")
+            lines = list(_varied(here))
+            references = [Reference(_theirs(published)[metric], 0, len(lines) - 1)]
+            forest(axes, lines, references, published.expected, span)
+            end = _by_epoch(single, here, CYCLE[rank], ("-", "--")[rank], span[1])
+            if end:
+                ends[single].append((end, LOSSES[metric].split()[0], CYCLE[rank]))
+        single.set_title(f"Sweep {sweep}: 4/{cnn.ALPHA} of one epoch alone")
+        figures.plain_log_axis(single, "y", cnn.TICKS)
+        single.set_ylim(*span)
+        single.set_xlabel("Epoch")
+    handles = [
+        Line2D([], [], marker=marker, color=colour, markersize=4, label=f"epochs: {choice}")
+        for choice, (marker, colour) in EPOCHS.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    legend(figure, published.expected)
+    cnn.name_ends(figure, ends)
+    return figure
+
+
+def local_slopes(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
+    """Alpha in a sliding window of widths: that of a power law would not move."""
+    names, table = tables.sweeps, tables.local_slopes
+    figure, grid = cnn.grid(2, len(names), plot, 0.9)
+    ends: dict[Axes, list[cnn.End]] = {}
+    for (row, metric), (column, sweep) in product(enumerate(LOSSES), enumerate(names)):
+        axes = grid[row, column]
+        axes.set_title(f"Sweep {sweep}: local {cnn.ALPHA} of the {LOSSES[metric]}")
+        here = table[(table["sweep"] == sweep) & (table["metric"] == metric)]
+        numbers = ["parameters", "alpha", "alpha_low", "alpha_high"]
+        here = here.dropna(subset=["alpha"]).astype(dict.fromkeys(numbers, float))
+        rows = tables.of(sweep) if here.empty else here
+        cnn.n_axis(axes, rows["parameters"], "Parameters N, middle of the window" if row else "")
+        alpha = 4 / _theirs(published)[metric]
+        axes.axhline(alpha, linestyle="--", color=INK, linewidth=1)
+        ends[axes] = [((axes.get_xlim()[1], alpha), "published", INK)]
+        for choice, (marker, colour) in EPOCHS.items():
+            part = here[here["epochs"] == choice]
+            n, band = part["parameters"], (part["alpha_low"], part["alpha_high"])
+            axes.fill_between(n, *band, color=colour, alpha=0.2, linewidth=0)
+            axes.plot(n, part["alpha"], f"{marker}-", markersize=3, color=colour)
+            if len(part):
+                last = (axes.get_xlim()[1], float(part["alpha"].iloc[-1]))
+                ends[axes].append((last, choice, colour))
+        if axes.get_ylim()[0] < 0:
+            axes.axhline(0, color=INK, linewidth=0.6)
+    cnn.name_ends(figure, ends)
+    return figure
+
+
+def _theirs(published: SharmaKaplan) -> dict[str, float]:
+    return {"validation_loss": published.test_loss, "train_loss": published.train_loss}
+
+
+def _by_epoch(
+    axes: Axes, table: pd.DataFrame, colour: str, style: str, top: float
+) -> cnn.Point | None:
+    """Draw 4/alpha against the epoch with its band; where the line ends or leaves the axes."""
+    rows = table[table["factor"] == "epoch"]
+    rows = rows.assign(epoch=rows["level"].astype(int)).sort_values("epoch")
+    low, high = rows["dimension_low"], rows["dimension_high"].fillna(np.inf).clip(upper=10 * top)
+    axes.fill_between(rows["epoch"], low, high, color=colour, alpha=0.25, linewidth=0)
+    axes.plot(rows["epoch"], rows["dimension"], style, color=colour)
+    inside = rows[rows["dimension"] <= top]
+    if inside.empty:
+        return None
+    return float(inside["epoch"].iloc[-1]), float(inside["dimension"].iloc[-1])
+
+
+def _varied(table: pd.DataFrame) -> Iterator[Line]:
+    """The lines of the forest: each level of each factor but the epochs, which are its markers."""
+    for factor in ["quantile", "widths", "failed", "model"]:
+        here = table[table["factor"] == factor]
+        for level in here["level"].unique():
+            fits = here[here["level"] == level]
+            first, last = fits[["first_width", "last_width"]].iloc[0]
+            name = {
+                "quantile": f"quantile {level}",
+                "widths": f"widths {first} to {last}",
+                "failed": f"failed runs {level}",
+                "model": level.replace("_", " "),
+            }[factor]
+            yield Line(name, {str(fit["epochs"]): fit for _, fit in fits.iterrows()})

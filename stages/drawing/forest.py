@@ -1,0 +1,110 @@
+"""Forest plots of 4/alpha: an estimate and its interval per line, beside the published value."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from stages import figures
+from stages.drawing.cnn import ALPHA, EPOCHS, dimension
+from stages.figures import INK
+
+HIGHEST = 100.0
+"""4/alpha above this is written and not drawn: alpha is then next to 0."""
+
+
+class Line(NamedTuple):
+    """A line of the plot: its name, and a fit for each choice of epochs."""
+
+    name: str
+    fits: dict[str, pd.Series]
+
+
+class Reference(NamedTuple):
+    """A published value, and the first and last line that it stands beside."""
+
+    value: float
+    first: int
+    last: int
+
+
+def limits(dimensions: pd.Series, expected: Sequence[float]) -> tuple[float, float]:
+    """The range of 4/alpha to draw, the same for panels to compare."""
+    drawn = pd.concat([dimensions[dimensions <= HIGHEST], pd.Series(expected, dtype=float)])
+    return 0.85 * drawn.min(), 1.15 * drawn.max()
+
+
+def legend(figure: Figure, expected: Sequence[float]) -> None:
+    """Say at the figure's foot what the band and the dashed lines are."""
+    low, high = expected
+    words = f"Grey band: the dimension expected, {low:g} to {high:g}. Dashed: published 4/{ALPHA}."
+    figure.supxlabel(words, fontsize="small")
+
+
+def forest(
+    axes: Axes,
+    lines: Sequence[Line],
+    references: Sequence[Reference],
+    expected: Sequence[float],
+    span: tuple[float, float],
+    values: bool = False,
+) -> None:
+    """Draw the lines from the top down, on a logarithmic axis.
+
+    What cannot be drawn is written at the right edge, and `values` writes out what can be, where
+    each line has one fit. The band is the dimension `expected`.
+    """
+    figures.plain_log_axis(axes, "x")
+    words = 0.9 if values else 0.3  # room for them on the right, as a share of the range
+    axes.set_xlim(span[0], span[1] * (span[1] / span[0]) ** words)
+    axes.axvspan(*expected, color=INK, alpha=0.22, linewidth=0)
+    for value, first, last in references:
+        axes.plot([value, value], [first - 0.6, last + 0.45], "--", color=INK, linewidth=1)
+        axes.annotate(
+            f"published {value:g}",
+            (max(value, expected[1]), first - 0.55),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize="small",
+        )
+    for place, line in enumerate(lines):
+        absent: dict[str, list[str]] = {}
+        for rank, (choice, fit) in enumerate(line.fits.items()):
+            if not fit["dimension"] <= HIGHEST:
+                absent.setdefault(_why(fit), []).append(choice)
+                continue
+            marker, colour = EPOCHS[choice]
+            y = place + 0.26 * (rank - (len(line.fits) - 1) / 2)
+            axes.plot([fit["dimension_low"], fit["dimension_high"]], [y, y], color=colour, lw=1.2)
+            axes.plot(fit["dimension"], y, marker, color=colour, markersize=4)
+            if values:
+                _at_right(axes, place, dimension(fit), colour)
+        _at_right(
+            axes, place, "; ".join(f"{why}: {', '.join(names)}" for why, names in absent.items())
+        )
+    axes.set_yticks(range(len(lines)), [line.name for line in lines], fontsize="small")
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(len(lines) - 0.4, -1)
+    axes.set_xlabel(f"4/{ALPHA}")
+
+
+def _at_right(axes: Axes, place: float, text: str, colour: str = INK) -> None:
+    axes.annotate(
+        text,
+        (0.995, place),
+        xycoords=("axes fraction", "data"),
+        ha="right",
+        va="center",
+        color=colour,
+        fontsize="small",
+    )
+
+
+def _why(fit: pd.Series) -> str:
+    if fit["dimension"] > HIGHEST:
+        return f"over {HIGHEST:g}"
+    return f"{ALPHA} ≤ 0" if fit["alpha"] <= 0 else "no fit"
