@@ -146,6 +146,7 @@ def dimensions(value: float, scatter: float) -> pd.DataFrame:
         factor = scatter if width % 2 else 1 / scatter
         rows.append({"source": sweep, "width": width, "dimension": value * factor})
     table = pd.DataFrame(rows).assign(blocks=1, low=1.0, high=2.0, status="ok")
+    table = table.assign(as_gaussian=1.1 * table["dimension"], as_uniform=math.nan)
     pairs = [("twonn", 2), ("ratio", 2), ("ratio", 3)]
     return pd.concat([table.assign(estimator=e, neighbours=k) for e, k in pairs])
 
@@ -208,6 +209,12 @@ def test_other_choices_differ_from_the_rule_in_one_thing() -> None:
         *["sweep=notebook", "epochs=pooled", "epochs=last", "quantile=0.2", "quantile=0.8"],
         *["widths=all", "failed=excluded"],
     }
+    dimension = table[table["quantity"] == "intrinsic_dimension"].set_index("choice")
+    gaussian, uniform = (
+        dimension.loc[f"dimension={shape}_of_equal_reading"] for shape in ["gaussian", "uniform"]
+    )
+    assert gaussian["ours"] == pytest.approx(1.1 * dimension.loc["rule", "ours"])
+    assert uniform["outcome"] == "cannot be told"
     assert not table.duplicated(["quantity", "choice"]).any()
 
 

@@ -30,6 +30,10 @@ from stages.params import Curve, DimensionRule, Fit, FitRule, SharmaKaplan, Verd
 Outcome = Literal["reproduced", "not reproduced", "cannot be told"]
 OUTCOMES: tuple[Outcome, ...] = ("reproduced", "not reproduced", "cannot be told")
 OK = "ok"
+ALL = "all"  # widths
+READING = "dimension"
+EQUIVALENTS = {"gaussian": "as_gaussian", "uniform": "as_uniform"}
+"""Columns of metrics/dimension.csv: what is read, and where known data would read the same."""
 FEW = 3
 """Networks, under which their scatter gives no interval."""
 
@@ -213,7 +217,9 @@ def _fitted(fits: pd.DataFrame, metric: str, rule: FitRule) -> Iterator[tuple[st
                 yield f"{name}={other}", _fit_row(fits, metric, varied)
 
 
-def _dimension(dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit) -> Estimate:
+def _dimension(
+    dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit, column: str = READING
+) -> Estimate:
     rows = dimensions[
         (dimensions["source"] == rule.sweep)
         & (dimensions["estimator"] == rule.estimator)
@@ -224,7 +230,7 @@ def _dimension(dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit) -> Estim
     if rule.widths in fit.widths:
         first, last = fit.widths[rule.widths]
         rows = rows[rows["width"].between(first, last)]
-    return over_networks(rows["dimension"].tolist(), rows["status"].tolist(), fit.confidence)
+    return over_networks(rows[column].tolist(), rows["status"].tolist(), fit.confidence)
 
 
 def over_networks(values: list[float], statuses: list[str], confidence: float) -> Estimate:
@@ -248,30 +254,35 @@ def over_networks(values: list[float], statuses: list[str], confidence: float) -
     return Estimate(math.exp(mean), math.exp(mean - margin), math.exp(mean + margin))
 
 
-def _dimension_rules(
+def _other_dimensions(
     dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit
-) -> Iterator[tuple[str, DimensionRule]]:
+) -> Iterator[tuple[str, Estimate]]:
+    """By other estimators; and as the dimension at which known data would read the same."""
     networks = dimensions[dimensions["width"].notna()]
-    for sweep in networks["source"].unique():
-        if sweep != rule.sweep:
-            yield f"sweep={sweep}", rule.model_copy(update={"sweep": sweep})
-    for widths in ["all", *fit.widths]:
-        if widths != rule.widths:
-            yield f"widths={widths}", rule.model_copy(update={"widths": widths})
     pairs = networks[["estimator", "neighbours"]].drop_duplicates()
     for estimator, neighbours in pairs.itertuples(index=False):
         if (estimator, neighbours) != (rule.estimator, rule.neighbours):
             update = {"estimator": estimator, "neighbours": int(neighbours)}
-            yield f"estimator={estimator}_{neighbours}", rule.model_copy(update=update)
+            varied = rule.model_copy(update=update)
+            yield f"estimator={estimator}_{neighbours}", _dimension(dimensions, varied, fit)
+    for shape, column in EQUIVALENTS.items():
+        yield f"dimension={shape}_of_equal_reading", _dimension(dimensions, rule, fit, column)
 
 
 def _measured(
     dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit
 ) -> Iterator[tuple[str, Estimate]]:
-    """The dimension as the rule has it; of other networks; by other estimators."""
+    """The dimension as the rule has it; of other networks; by other means."""
     yield RULE, _dimension(dimensions, rule, fit)
-    for choice, varied in _dimension_rules(dimensions, rule, fit):
-        yield choice, _dimension(dimensions, varied, fit)
+    networks = dimensions[dimensions["width"].notna()]
+    sweep_names = [str(name) for name in networks["source"].unique()]
+    others: dict[str, list[str]] = {"sweep": sweep_names, "widths": [ALL, *fit.widths]}
+    for name, values in others.items():
+        for value in values:
+            if value != getattr(rule, name):
+                varied = rule.model_copy(update={name: value})
+                yield f"{name}={value}", _dimension(dimensions, varied, fit)
+    yield from _other_dimensions(dimensions, rule, fit)
 
 
 def _ratios(
@@ -284,6 +295,5 @@ def _ratios(
     for name, metric in METRICS.items():
         if name != "test_loss":
             yield f"metric={name}", _fit_row(fits, metric, rules.fit).over(measured)
-    for choice, varied in _dimension_rules(dimensions, rules.dimension, fit):
-        if choice.startswith("estimator="):
-            yield choice, loss.over(_dimension(dimensions, varied, fit))
+    for choice, estimate in _other_dimensions(dimensions, rules.dimension, fit):
+        yield choice, loss.over(estimate)
