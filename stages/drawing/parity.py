@@ -50,10 +50,13 @@ def _over_seeds(rows: pd.DataFrame, column: str, plot: Plot) -> pd.DataFrame:
 
 def _spaced(values: pd.Series, count: int) -> np.ndarray:
     """At most `count` of the distinct values, evenly spaced in their logarithm."""
-    distinct = np.sort(values.unique())
-    wanted = np.geomspace(distinct[0], distinct[-1], min(count, len(distinct)))
+    distinct: np.ndarray = np.sort(values.unique())
+    if len(distinct) <= count:
+        return distinct
+    wanted = np.geomspace(distinct[0], distinct[-1], count)
     nearest = np.abs(np.log(wanted[:, None] / distinct)).argmin(axis=1)
-    return distinct[np.unique(nearest)]
+    chosen: np.ndarray = distinct[np.unique(nearest)]
+    return chosen
 
 
 def curves(drawn: pd.DataFrame, threshold: float, plot: Plot) -> Figure:
