@@ -11,6 +11,7 @@ import jinja2
 import pandas as pd
 
 from stages.analysis.verdict import RULE
+from stages.errors import InputError
 from stages.params import Params
 
 TEMPLATES = Path("templates")
@@ -26,6 +27,21 @@ QUANTITIES = {
     "notebook": "The notebook's 4/alpha, epochs pooled",
 }
 SYMBOLS = {"reproduced": "✓", "not reproduced": "✗", "cannot be told": "?"}
+
+
+def table(path: str, stage: str) -> pd.DataFrame:
+    """A table of results, parquet or CSV, that `stage` makes.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        if path.endswith(".parquet"):
+            return pd.read_parquet(path)
+        return pd.read_csv(path, dtype={"seeds": str})  # a list in words, even of one
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: {reason}; make it: dvc repro {stage}") from None
 
 
 def number(value: float | None, digits: int = 2) -> str:

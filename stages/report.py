@@ -69,19 +69,6 @@ FIGURES = {
 OUTPUT = Path("plots/report.html")
 
 
-def read(path: str) -> pd.DataFrame:
-    """A table of results.
-
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    try:
-        return pd.read_csv(path, dtype={"seeds": str})  # a list in words, even of one
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise errors.InputError(f"{path}: {reason}; make it: dvc repro {TABLES[path]}") from None
-
-
 def figures() -> Iterator[dict[str, str]]:
     """The figures, each as SVG to put into the page.
 
@@ -121,7 +108,7 @@ def dimensions(table: pd.DataFrame, p: params.Params) -> dict[str, Any]:
 
 def content(p: params.Params) -> dict[str, Any]:
     """What the page shows."""
-    tables = {Path(path).stem: read(path) for path in TABLES}
+    tables = {Path(path).stem: pages.table(path, stage) for path, stage in TABLES.items()}
     fits = tables["cnn_fits"]
     median = fits[(fits["quantile"] == p.verdict.fit.quantile) & (fits["failed"] == "included")]
     losses = median[median["metric"].str.endswith(("loss", "error"))]

@@ -19,7 +19,7 @@ METRICS = Path("metrics")
 
 
 def headline(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """By quantity, what the rule says, and how often other choices say what."""
+    """By quantity, what the rule says, and the tolerances at which that changes."""
 
     def shown(value: float) -> float | None:
         return round(float(value), 4) if math.isfinite(value) else None
@@ -27,13 +27,11 @@ def headline(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for quantity, rows in table.groupby("quantity", sort=False):
         row = rows[rows["choice"] == verdict.RULE].iloc[0]
-        others = rows.loc[rows["choice"] != verdict.RULE, "outcome"]
         found[str(quantity)] = {
             "outcome": row["outcome"],
             "published": pages.published(row),
             **{name: shown(row[name]) for name in ["ours", "low", "high"]},
             **{name: shown(row[name]) for name in ["agrees_from", "differs_below"]},
-            "other_choices": {o: int((others == o).sum()) for o in verdict.OUTCOMES},
         }
     return found
 
@@ -41,9 +39,10 @@ def headline(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
 def main() -> None:
     p = params.load()
     published = p.published.sharma_kaplan
-    fits, dimensions = (pd.read_csv(METRICS / f"{n}.csv") for n in ["cnn_fits", "dimension"])
+    fits = pages.table("metrics/cnn_fits.csv", "fit_cnn")
+    dimensions = pages.table("metrics/dimension.csv", "measure_dimension")
+    cnn = pages.table("metrics/cnn.parquet", "aggregate_cnn")
     table = verdict.verdicts(fits, dimensions, published, p.verdict, p.fit)
-    cnn = pd.read_parquet(METRICS / "cnn.parquet")
     curve = verdict.curve(cnn, published.test_loss_curve, p.verdict.fit)
     for name, frame in [("verdict", table), ("verdict_curve", curve)]:
         with runs.aside(METRICS / f"{name}.csv") as path:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stages import inline, params, report
+from stages import inline, params, report, verdict
+from stages.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -130,8 +131,10 @@ def test_what_is_no_safe_drawing_is_refused(text: str) -> None:
 
 def test_a_missing_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(report.errors.InputError, match=r"cnn_fits\.csv.*dvc repro fit_cnn"):
-        report.read("metrics/cnn_fits.csv")
+    (tmp_path / "params.yaml").symlink_to(ROOT / "params.yaml")
+    for main, named in [(report.main, r"verdict\.csv.*verdict"), (verdict.main, r"fits.*fit_cnn")]:
+        with pytest.raises(InputError, match=rf"{named}"):
+            main()
 
 
 MEASURE = """<script>
