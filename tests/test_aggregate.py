@@ -1,0 +1,156 @@
+"""Aggregation: exactly the parts that params.yaml asks for, or a line for each bad one."""
+
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from stages import aggregate, params, runs
+from stages.errors import InputError
+
+TABLE = Path("metrics/cnn.parquet")
+PART = Path("metrics/runs/cnn/paper-2.parquet")
+
+
+def frame(part: runs.Part, seeds: list[int]) -> pd.DataFrame:
+    """Rows as a CNN part has them, with random numbers in the columns that are measured."""
+    made = part.configuration
+    epochs = range(1, made["params"]["epochs"] + 1)
+    rows = pd.DataFrame(product(seeds, epochs), columns=["seed", "epoch"])
+    measured = np.random.default_rng(made["width"]).random((len(rows), 4))
+    rows[part.schema.names[5:]] = measured
+    return rows.assign(sweep=made["sweep"], width=made["width"], parameters=5408)
+
+
+def write(p: params.Params) -> None:
+    for part in aggregate.expected("cnn", p):
+        part.write(frame(part, [0, 1]))
+
+
+def run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["aggregate", "cnn"])
+    aggregate.main()
+
+
+@pytest.fixture
+def p(
+    tiny_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> params.Params:
+    """A root with every part of the CNN sweeps, and their table."""
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(yaml.safe_dump(tiny_params))
+    p = params.load()
+    write(p)
+    run(monkeypatch)
+    return p
+
+
+def part(p: params.Params) -> runs.Part:
+    return next(part for part in aggregate.expected("cnn", p) if part.path == PART)
+
+
+def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines by which aggregation refuses the parts; the table that was there stays."""
+    before = TABLE.read_bytes()
+    with pytest.raises(InputError) as error:
+        run(monkeypatch)
+    assert TABLE.read_bytes() == before
+    assert sorted(path.name for path in Path("metrics").iterdir()) == ["cnn.parquet", "runs"]
+    return str(error.value).splitlines()
+
+
+def only(lines: list[str]) -> str:
+    assert len(lines) == 1
+    assert lines[0].startswith(f"{PART}: ")
+    assert "dvc repro --force --single-item train_cnn@paper-2" in lines[0]
+    return lines[0]
+
+
+def test_the_table_holds_every_part_in_the_order_of_params(p: params.Params) -> None:
+    table = pd.read_parquet(TABLE)
+    parts = table[["sweep", "width"]].drop_duplicates().to_numpy().tolist()
+    assert parts == [["notebook", 1], ["notebook", 2], ["paper", 1], ["paper", 2]]
+    expected = pd.concat([part.read() for part in aggregate.expected("cnn", p)])
+    for column in runs.CNN_SCHEMA.names[1:]:
+        np.testing.assert_array_equal(table[column], expected[column])
+
+
+def test_the_same_parts_make_the_same_bytes(
+    p: params.Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = TABLE.read_bytes()
+    TABLE.unlink()
+    run(monkeypatch)
+    assert TABLE.read_bytes() == before
+
+
+def test_a_part_that_params_no_longer_name_is_left_out(
+    p: params.Params, tiny_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_params["cnn"]["widths"] = [2]
+    Path("params.yaml").write_text(yaml.safe_dump(tiny_params))
+    run(monkeypatch)
+    assert set(pd.read_parquet(TABLE)["width"]) == {2}
+    assert Path("metrics/runs/cnn/paper-1.parquet").exists()
+
+
+def test_a_missing_part(p: params.Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    PART.unlink()
+    assert "missing" in only(refused(monkeypatch))
+
+
+@pytest.mark.parametrize("kept", [0, 3, 1000, -1])
+def test_a_truncated_part(p: params.Params, monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+    PART.write_bytes(PART.read_bytes()[:kept])
+    assert "damaged" in only(refused(monkeypatch))
+
+
+def test_a_part_of_other_params(
+    p: params.Params, tiny_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_params["cnn"]["sweeps"]["paper"]["learning_rate"] = 2e-3
+    Path("params.yaml").write_text(yaml.safe_dump(tiny_params))
+    first, second = refused(monkeypatch)  # both widths, each by its name
+    assert "paper-1.parquet: made with other params" in first
+    assert "paper-2.parquet: made with other params" in second
+    assert "learning_rate: 0.001, params.yaml has 0.002" in second
+
+
+def test_a_part_of_another_width(p: params.Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    PART.write_bytes(PART.with_name("paper-1.parquet").read_bytes())
+    assert "width: 1, params.yaml has 2" in only(refused(monkeypatch))
+
+
+@pytest.mark.parametrize("seeds", [[], [0], [1], [0, 1, 2], [0, 0], [1, 2]])
+def test_a_part_of_other_seeds(
+    p: params.Params, monkeypatch: pytest.MonkeyPatch, seeds: list[int]
+) -> None:
+    part(p).write(frame(part(p), seeds))
+    assert "not" in only(refused(monkeypatch))
+
+
+def test_a_part_that_lacks_an_epoch_of_a_seed(
+    p: params.Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = frame(part(p), [0, 1])
+    rows.loc[0, "epoch"] = 2  # seed 0 has epoch 2 twice, and no epoch 1
+    part(p).write(rows)
+    assert "epoch" in only(refused(monkeypatch))
+
+
+def test_a_file_that_is_no_part_at_all(p: params.Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame(part(p), [0, 1]).to_parquet(PART)
+    assert "other params" in only(refused(monkeypatch))
+
+
+def test_each_bad_part_has_its_line(p: params.Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    PART.unlink()
+    other = PART.with_name("notebook-1.parquet")
+    other.write_bytes(b"")
+    lines = refused(monkeypatch)
+    assert [line.partition(":")[0] for line in lines] == [str(other), str(PART)]
