@@ -379,7 +379,7 @@ def load(path: Path = PARAMS) -> Params:
         InputError: the file is missing, is no YAML, or holds an unknown key or a bad value.
     """
     try:
-        content = yaml.load(path.read_text(), _Loader)  # noqa: S506 (a SafeLoader)
+        content = yaml.load(path.read_bytes(), _Loader)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); run from the root") from None
     except yaml.YAMLError as error:
