@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
+from dvc.repo import Repo
 from numpy.typing import NDArray
 
 from stages import params
@@ -34,6 +36,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture
 def tiny_params() -> dict[str, Any]:
     """params.yaml cut down to what trains in seconds: valid, with a short last batch."""
+    return _tiny()
+
+
+def _tiny() -> dict[str, Any]:
     tiny = params.load(ROOT / "params.yaml").model_dump()
     tiny["cnn"]["widths"] = [1, 2]
     for sweep in tiny["cnn"]["sweeps"].values():
@@ -42,6 +48,11 @@ def tiny_params() -> dict[str, Any]:
     configuration |= {"tasks": 3, "bits": 8, "subset_size": 2, "width": 16, "batch_size": 64}
     configuration |= {"steps": 20, "evaluate_every": 5, "evaluation_samples": 32, "seeds": 2}
     tiny["parity"]["configurations"] = {name: configuration}
+    tiny["fit"]["resamples"] = 100
+    tiny["calibration"]["sweeps"] = 20
+    tiny["dimension"] |= {"ratio_neighbours": [2], "likelihood_neighbours": [2, 5]}
+    tiny["dimension"] |= {"blocks": [2, 1]}
+    tiny["dimension"]["known"] = {"samples": 300, "dimensions": [2, 17, 40], "compare": 17}
     params.Params.model_validate(tiny)
     return tiny
 
@@ -91,6 +102,16 @@ class Clone:
             pytest.fail(f"{' '.join(command)} ended with {done.returncode}:\n{said}", pytrace=False)
         return done
 
+    def changed(self) -> list[str]:
+        """Files that differ from the last commit, or that git does not know, in order."""
+        status = self.run("git", "status", "--porcelain", "--untracked-files=all").stdout
+        return sorted(line[3:] for line in status.splitlines())
+
+    def twin(self, root: Path) -> "Clone":
+        """A clone of this clone's last commit: what git keeps, and nothing else."""
+        self.run("git", "clone", "--quiet", ".", str(root))
+        return Clone(root, self.env)
+
 
 def isolated(home: Path) -> dict[str, str]:
     """An environment in which git and DVC know nothing of this machine's user or repository."""
@@ -130,5 +151,55 @@ def _committed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 @pytest.fixture
 def clone(_committed: Clone, tmp_path: Path) -> Clone:
     """A fresh clone of the working tree as it is, uncommitted changes and new files included."""
-    _committed.run("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
-    return Clone(tmp_path / "clone", _committed.env)
+    return _committed.twin(tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
+def finished(
+    _committed: Clone, small_images: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Clone:
+    """The graph of the working tree run on the CPU to its end, on tiny params and small images.
+
+    Everything is made there and committed; nothing of the real results is left. It takes most of a
+    minute: tests work in a `twin`.
+    """
+    tree = _committed.twin(tmp_path_factory.mktemp("finished") / "tree")
+    tree = Clone(tree.root, tree.env | {"SCALING_DEVICE": "cpu"})
+    with Repo(str(tree.root)) as repo:
+        outs = [Path(out.fs_path) for out in repo.index.outs]
+    for out in outs:
+        out.unlink(missing_ok=True)
+    (tree.root / "dvc.lock").unlink(missing_ok=True)
+    (tree.root / "params.yaml").write_text(yaml.safe_dump(_tiny(), sort_keys=False))
+    shutil.copytree(small_images, tree.root / "data/cifar10")
+    tree.run("dvc", "commit", "--force", "download")
+    tree.run("dvc", "repro")
+    tree.run("git", "add", "--all")
+    tree.run("git", "commit", "--quiet", "--message=Tiny results")
+    return tree
+
+
+@pytest.fixture
+def fresh(finished: Clone, tmp_path: Path) -> Clone:
+    """A fresh clone of the finished graph: it has every result, and no data set."""
+    return finished.twin(tmp_path / "fresh")
+
+
+@pytest.fixture
+def ready(finished: Clone, fresh: Clone) -> Clone:
+    """The same with the data set, in its place and in DVC's cache as `dvc repro` leaves it."""
+    for name in (
+        "data/cifar10",
+        ".dvc/cache/files",
+    ):  # without the cache of runs: what is stale runs
+        shutil.copytree(finished.root / name, fresh.root / name)
+    return fresh
+
+
+@pytest.fixture
+def offline() -> list[str]:
+    """What runs a command without network."""
+    prefix = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*prefix, "true"], check=False).returncode:
+        pytest.skip("cannot take the network away here: needs Linux's unshare")
+    return prefix
