@@ -64,6 +64,11 @@ FIGURES = {
         "The local exponent alpha in a sliding window of widths: a power law would have the same "
         "at every N.",
     ),
+    "plots/parity_curves.svg": (
+        "plot_parity",
+        "The loss of each parity task and their mean against optimizer steps: tasks fall one after "
+        "the other, the mean smoothly.",
+    ),
 }
 """The stage that draws each figure, and what it shows."""
 OUTPUT = Path("plots/report.html")
