@@ -1,0 +1,112 @@
+"""Input that cannot be used: a clear line, a non-zero exit, and every earlier output untouched.
+
+DVC removes the outputs of a stage before it runs it. What is wrong has to be found before.
+"""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc.repo import Repo
+
+from conftest import Clone
+from test_pipeline import change
+
+PART = Path("metrics/runs/cnn/paper-2.parquet")
+VALID = "metrics/params-valid.txt"
+
+
+def errors(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The lines of a command that failed in which a stage says why."""
+    assert done.returncode
+    assert "Traceback" not in done.stderr
+    return [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+
+
+def test_every_stage_waits_for_valid_params(finished: Clone) -> None:
+    with Repo(str(finished.root)) as repo:
+        for stage in repo.index.stages:
+            deps = {Path(dep.fs_path).relative_to(finished.root) for dep in stage.deps}
+            assert Path(VALID) in deps or stage.name in ("validate", "download"), stage.name
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("cnn.sweeps.paper.learning_rat", 1e-3, "cnn.sweeps.paper.learning_rat: unknown key"),
+        ("cnn.widths", [1, 2, 0], "cnn.widths.2: Input should be greater than 0 (got 0)"),
+    ],
+)
+def test_bad_params_end_a_run_before_anything_is_lost(
+    ready: Clone, path: str, value: Any, said: str
+) -> None:
+    change(ready, path, value)
+    (line,) = errors(ready.run("dvc", "repro", check=False))
+    assert line.startswith(f"error: params.yaml: {said}")
+    assert ready.changed() == ["params.yaml"]
+
+
+def test_a_bad_override_ends_an_experiment_before_anything_is_lost(ready: Clone) -> None:
+    overrides = ["-S", "cnn.sweeps.paper.learning_rate=-1", "-S", "fit.confidence=2"]
+    lines = errors(ready.run("dvc", "exp", "run", *overrides, check=False))
+    assert [line.split(": ")[2] for line in lines] == [
+        "cnn.sweeps.paper.learning_rate",
+        "fit.confidence",
+    ]
+    assert ready.changed() == ["params.yaml"]
+
+
+def test_an_override_of_no_key_ends_an_experiment_before_it_starts(ready: Clone) -> None:
+    done = ready.run("dvc", "exp", "run", "-S", "cnn.sweeps.paper.epoch=3", check=False)
+    assert done.returncode
+    assert "'epoch'" in done.stderr
+    assert ready.changed() == []
+
+
+def test_bad_params_a_missing_part_and_no_data_lose_nothing_more(
+    fresh: Clone, offline: list[str]
+) -> None:
+    (fresh.root / PART).unlink()
+    change(fresh, "cnn.sweeps.notebook.epochs", 0)
+    (line,) = errors(fresh.run(*offline, "python", "-m", "stages.repro", check=False))
+    assert line.startswith("error: params.yaml: cnn.sweeps.notebook.epochs: ")
+    assert fresh.changed() == sorted([str(PART), "params.yaml"])
+
+
+def test_training_without_data_and_network_says_what_to_do_and_loses_nothing(
+    fresh: Clone, offline: list[str]
+) -> None:
+    change(fresh, "cnn.sweeps.paper.learning_rate", 2e-3)
+    (line,) = errors(fresh.run(*offline, "python", "-m", "stages.repro", check=False))
+    assert "check the network" in line
+    assert "CIFAR10_SOURCE" in line
+    assert fresh.changed() == ["dvc.lock", "params.yaml"]  # the lock: that params are valid
+
+
+def test_training_by_hand_without_data_says_why(fresh: Clone) -> None:
+    (line,) = errors(fresh.run("python", "-m", "stages.train_cnn", "paper", "1", check=False))
+    assert line.startswith("error: data/cifar10/train_images.npy: missing; restore it: ")
+    assert fresh.changed() == []
+
+
+@pytest.mark.parametrize(("damage", "said"), [("missing", "missing; "), ("truncated", "damaged (")])
+def test_aggregation_refuses_a_part_and_dvc_keeps_the_table(
+    ready: Clone, damage: str, said: str
+) -> None:
+    part = ready.root / PART
+    if damage == "missing":
+        part.unlink()
+    else:
+        part.write_bytes(part.read_bytes()[:1000])
+    stage = ["dvc", "repro", "--force", "--single-item", "aggregate_cnn"]
+    (line,) = errors(ready.run(*stage, check=False))
+    assert line.startswith(f"error: {PART}: {said}")
+    assert ready.changed() == [str(PART)]
+
+
+def test_a_truncated_part_is_trained_again_to_the_same_bytes(ready: Clone) -> None:
+    part = ready.root / PART
+    part.write_bytes(part.read_bytes()[:1000])
+    ready.run("dvc", "repro", "aggregate_cnn")
+    assert ready.changed() == []

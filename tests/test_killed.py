@@ -1,0 +1,62 @@
+"""A part is a function of its params, code and data: trained again or after a kill, the same."""
+
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import termios
+from pathlib import Path
+
+import pytest
+
+from conftest import Clone
+from test_pipeline import change
+
+PART = Path("metrics/runs/cnn/paper-1.parquet")
+
+
+def kill_in_training(clone: Clone, *command: str) -> None:
+    """Start a command in a terminal; SIGKILL it and its children once it has trained an epoch."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 120, 0, 0))
+    process = subprocess.Popen(
+        command,
+        cwd=clone.root,
+        env=clone.env,
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    said = ""
+    try:
+        while not re.search(r"\b[1-9]\d*/\d+ .*loss=", said):  # the progress bar
+            said += os.read(ours, 4096).decode(errors="replace")
+    except OSError:
+        pytest.fail(f"ended before it was killed:\n{said}", pytrace=False)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        os.close(ours)
+
+
+def test_what_was_killed_gives_the_same_part_when_run_again(ready: Clone) -> None:
+    change(ready, "cnn.sweeps.paper.epochs", 40)
+    stage = ["dvc", "repro", "train_cnn@paper-1"]
+    kill_in_training(ready, *stage)
+    assert not (ready.root / PART).exists()
+    ready.run(*stage)
+    made = [ready.root / PART, (ready.root / PART).with_suffix(".safetensors")]
+    after_kill = [path.read_bytes() for path in made]
+    ready.run("python", "-m", "stages.train_cnn", "paper", "1")
+    assert [path.read_bytes() for path in made] == after_kill
+    assert not list(ready.root.glob("metrics/**/.*"))
+
+
+def test_a_parity_part_trained_twice_has_the_same_bytes(ready: Clone) -> None:
+    ready.run("dvc", "repro", "--force", "--single-item", "train_parity@notebook")
+    assert ready.changed() == []

@@ -1,0 +1,129 @@
+"""The whole graph on tiny params: it runs to its end, and then only what changed runs again."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from dvc.repo import Repo
+
+from conftest import Clone
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def ran(said: str) -> list[str]:
+    """The stages that DVC says it ran."""
+    return re.findall(r"^Running stage '(.+)':", said, re.MULTILINE)
+
+
+def stale(clone: Clone) -> set[str]:
+    """The stages that would run for what has changed in their own deps, params or outs."""
+    return set(json.loads(clone.run("dvc", "status", "--json").stdout))
+
+
+def change(clone: Clone, path: str, value: Any) -> None:
+    """Set one value of params.yaml, by its path with dots."""
+    file = clone.root / "params.yaml"
+    content = yaml.safe_load(file.read_text())
+    *sections, key = path.split(".")
+    section = content
+    for name in sections:
+        section = section[name]
+    section[key] = value
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def test_the_whole_graph_runs_and_leaves_nothing_to_do(finished: Clone) -> None:
+    with Repo(str(finished.root)) as repo:
+        for out in repo.index.outs:
+            assert Path(out.fs_path).exists(), out
+    assert stale(finished) == set()
+    assert finished.changed() == []
+
+
+def test_the_tables_hold_what_params_ask_for(finished: Clone) -> None:
+    cnn = pd.read_parquet(finished.root / "metrics/cnn.parquet")
+    runs = cnn.groupby(["sweep", "width", "seed"], observed=True)["epoch"].agg(list)
+    assert list(runs.index) == [
+        (sweep, width, seed)
+        for sweep in ("notebook", "paper")
+        for width in (1, 2)
+        for seed in (0, 1)
+    ]
+    assert all(epochs == [1, 2] for epochs in runs)
+    parity = pd.read_parquet(finished.root / "metrics/parity.parquet")
+    assert len(parity) == 2 * 4 * 3  # seeds, evaluations, tasks
+    assert not cnn.isna().any(axis=None)
+    assert not parity.isna().any(axis=None)
+
+
+def test_a_fresh_clone_needs_no_network_and_trains_nothing(
+    fresh: Clone, offline: list[str]
+) -> None:
+    said = fresh.run(*offline, "python", "-m", "stages.repro").stdout
+    assert ran(said) == []
+    assert "metrics/cnn.json" in said
+    assert fresh.changed() == []
+    assert not (fresh.root / "data").exists()
+
+
+def test_with_the_data_set_plain_dvc_repro_trains_nothing(ready: Clone, offline: list[str]) -> None:
+    assert ran(ready.run(*offline, "dvc", "repro").stdout) == []
+    assert ready.changed() == []
+
+
+def test_the_committed_results_are_those_of_the_committed_code(
+    clone: Clone, offline: list[str]
+) -> None:
+    # A stage listed here is older than its code or params: run `dvc repro`, commit what it makes.
+    status = json.loads(clone.run("dvc", "status", "--json").stdout)
+    lacks_data = [{"changed deps": {"data/cifar10": "deleted"}}]
+    old = [name for name, changes in status.items() if name != "download" and changes != lacks_data]
+    assert old == []
+    assert ran(clone.run(*offline, "python", "-m", "stages.repro").stdout) == []
+    assert clone.changed() == []
+
+
+def test_a_learning_rate_makes_its_own_sweep_stale(ready: Clone) -> None:
+    change(ready, "cnn.sweeps.paper.learning_rate", 2e-3)
+    found = stale(ready)
+    assert {name for name in found if "train" in name} == {"train_cnn@paper-1", "train_cnn@paper-2"}
+    assert "aggregate_cnn" in found
+    assert not any("parity" in name for name in found)
+
+
+def test_a_width_makes_only_itself_stale(ready: Clone) -> None:
+    change(ready, "cnn.widths", [1, 2, 7])
+    found = {name for name in stale(ready) if "train" in name}
+    assert found == {"train_cnn@notebook-7", "train_cnn@paper-7"}
+
+
+def test_a_parity_configuration_makes_only_itself_stale(ready: Clone) -> None:
+    content = yaml.safe_load((ready.root / "params.yaml").read_text())
+    another = content["parity"]["configurations"]["notebook"] | {"width": 8}
+    change(ready, "parity.configurations.narrow", another)
+    found = stale(ready)
+    assert {name for name in found if "train" in name} == {"train_parity@narrow"}
+    assert not any("cnn" in name for name in found)
+
+
+def test_how_a_figure_looks_makes_only_figures_stale(ready: Clone) -> None:
+    change(ready, "plot.width", 7.5)
+    found = stale(ready) - {"validate"}
+    with Repo(str(ready.root)) as repo:
+        stages = list(repo.index.stages)
+    assert found == {stage.name for stage in stages if stage.name.startswith("plot")}
+    drawn = {out.fs_path for stage in stages if stage.name in found for out in stage.outs}
+    used = {s.name for s in stages if any(dep.fs_path in drawn for dep in s.deps)}
+    assert used == {"report"}
+
+
+def test_a_removed_width_leaves_the_results(ready: Clone) -> None:
+    change(ready, "cnn.widths", [2])
+    said = ready.run("dvc", "repro", "aggregate_cnn").stdout
+    assert ran(said) == ["validate", "aggregate_cnn"]
+    table = pd.read_parquet(ready.root / "metrics/cnn.parquet")
+    assert set(table["width"]) == {2}
