@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -76,6 +77,14 @@ def test_initial_weights_are_those_of_nn_linear(configure: Configure) -> None:
     assert torch.equal(network.hidden.bias, hidden.bias)
     assert torch.equal(network.output.weight, output.weight)
     assert torch.equal(network.output.bias, output.bias)
+
+
+def test_initial_weights_do_not_mix_between_threads(configure: Configure) -> None:
+    c = configure(tasks=200, width=200)
+    expected = [flatten(initial(c, seed)) for seed in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        drawn = list(pool.map(lambda seed: flatten(initial(c, seed)), range(16)))
+    assert all(map(torch.equal, drawn, expected))
 
 
 def test_parameters_are_counted(configure: Configure) -> None:

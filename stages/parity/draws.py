@@ -1,9 +1,10 @@
 """Which samples a run sees: the same on every device, whatever is trained beside it.
 
 Every random word is Philox's of the key (seed, stream) and of a counter that says what it is for,
-so it can be drawn anywhere, in any order. Only integers are compared, never floats. A batch's
-tasks are drawn independently and then listed in order: the order within a batch has no meaning,
-and samples of one task are cheaper together.
+so it can be drawn anywhere, in any order; `step` there is how many optimizer steps were taken
+before. Only integers are compared, never floats. A batch's tasks are drawn independently and then
+listed in order: the order within a batch has no meaning, and samples of one task are cheaper
+together.
 """
 
 from dataclasses import dataclass
@@ -21,8 +22,6 @@ BATCH_BITS = 1
 EVALUATION_BITS = 2
 """Stream of the bits that a task is evaluated on: counter (sample, step, block, task)."""
 
-STEP = "step: optimizer steps taken so far; an evaluation after step t has t."
-
 
 @dataclass(frozen=True, eq=False)
 class Samples:
@@ -38,7 +37,7 @@ class Draws:
 
     def __init__(self, configuration: ParityConfiguration, seed: int) -> None:
         c = configuration
-        self._tasks, self._bits, self._seed = c.tasks, c.bits, seed
+        self._tasks, self._seed = c.tasks, seed
         self._thresholds = tasks.thresholds(c.tasks, c.alpha)
         self.masks = tasks.masks(tasks.subsets(c.tasks, c.bits, c.subset_size, seed), c.bits)
 

@@ -9,12 +9,16 @@ them out: a row of the hidden layer for each task, for each bit, and for the bia
 """
 
 from dataclasses import dataclass
+from threading import Lock
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stages.params import ParityConfiguration
+
+_GENERATOR = Lock()
+"""Held while the process's one generator of initial weights is in use: runs are on threads."""
 
 
 class Network(nn.Module):
@@ -43,7 +47,7 @@ def initial(configuration: ParityConfiguration, seed: int) -> Network:
 
     The weights are drawn on the CPU, so they are the same whatever trains them.
     """
-    with torch.random.fork_rng(devices=[]):
+    with _GENERATOR, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(configuration)
 
