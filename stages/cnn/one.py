@@ -93,10 +93,11 @@ def train(
     test_pixels, test_labels = _tensors(images.test_images, images.test_labels)
     history = History(seeds, sweep.epochs)
     stop = Event()
+    # here, not on the threads: PyTorch has one generator of initial weights per process
+    replicas = [Replica(sweep, width, seed) for seed in seeds]
 
     def run(row: int) -> Generator[None, None, Network]:
-        seed = seeds[row]
-        replica = Replica(sweep, width, seed)
+        seed, replica = seeds[row], replicas[row]
         for epoch in range(1, sweep.epochs + 1):
             order = draws.shuffled(len(train_pixels), seed, epoch, sweep.augment)
             training = replica.epoch(train_pixels, train_labels, order, train=True, stop=stop)
