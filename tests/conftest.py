@@ -76,6 +76,17 @@ def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def run_stage(module: str, table: Path, output: Path) -> subprocess.CompletedProcess[str]:
+    """Run a stage that takes a table and writes to a folder, as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", module, "--table", table, "--output", output],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @dataclass(frozen=True)
 class Clone:
     """A git clone to run commands in, with the interpreter and tools of this environment."""

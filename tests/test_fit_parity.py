@@ -1,8 +1,6 @@
 """When tasks are learned, and the law of learning times: recovered from data with known answers."""
 
 import json
-import subprocess
-import sys
 from math import inf, log
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from conftest import run_stage
 from stages import errors, fit_parity, params
 from stages.analysis import emergence, parity_fits
 from stages.analysis.emergence import Times, law
@@ -173,23 +172,13 @@ def test_what_is_not_known_is_null() -> None:
     assert "NaN" not in json.dumps(numbers)
 
 
-def run(table: Path, output: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stages.fit_parity", "--table", table, "--output", output],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_the_stage_writes_the_same_bytes_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, _ = quanta(tasks=10)
     table = tmp_path / "parity.parquet"
     rows.astype({"configuration": "category"}).to_parquet(table, index=False)
-    done = run(table, tmp_path / "a")
+    done = run_stage("stages.fit_parity", table, tmp_path / "a")
     assert done.returncode == 0, done.stderr
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr("sys.argv", ["", "--table", str(table), "--output", str(tmp_path / "b")])
@@ -203,7 +192,7 @@ def test_the_stage_writes_the_same_bytes_twice(
 
 def test_a_table_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "parity.parquet"
-    done = run(table, tmp_path)
+    done = run_stage("stages.fit_parity", table, tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {table}: ")
     assert done.stderr.count("\n") == 1

@@ -1,7 +1,5 @@
 """The parity figure and its series: drawn from the table alone, the same bytes each time."""
 
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,6 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
+from conftest import run_stage
 from stages import errors, figures, params, plot_parity
 from stages.drawing import parity
 from stages.parity.tasks import frequencies
@@ -66,16 +65,6 @@ def test_of_many_tasks_some_are_drawn_and_of_few_all() -> None:
     assert drawn["series"].tolist() == ["task 1", "mean"]
 
 
-def run(table: Path, output: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stages.plot_parity", "--table", table, "--output", output],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_the_stage_writes_the_same_bytes_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +73,7 @@ def test_the_stage_writes_the_same_bytes_twice(
         curves("notebook", 10, range(1, 501)),
         curves("short", 3, range(5, 6), seeds=1),
     )
-    done = run(table, tmp_path / "a")
+    done = run_stage("stages.plot_parity", table, tmp_path / "a")
     assert done.returncode == 0, done.stderr
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr("sys.argv", ["", "--table", str(table), "--output", str(tmp_path / "b")])
