@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stages import errors
 from stages.cnn.images import IMAGE, Images, save_images
@@ -140,7 +139,7 @@ def _from_archive(archive: Archive, path: Path) -> Images:
 
 
 def _images(archive: Archive, files: dict[str, bytes], where: Path) -> Images:
-    arrays: dict[str, NDArray[np.uint8]] = {}
+    arrays: dict[str, Any] = {}
     for split, names in (("train", archive.train), ("test", archive.test)):
         batches = [_unpickle(files.get(name), md5, where / name) for name, md5 in names.items()]
         height, width, channels = IMAGE

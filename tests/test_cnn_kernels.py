@@ -4,6 +4,7 @@ Triton's interpreter (see conftest.py) runs the same kernels in numpy, in float3
 cases are small.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -47,30 +48,36 @@ def images(small_images: Path) -> Images:
 
 def trained(s: CnnSweep, width: int, seeds: list[int], images: Images) -> replicas.Replicas:
     """The state after one epoch."""
-    train = replicas.DeviceImages(images.train_images, images.train_labels, DEVICE)
-    test = replicas.DeviceImages(images.test_images, images.test_labels, DEVICE)
+    train, test = (
+        replicas.DeviceImages(pixels, labels, DEVICE, images.classes)
+        for pixels, labels in (
+            (images.train_images, images.train_labels),
+            (images.test_images, images.test_labels),
+        )
+    )
     engine = replicas.Replicas(s, width, len(seeds), train, test)
-    engine.load([initial(width, seed) for seed in seeds])
+    engine.load([initial(width, seed, images.classes) for seed in seeds])
     orders = replicas._orders(engine, s, seeds, epoch=1)
     replicas._launch_epoch(engine, *orders)
     return engine
 
 
-@pytest.mark.parametrize("width", [1, 3, 20])
-def test_flattened_weights_come_back(width: int) -> None:
-    network = initial(width, seed=0)
-    back = replicas.unflatten(replicas.flatten(network), width)
+@pytest.mark.parametrize(("width", "classes"), [(1, 10), (3, 100), (20, 10)])
+def test_flattened_weights_come_back(width: int, classes: int) -> None:
+    network = initial(width, 0, classes)
+    back = replicas.unflatten(replicas.flatten(network), width, classes)
     for ours, theirs in zip(back.parameters(), network.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
-@pytest.mark.parametrize(("name", "width"), [("notebook", 3), ("paper", 9)])
+@pytest.mark.parametrize(("name", "width", "classes"), [("notebook", 3, 100), ("paper", 9, 10)])
 def test_an_epoch_agrees_with_the_reference_to_rounding(
-    name: str, width: int, images: Images
+    name: str, width: int, classes: int, images: Images
 ) -> None:
     s = sweep(name, augment_validation=name == "notebook")
+    images = replace(images, classes=classes)
     engine = trained(s, width, [5], images)
-    reference = one.Replica(s, width, seed=5)
+    reference = one.Replica(s, width, seed=5, classes=classes)
     stop = Event()
     pixels, labels = (
         torch.from_numpy(np.array(a)) for a in (images.train_images, images.train_labels)

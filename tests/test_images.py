@@ -3,13 +3,13 @@
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stages.cnn.images import Images, open_images, save_images
+from stages.cnn.images import ARRAYS, Images, open_images, save_images
 from stages.errors import InputError
 
 
@@ -25,7 +25,7 @@ def images(seed: int = 0, train: int = 40, test: int = 10) -> Images:
 
 
 def same(a: Images, b: Images) -> bool:
-    return all(np.array_equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(Images))
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ARRAYS)
 
 
 @contextmanager
@@ -44,8 +44,8 @@ def test_what_was_saved_is_opened_memory_mapped_and_read_only(tmp_path: Path) ->
     save_images(tmp_path / "data" / "cifar10", saved)
     opened = open_images(tmp_path / "data" / "cifar10")
     assert same(opened, saved)
-    for field in fields(Images):
-        array = getattr(opened, field.name)
+    for name in ARRAYS:
+        array = getattr(opened, name)
         assert isinstance(array, np.memmap)
         assert not array.flags.writeable
 
@@ -60,8 +60,8 @@ def test_bytes_depend_on_the_values_only(tmp_path: Path) -> None:
     )
     save_images(tmp_path / "a", saved)
     save_images(tmp_path / "b", other)
-    for field in fields(Images):
-        name = f"{field.name}.npy"
+    for name in ARRAYS:
+        name = f"{name}.npy"
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
@@ -118,7 +118,7 @@ def test_what_a_kill_after_the_renames_left_is_removed_by_the_next_save(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["cifar10"]
 
 
-@pytest.mark.parametrize("name", [f.name for f in fields(Images)])
+@pytest.mark.parametrize("name", ARRAYS)
 def test_each_file_is_needed_and_whole(tmp_path: Path, name: str) -> None:
     save_images(tmp_path / "d", images())
     path = tmp_path / "d" / f"{name}.npy"

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from stages.cnn.images import CLASSES
 from stages.cnn.network import Network, parameters
 
 METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
@@ -17,8 +18,8 @@ Report = Callable[[int, float], None]
 class History:
     """Four metrics of each seed and epoch: `values[metric]` is (seeds, epochs)."""
 
-    def __init__(self, seeds: Sequence[int], epochs: int) -> None:
-        self.seeds, self.epochs = list(seeds), epochs
+    def __init__(self, seeds: Sequence[int], epochs: int, classes: int = CLASSES) -> None:
+        self.seeds, self.epochs, self.classes = list(seeds), epochs, classes
         self.values = {m: np.full((len(seeds), epochs), np.nan) for m in METRICS}
 
     def record(
@@ -33,7 +34,7 @@ class History:
         index = {
             "sweep": sweep,
             "width": width,
-            "parameters": parameters(width),
+            "parameters": parameters(width, self.classes),
             "seed": np.repeat(self.seeds, self.epochs),
             "epoch": np.tile(np.arange(1, self.epochs + 1), len(self.seeds)),
         }

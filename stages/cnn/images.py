@@ -5,7 +5,7 @@ CIFAR-10 is 184 MB; opening it takes milliseconds and reads next to nothing.
 
 import os
 import shutil
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,14 @@ from stages.errors import InputError
 
 IMAGE = (32, 32, 3)
 CLASSES = 10
+"""Of CIFAR-10 and, unless said otherwise, of any data set."""
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 MEND = "restore it: dvc checkout --force {}, or fetch it: dvc repro download"
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """A data set: images of shape (n, 32, 32, 3), labels of shape (n,) in 0..9, all uint8.
+    """A data set: images of shape (n, 32, 32, 3) and labels of shape (n,), all uint8.
 
     Raises:
         InputError: an array has another type or shape, is empty, or does not fit its partner.
@@ -30,6 +32,7 @@ class Images:
     train_labels: NDArray[np.uint8]
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.uint8]
+    classes: int = CLASSES
 
     def __post_init__(self) -> None:
         for split in ("train", "test"):
@@ -46,13 +49,13 @@ class Images:
                     f"{split}_labels.npy: {len(labels)} labels for {len(images)} images, "
                     "not one for each"
                 )
-            if labels.max() >= CLASSES:
+            if labels.max() >= self.classes:
                 raise InputError(
-                    f"{split}_labels.npy: label {labels.max()}, not in 0..{CLASSES - 1}"
+                    f"{split}_labels.npy: label {labels.max()}, not in 0..{self.classes - 1}"
                 )
 
 
-def open_images(folder: Path) -> Images:
+def open_images(folder: Path, classes: int = CLASSES) -> Images:
     """The data set that `save_images` wrote, memory-mapped and read-only.
 
     Raises:
@@ -60,17 +63,17 @@ def open_images(folder: Path) -> Images:
     """
     mend = MEND.format(folder)
     arrays = {}
-    for field in fields(Images):
-        path = folder / f"{field.name}.npy"
+    for name in ARRAYS:
+        path = folder / f"{name}.npy"
         try:
-            arrays[field.name] = np.lib.format.open_memmap(path, mode="r")
+            arrays[name] = np.lib.format.open_memmap(path, mode="r")
         except FileNotFoundError:
             raise InputError(f"{path}: missing; {mend}") from None
         except (OSError, ValueError, EOFError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{path}: damaged ({reason}); {mend}") from None
     try:
-        return Images(**arrays)
+        return Images(**arrays, classes=classes)
     except InputError as error:
         raise InputError(f"{folder}/{error}; {mend}") from None
 
@@ -86,8 +89,8 @@ def save_images(folder: Path, images: Images) -> None:
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     try:
-        for field in fields(images):
-            np.save(new / f"{field.name}.npy", np.ascontiguousarray(getattr(images, field.name)))
+        for name in ARRAYS:
+            np.save(new / f"{name}.npy", np.ascontiguousarray(getattr(images, name)))
         if folder.exists():
             os.replace(folder, old)  # a folder cannot be renamed onto one that has content
         os.replace(new, folder)

@@ -245,7 +245,8 @@ def conv3_forward(
 def head(
     draws, labels, step, weights, hidden3, gradient4, partials, losses, correct,
     images, batch, width, total, offset1, offset2, total_partials, offset_partials,
-    ROWS: tl.constexpr, K: tl.constexpr, TRAIN: tl.constexpr, PRECISION: tl.constexpr,
+    CLASSES: tl.constexpr, LOGITS: tl.constexpr, ROWS: tl.constexpr, K: tl.constexpr,
+    TRAIN: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Both linear layers, the loss, and its gradient down to linear1. Grid (batch / ROWS, R).
 
@@ -256,7 +257,7 @@ def head(
     b = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     valid = _valid(step, images, batch)
     unit = tl.arange(0, 64)
-    logit = tl.arange(0, 16)
+    logit = tl.arange(0, LOGITS)
     inputs = 72 * width
     weights += replica * total
     hidden3 += replica * batch * inputs
@@ -269,8 +270,9 @@ def head(
         z = tl.dot(h, w, z, input_precision=PRECISION)
     activation = tl.maximum(z, 0.0)
 
-    w = _matrix(weights + offset2, 64, 10, unit, logit)
-    bias = tl.load(weights + offset2 + 640 + logit, mask=logit < 10, other=float("-inf"))
+    w = _matrix(weights + offset2, 64, CLASSES, unit, logit)
+    bias = weights + offset2 + 64 * CLASSES + logit
+    bias = tl.load(bias, mask=logit < CLASSES, other=float("-inf"))
     z = tl.dot(activation, w, input_precision=PRECISION) + bias[None, :]
     index = _draw(draws, step, images, batch, replica, b) & INDEX_MASK
     label = tl.load(labels + index).to(tl.int32)
@@ -286,11 +288,12 @@ def head(
     if TRAIN:
         gradient = (exponential / normaliser[:, None] - hit.to(tl.float32)) / valid
         gradient = tl.where((b < valid)[:, None], gradient, 0.0)
-        partials += replica * total_partials + offset_partials + tl.program_id(0) * 650
+        partials += replica * total_partials + offset_partials + tl.program_id(0) * 65 * CLASSES
         matrix = tl.dot(tl.trans(activation), gradient, input_precision=PRECISION)
-        address = partials + unit[:, None] * 10 + logit[None, :]
-        tl.store(address, matrix, mask=(logit < 10)[None, :])
-        tl.store(partials + 640 + logit, tl.sum(gradient, axis=0), mask=logit < 10)
+        address = partials + unit[:, None] * CLASSES + logit[None, :]
+        tl.store(address, matrix, mask=(logit < CLASSES)[None, :])
+        partials += 64 * CLASSES + logit
+        tl.store(partials, tl.sum(gradient, axis=0), mask=logit < CLASSES)
         g = tl.dot(gradient, tl.trans(w), input_precision=PRECISION)
         g = tl.where(activation > 0, g, 0.0)
         address = gradient4 + (replica * batch + b[:, None]) * 64 + unit[None, :]

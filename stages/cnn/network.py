@@ -10,21 +10,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stages.cnn.images import CLASSES
+
 HIDDEN = 64
 """Units of the last hidden layer."""
-CLASSES = 10
 
 
 class Network(nn.Module):
-    """Width n: 3 -> n -> 2n -> 2n channels, then 72n -> 64 -> 10 units."""
+    """Width n: 3 -> n -> 2n -> 2n channels, then 72n -> 64 -> classes units."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, classes: int = CLASSES) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, width, 3, padding=1)
         self.conv2 = nn.Conv2d(width, 2 * width, 3, padding=1)
         self.conv3 = nn.Conv2d(2 * width, 2 * width, 3)
         self.linear1 = nn.Linear(72 * width, HIDDEN)
-        self.linear2 = nn.Linear(HIDDEN, CLASSES)
+        self.linear2 = nn.Linear(HIDDEN, classes)
 
     def hidden(self, images: Tensor) -> Tensor:
         """Activations of the last hidden layer, (batch, 64), of images (batch, 3, 32, 32)."""
@@ -35,21 +36,21 @@ class Network(nn.Module):
         return F.relu(self.linear1(x.flatten(1)))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (batch, 10) of images (batch, 3, 32, 32)."""
+        """Logits (batch, classes) of images (batch, 3, 32, 32)."""
         logits: Tensor = self.linear2(self.hidden(images))
         return logits
 
 
-def parameters(width: int) -> int:
+def parameters(width: int, classes: int = CLASSES) -> int:
     """N, the number of trained parameters of a network of the given width."""
-    return 54 * width**2 + 4640 * width + 714
+    return 54 * width**2 + 4640 * width + HIDDEN + (HIDDEN + 1) * classes
 
 
-def initial(width: int, seed: int) -> Network:
+def initial(width: int, seed: int, classes: int = CLASSES) -> Network:
     """The network that training starts from: PyTorch's default initialisation from `seed`.
 
     The weights are drawn on the CPU, so they are the same whatever trains them.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Network(width)
+        return Network(width, classes)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from stages.cnn import draws
 from stages.cnn.history import History, Report, Trained
-from stages.cnn.images import Images
+from stages.cnn.images import CLASSES, Images
 from stages.cnn.network import Network, initial
 from stages.params import CnnSweep
 from stages.training import cpu
@@ -46,8 +46,8 @@ def augmented(pixels: Tensor, packed: draws.Draws) -> Tensor:
 class Replica:
     """One network in training on the CPU."""
 
-    def __init__(self, sweep: CnnSweep, width: int, seed: int) -> None:
-        self.network = initial(width, seed).to(memory_format=torch.channels_last)
+    def __init__(self, sweep: CnnSweep, width: int, seed: int, classes: int = CLASSES) -> None:
+        self.network = initial(width, seed, classes).to(memory_format=torch.channels_last)
         self._optimizer = Adam.of(sweep).optimizer(self.network.parameters())
         self._low, high = sweep.input_range
         self._scale = (high - self._low) / 255
@@ -91,10 +91,10 @@ def train(
     """Train each seed on one core, as many at once as there are cores."""
     train_pixels, train_labels = _tensors(images.train_images, images.train_labels)
     test_pixels, test_labels = _tensors(images.test_images, images.test_labels)
-    history = History(seeds, sweep.epochs)
+    history = History(seeds, sweep.epochs, images.classes)
     stop = Event()
     # here, not on the threads: PyTorch has one generator of initial weights per process
-    replicas = [Replica(sweep, width, seed) for seed in seeds]
+    replicas = [Replica(sweep, width, seed, images.classes) for seed in seeds]
 
     def run(row: int) -> Generator[None, None, Network]:
         seed, replica = seeds[row], replicas[row]

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from stages.cnn import draws, kernels
 from stages.cnn.history import History, Report, Trained
-from stages.cnn.images import Images
-from stages.cnn.network import CLASSES, HIDDEN, Network, initial
+from stages.cnn.images import CLASSES, Images
+from stages.cnn.network import HIDDEN, Network, initial
 from stages.params import CnnSweep
 from stages.training import device as devices
 from stages.training.adam import Adam
@@ -44,11 +44,18 @@ WARPS_STAGES = {
 class DeviceImages:
     """Images (uint8, NHWC) and labels, resident on the device."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, device: torch.device) -> None:
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        device: torch.device,
+        classes: int = CLASSES,
+    ) -> None:
         if len(images) > draws.MAX_IMAGES:
             raise ValueError(f"at most {draws.MAX_IMAGES} images fit a draw, got {len(images)}")
         self.pixels = torch.tensor(images, device=device)
         self.labels = torch.tensor(labels.astype(np.uint8), device=device)
+        self.classes = classes
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -100,9 +107,10 @@ class Replicas:
         train: DeviceImages,
         validation: DeviceImages,
     ) -> None:
-        self.width, self.batch = width, sweep.batch_size
+        self.width, self.batch, self.classes = width, sweep.batch_size, train.classes
         self._device = train.pixels.device
         self._n, self._m = (max(16, triton.next_power_of_2(c)) for c in (width, 2 * width))
+        self._logits = max(16, triton.next_power_of_2(self.classes))
         self._precision = "tf32" if sweep.precision == "tf32" else "ieee"
         self._low, high = sweep.input_range
         self._scale = (high - self._low) / 255
@@ -114,7 +122,7 @@ class Replicas:
             Layer("conv2", 18 * width**2 + 2 * width, self._chunks),
             Layer("conv3", 36 * width**2 + 2 * width, self._chunks),
             Layer("linear1", 72 * width * HIDDEN + HIDDEN, 1),
-            Layer("linear2", HIDDEN * CLASSES + CLASSES, self._heads),
+            Layer("linear2", (HIDDEN + 1) * self.classes, self._heads),
         ]
         self.weights = Weights(layers, replicas, self._device)
 
@@ -146,7 +154,7 @@ class Replicas:
 
     def network(self, replica: int) -> Network:
         """The replica's present weights as the reference network, on the CPU."""
-        return unflatten(self.weights.values[replica].cpu(), self.width)
+        return unflatten(self.weights.values[replica].cpu(), self.width, self.classes)
 
     def _train_step(self) -> None:
         epoch = self.training
@@ -193,7 +201,7 @@ class Replicas:
             p.draws, p.images.labels, p.step, w.values, self._hidden3, self._gradient4, w.partials,
             p.losses, p.correct, *size, w.offsets["linear1"], w.offsets["linear2"],
             w.total_partials, w.partial_offsets["linear2"],
-            HEAD_ROWS, LINEAR1_K, train, self._precision,
+            self.classes, self._logits, HEAD_ROWS, LINEAR1_K, train, self._precision,
         )  # fmt: skip
 
     def _backward(self, p: Pass) -> None:
@@ -256,14 +264,14 @@ def flatten(network: Network) -> Tensor:
     return torch.cat([t.detach().reshape(-1) for pair in matrices for t in pair if t is not None])
 
 
-def unflatten(values: Tensor, width: int) -> Network:
+def unflatten(values: Tensor, width: int, classes: int = CLASSES) -> Network:
     """The inverse of `flatten`."""
     n, m = width, 2 * width
     shapes = [(3, 3, 3, n), (n,), (3, 3, n, m), (m,), (3, 3, m, m), (m,)]
-    shapes += [(36, m, HIDDEN), (HIDDEN,), (HIDDEN, CLASSES), (CLASSES,)]
+    shapes += [(36, m, HIDDEN), (HIDDEN,), (HIDDEN, classes), (classes,)]
     sizes = [math.prod(shape) for shape in shapes]
     parts = [t.view(shape) for t, shape in zip(values.split(sizes), shapes, strict=True)]
-    network = initial(width, seed=0)
+    network = initial(width, seed=0, classes=classes)
     state = dict(zip(network.state_dict(), parts, strict=True))
     for name, value in state.items():
         if name.startswith("conv") and value.dim() == 4:
@@ -287,8 +295,8 @@ def train(
     Raises:
         InputError: not even one replica fits the device.
     """
-    train = DeviceImages(images.train_images, images.train_labels, device)
-    validation = DeviceImages(images.test_images, images.test_labels, device)
+    train = DeviceImages(images.train_images, images.train_labels, device, images.classes)
+    validation = DeviceImages(images.test_images, images.test_labels, device, images.classes)
 
     def build(replicas: int) -> Replicas:
         return Replicas(sweep, width, replicas, train, validation)
@@ -296,13 +304,13 @@ def train(
     sizes = [len(seeds)]
     if device.type == "cuda":
         sizes = devices.groups(len(seeds), build, f"width {width}, batch {sweep.batch_size}")
-    history = History(seeds, sweep.epochs)
+    history = History(seeds, sweep.epochs, images.classes)
     networks: list[Network] = []
     at = 0
     for size in sizes:
         group = range(at, at + size)
         replicas = build(size)
-        replicas.load([initial(width, seeds[i]) for i in group])
+        replicas.load([initial(width, seeds[i], images.classes) for i in group])
         orders = _orders(replicas, sweep, [seeds[i] for i in group], epoch=1)
         for epoch in range(1, sweep.epochs + 1):
             _launch_epoch(replicas, *orders)
