@@ -1,4 +1,6 @@
-"""Stages `aggregate_cnn` and `aggregate_parity`: all parts of a family as one table.
+"""Stages `aggregate_cnn` and `aggregate_parity`: all parts of a family as one table of each kind.
+
+In metrics: cnn.parquet; parity_losses.parquet, parity_tasks.parquet and parity_curves.parquet.
 
 The expected parts are enumerated from params.yaml. Each that is missing, damaged, made with other
 params or not of the right seeds is refused by name; a part that params.yaml no longer names is
@@ -14,47 +16,43 @@ from stages import errors, params, runs
 from stages.errors import InputError
 
 
-def expected(family: str, p: params.Params) -> list[runs.Part]:
-    """The parts that params.yaml asks for, in its order."""
+def expected(family: str, p: params.Params) -> dict[str, list[runs.Part]]:
+    """The parts that params.yaml asks for, in its order, by the table that they make."""
     if family == "parity":
-        return [runs.parity_part(n, c) for n, c in p.parity.configurations.items()]
-    return [
-        runs.cnn_part(p.data, name, sweep, width)
-        for name, sweep in p.cnn.sweeps.items()
-        for width in p.cnn.widths
-    ]
+        parts = [runs.parity_parts(n, c) for n, c in p.parity.configurations.items()]
+        return {f"parity_{kind}": [of[kind] for of in parts] for kind in runs.PARITY_SCHEMAS}
+    sweeps = p.cnn.sweeps.items()
+    return {
+        "cnn": [
+            runs.cnn_part(p.data, name, s, width) for name, s in sweeps for width in p.cnn.widths
+        ]
+    }
 
 
-def read(parts: list[runs.Part]) -> pd.DataFrame:
-    """The rows of all parts, one part after the other.
+def read(tables: dict[str, list[runs.Part]]) -> dict[str, pd.DataFrame]:
+    """The rows of each table's parts, one part after the other.
 
     Raises:
         InputError: parts cannot be used; a line for each.
     """
-    frames, faults = [], []
-    for part in parts:
-        try:
-            frames.append(_read(part))
-        except InputError as error:
-            faults.append(str(error))
+    frames: dict[str, list[pd.DataFrame]] = {name: [] for name in tables}
+    faults = []
+    for name, parts in tables.items():
+        for part in parts:
+            try:
+                frames[name].append(_read(part))
+            except InputError as error:
+                faults.append(str(error))
     if faults:
         raise InputError("\n".join(faults))
-    return pd.concat(frames, ignore_index=True)
+    return {name: pd.concat(of_parts, ignore_index=True) for name, of_parts in frames.items()}
 
 
 def _read(part: runs.Part) -> pd.DataFrame:
     frame = part.read()
-    made = part.configuration["params"]
-    keys = {"seed": range(made["seeds"])}
-    if "epochs" in made:
-        keys["epoch"] = range(1, made["epochs"] + 1)
-    else:
-        every = made["evaluate_every"]
-        keys["step"] = range(every, made["steps"] + 1, every)
-        keys["task"] = range(1, made["tasks"] + 1)
-    wanted = pd.MultiIndex.from_product(list(keys.values()), names=list(keys))
-    if not pd.MultiIndex.from_frame(frame[list(keys)]).equals(wanted):
-        allowed = ", ".join(f"each {name} {v[0]} to {v[-1]}" for name, v in keys.items())
+    if not pd.MultiIndex.from_frame(frame[list(part.keys.names)]).equals(part.keys):
+        values = zip(part.keys.names, part.keys.levels, strict=True)
+        allowed = ", ".join(f"each {name} {v[0]} to {v[-1]}" for name, v in values)
         mend = f"train it again: dvc repro --force --single-item {part.stage}"
         raise InputError(f"{part.path}: its rows are not {allowed}, once and in order; {mend}")
     return frame
@@ -63,12 +61,14 @@ def _read(part: runs.Part) -> pd.DataFrame:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("family", choices=["cnn", "parity"])
-    family = parser.parse_args().family
-    parts = expected(family, params.load())
-    table = read(parts)
-    with runs.aside(Path(f"metrics/{family}.parquet")) as path:
-        table.astype({table.columns[0]: "category"}).to_parquet(path, index=False)
-    print(f"{len(parts)} parts, {len(table):,} rows")
+    tables = expected(parser.parse_args().family, params.load())
+    frames = read(tables)
+    for name, frame in frames.items():
+        schema = tables[name][0].schema
+        with runs.aside(Path(f"metrics/{name}.parquet")) as path:
+            frame.to_parquet(path, index=False, schema=schema)
+    shown = (f"{name}: {len(tables[name])} parts, {len(f):,} rows" for name, f in frames.items())
+    print("; ".join(shown))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ every stage at once. A failure is one line per fault: where, what, and what is a
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from math import comb
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -42,6 +43,7 @@ def _distinct(values: list[int]) -> list[int]:
 
 Positive = Annotated[int, Field(gt=0)]
 Real = Annotated[float, Field(allow_inf_nan=False)]
+Widths = Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """A name becomes part of stage and file names; `-` separates their parts."""
 
@@ -82,22 +84,117 @@ class CnnSweep(Training):
 class Cnn(Section):
     """Section `cnn`: the widths, and the sweeps over them."""
 
-    widths: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
+    widths: Widths
     sweeps: Annotated[dict[Name, CnnSweep], Field(min_length=1)]
 
 
+@dataclass(frozen=True)
+class ParityFamily:
+    """Runs that are trained alike, one for each width, size of the training set and seed."""
+
+    widths: tuple[int, ...]
+    samples: tuple[int, ...]
+    """Sizes of the training set; 0: fresh samples without end."""
+    seeds: int
+    steps: int
+    evaluate_every: int
+
+    @property
+    def evaluated(self) -> range:
+        """The steps after which a run is evaluated."""
+        return range(self.evaluate_every, self.steps + 1, self.evaluate_every)
+
+
+def _divides(steps: int, evaluate_every: int) -> None:
+    if steps % evaluate_every:
+        raise ValueError(f"evaluate_every must divide steps ({steps})")
+
+
+class DataLimited(Section):
+    """Runs on a fixed training set, pass after pass, of one configuration."""
+
+    widths: Widths
+    samples: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
+    steps: Positive
+    evaluate_every: Positive
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        _divides(self.steps, self.evaluate_every)
+        return self
+
+
+Quantity = Literal["width", "parameters", "epochs"]
+"""What is to be known of an imported run, beside its curves."""
+
+
+def _finds_quantities(pattern: str) -> str:
+    try:
+        groups = {*re.compile(pattern).groupindex}
+    except re.error as error:
+        raise ValueError(f"must be a regular expression: {error}") from None
+    if not groups <= {*get_args(Quantity)}:
+        raise ValueError(f"named groups must be of {', '.join(get_args(Quantity))}")
+    return pattern
+
+
+class CurveTags(Section):
+    """The scalars' tags in TensorBoard's logs; null for an accuracy that they lack."""
+
+    train_loss: str = "Loss/Train"
+    train_accuracy: str | None = "Accuracy/Train"
+    validation_loss: str = "Loss/Validation"
+    validation_accuracy: str | None = "Accuracy/Validation"
+
+
+class EpochSteps(Section):
+    """The epochs of a log: its steps, or the values of a tag, first, first + every, ..."""
+
+    tag: str | None = None
+    first: int = 0
+    every: Positive = 1
+
+
+class Import(Section):
+    """A sweep from TensorBoard's logs. Width, parameters and epochs of a run are looked for in
+    its path, texts, scalars and hyperparameters; all places that have one must agree.
+    """
+
+    folder: Annotated[str, StringConstraints(min_length=1)]
+    path: Annotated[str, AfterValidator(_finds_quantities)] = r"\bn_(?P<width>\d+)"
+    text: dict[Quantity, str] = {
+        "width": "Channel count/text_summary",
+        "parameters": "Model size/text_summary",
+        "epochs": "Epochs/text_summary",
+    }
+    scalars: dict[Quantity, str] = {}
+    hyperparameters: dict[Quantity, str] = {}
+    tags: CurveTags = CurveTags()
+    epoch: EpochSteps = EpochSteps()
+    epochs: Positive | None = None  # of a complete run; null: as the logs say, or the longest has
+    percent: bool = False  # whether accuracies go to 100
+    late_from: Annotated[int, Field(ge=2)] = 2  # the epoch from which a first fall is late
+
+
 class ParityConfiguration(Training):
-    """One multitask sparse parity problem, and the network trained on it."""
+    """One multitask sparse parity problem, and the networks trained on it.
+
+    `widths` are trained on fresh samples without end; `data_limited` says what is trained beside
+    them on fixed training sets.
+    """
 
     tasks: Positive
     bits: Annotated[int, Field(gt=0, le=256)]  # as many as the GPU's kernels hold at once
     subset_size: Positive
     alpha: Annotated[Real, Field(gt=0)]
-    width: Positive
+    widths: Widths
     logits: Literal[1, 2]
     steps: Positive
     evaluate_every: Positive
     evaluation_samples: Positive
+    learned_below: Annotated[Real, Field(gt=0, lt=0.5)]
+    task_curves: Annotated[int, Field(ge=0)]
+    data_limited: DataLimited | None = None
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
@@ -106,9 +203,36 @@ class ParityConfiguration(Training):
         subsets = comb(self.bits, self.subset_size)
         if self.tasks > subsets:
             raise ValueError(f"tasks must be at most {subsets}: there are no more subsets of bits")
-        if self.steps % self.evaluate_every:
-            raise ValueError(f"evaluate_every must divide steps ({self.steps})")
+        _divides(self.steps, self.evaluate_every)
         return self
+
+    def parameters(self, width: int) -> int:
+        """N, the number of trained parameters: 603 width + 2 for the paper's problem."""
+        return (self.tasks + self.bits + 1) * width + (width + 1) * self.logits
+
+    def families(self) -> list[ParityFamily]:
+        """All runs: those on fresh samples, then those on fixed training sets."""
+        families = [
+            ParityFamily(tuple(self.widths), (0,), self.seeds, self.steps, self.evaluate_every)
+        ]
+        if d := self.data_limited:
+            samples = tuple(d.samples)
+            families.append(
+                ParityFamily(tuple(d.widths), samples, self.seeds, d.steps, d.evaluate_every)
+            )
+        return families
+
+    def curve_steps(self) -> list[int]:
+        """Evaluated steps, about evenly spaced in their logarithm, that keep every task's loss.
+
+        At most `task_curves`, fewer where two would fall on one evaluation. Those of the widest
+        networks on fresh samples are kept.
+        """
+        evaluations, last = self.steps // self.evaluate_every, self.task_curves - 1
+        places = {round(evaluations ** (i / last)) for i in range(last)} if last > 0 else set()
+        if self.task_curves:
+            places.add(evaluations)
+        return [place * self.evaluate_every for place in sorted(places)]
 
 
 class Parity(Section):
@@ -317,6 +441,7 @@ class Params(Section):
 
     data: Data
     cnn: Cnn
+    imports: dict[Name, Import]
     parity: Parity
     emergence: Emergence
     fit: Fit
@@ -327,17 +452,25 @@ class Params(Section):
     verdict: Verdict
 
     @model_validator(mode="after")
+    def _imports_have_names_of_their_own(self) -> Self:
+        for name in self.imports:
+            if name in self.cnn.sweeps:
+                raise ValueError(f"imports.{name}: a sweep of cnn.sweeps; choose another name")
+        return self
+
+    @model_validator(mode="after")
     def _judges_what_is_fitted(self) -> Self:
         allowed: dict[str, list[Any]] = {
-            "sweep": [*self.cnn.sweeps],
+            "sweep": [*self.cnn.sweeps, *self.imports],
             "epochs": self.fit.epochs,
             "quantile": self.fit.quantiles,
             "widths": ["all", *self.fit.widths],
         }
-        for name in ["fit", "notebook", "dimension"]:
+        measured = allowed | {"sweep": [*self.cnn.sweeps]}  # of imported runs there are no weights
+        for name, among in {"fit": allowed, "notebook": allowed, "dimension": measured}.items():
             for key, got in getattr(self.verdict, name).model_dump().items():
-                if key in allowed and got not in allowed[key]:
-                    known = ", ".join(str(value) for value in allowed[key])
+                if key in among and got not in among[key]:
+                    known = ", ".join(str(value) for value in among[key])
                     raise ValueError(f"verdict.{name}.{key} must be one of {known} (got {got!r})")
         return self
 

@@ -7,7 +7,7 @@ Outputs of every kind are written aside and then renamed: each appears whole or 
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,27 +37,56 @@ CNN_SCHEMA = pa.schema(
     ]
 )
 
-PARITY_SCHEMA = pa.schema(
-    [
-        ("configuration", pa.dictionary(pa.int8(), pa.string())),
-        ("seed", pa.int32()),
-        ("step", pa.int32()),  # optimizer steps taken, from 1
-        ("task", pa.int32()),  # from 1, in order of falling frequency
-        ("loss", pa.float32()),  # nats, on fresh samples of the task
-        ("accuracy", pa.float32()),
-        ("mean_loss", pa.float32()),  # nats, over the tasks weighted by frequency
-    ]
-)
+_PARITY_RUN = [
+    ("configuration", pa.dictionary(pa.int8(), pa.string())),
+    ("width", pa.int32()),
+    ("samples", pa.int64()),  # in the training set; 0: fresh ones without end
+    ("seed", pa.int32()),
+]
+PARITY_SCHEMAS = {
+    "losses": pa.schema(
+        [
+            *_PARITY_RUN,
+            ("step", pa.int32()),  # optimizer steps taken
+            ("mean_loss", pa.float32()),  # nats, over the tasks weighted by frequency
+        ]
+    ),
+    "tasks": pa.schema(
+        [
+            *_PARITY_RUN,
+            ("task", pa.int32()),  # from 1, in order of falling frequency
+            ("not_before", pa.int32()),  # last evaluated step that is not under; 0 if none
+            ("learned", pa.int32()),  # first evaluated step under for good; null if it is not
+            ("first_under", pa.int32()),  # first evaluated step under learned_below; null if none
+            ("began", pa.int32()),  # last evaluated step before `learned` with loss >= 0.9 ln 2
+            ("loss", pa.float32()),  # nats, on fresh samples of the task, at the end
+            ("accuracy", pa.float32()),
+        ]
+    ),
+    "curves": pa.schema(
+        [
+            *_PARITY_RUN,
+            ("step", pa.int32()),
+            ("task", pa.int32()),
+            ("loss", pa.float32()),
+            ("accuracy", pa.float32()),
+        ]
+    ),
+}
+"""What a parity configuration leaves, each a part of its own."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a part must be: its file, its columns, the params that make it, its row count."""
+    """What a part must be: its stage, file and columns, the params that make it, its rows."""
 
+    stage: str
+    """The DVC stage that makes it."""
     path: Path
     schema: pa.Schema
     configuration: dict[str, Any]
-    rows: int
+    keys: pd.MultiIndex
+    """The columns that tell its rows apart: all of their values, in order."""
 
     @property
     def fingerprint(self) -> str:
@@ -98,15 +127,10 @@ class Part:
         if metadata.get(b"fingerprint", b"").decode() != self.fingerprint:
             differs = self._differences(metadata.get(b"configuration", b"{}").decode())
             raise InputError(f"{self.path}: made with other params ({differs}); {mend}")
-        if table.num_rows != self.rows:
-            raise InputError(f"{self.path}: {table.num_rows} rows, not {self.rows}; {mend}")
+        if table.num_rows != len(self.keys):
+            raise InputError(f"{self.path}: {table.num_rows} rows, not {len(self.keys)}; {mend}")
         frame: pd.DataFrame = table.to_pandas()
         return frame
-
-    @property
-    def stage(self) -> str:
-        """The DVC stage that makes the part."""
-        return f"train_{self.path.parent.name}@{self.path.stem}"
 
     def _differences(self, text: str) -> str:
         made, wanted = _flat(json.loads(text)), _flat(self.configuration)
@@ -128,22 +152,48 @@ def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def cnn_part(data: Data, name: str, sweep: CnnSweep, width: int) -> Part:
     """The part of one sweep and width: every seed and epoch."""
     return Part(
+        f"train_cnn@{name}-{width}",
         CNN_PARTS / f"{name}-{width}.parquet",
         CNN_SCHEMA,
         {"data": data.model_dump(), "sweep": name, "width": width, "params": sweep.model_dump()},
-        rows=sweep.seeds * sweep.epochs,
+        _keys({"seed": range(sweep.seeds), "epoch": range(1, sweep.epochs + 1)}),
     )
 
 
-def parity_part(name: str, configuration: ParityConfiguration) -> Part:
-    """The part of one parity configuration: every seed, evaluated step and task."""
-    evaluations = configuration.steps // configuration.evaluate_every
-    return Part(
-        PARITY_PARTS / f"{name}.parquet",
-        PARITY_SCHEMA,
-        {"configuration": name, "params": configuration.model_dump()},
-        rows=configuration.seeds * evaluations * configuration.tasks,
+def parity_parts(name: str, configuration: ParityConfiguration) -> dict[str, Part]:
+    """The parts of one parity configuration, by their names in `PARITY_SCHEMAS`."""
+    c = configuration
+    tasks = range(1, c.tasks + 1)
+    families = [
+        ({"width": f.widths, "samples": f.samples, "seed": range(f.seeds)}, f.evaluated)
+        for f in c.families()
+    ]
+    widest = {"width": [max(c.widths)], "samples": [0], "seed": range(c.seeds)}
+    keys = {
+        "losses": _keys(*({**family, "step": steps} for family, steps in families)),
+        "tasks": _keys(*({**family, "task": tasks} for family, _ in families)),
+        "curves": _keys({**widest, "step": c.curve_steps(), "task": tasks}),
+    }
+    return {
+        kind: Part(
+            f"train_parity@{name}",
+            PARITY_PARTS / f"{name}{'' if kind == 'losses' else f'-{kind}'}.parquet",
+            schema,
+            {"configuration": name, "params": c.model_dump()},
+            keys[kind],
+        )
+        for kind, schema in PARITY_SCHEMAS.items()
+    }
+
+
+def _keys(*products: dict[str, Sequence[int]]) -> pd.MultiIndex:
+    """The rows of some products, one after the other."""
+    first, *others = (
+        pd.MultiIndex.from_product(list(product.values()), names=list(product))
+        for product in products
     )
+    keys: pd.MultiIndex = first.append(others)
+    return keys
 
 
 @contextmanager

@@ -45,8 +45,11 @@ def _tiny() -> dict[str, Any]:
     for sweep in tiny["cnn"]["sweeps"].values():
         sweep |= {"batch_size": 16, "epochs": 2, "seeds": 2}
     name, configuration = next(iter(tiny["parity"]["configurations"].items()))
-    configuration |= {"tasks": 3, "bits": 8, "subset_size": 2, "width": 16, "batch_size": 64}
-    configuration |= {"steps": 20, "evaluate_every": 5, "evaluation_samples": 32, "seeds": 2}
+    configuration |= {"tasks": 3, "bits": 8, "subset_size": 2, "batch_size": 64, "task_curves": 3}
+    configuration |= {"widths": [8, 16], "steps": 20, "evaluate_every": 5}
+    configuration |= {"evaluation_samples": 32, "seeds": 2}
+    limited = {"widths": [16], "samples": [50, 150], "steps": 10, "evaluate_every": 5}
+    configuration["data_limited"] = limited
     tiny["parity"]["configurations"] = {name: configuration}
     tiny["fit"]["resamples"] = 100
     tiny["calibration"]["sweeps"] = 20

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -28,12 +29,12 @@ def frame(part: runs.Part, seeds: list[int]) -> pd.DataFrame:
 
 
 def write(p: params.Params) -> None:
-    for part in aggregate.expected("cnn", p):
+    for part in aggregate.expected("cnn", p)["cnn"]:
         part.write(frame(part, [0, 1]))
 
 
-def run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["aggregate", "cnn"])
+def run(monkeypatch: pytest.MonkeyPatch, family: str = "cnn") -> None:
+    monkeypatch.setattr(sys, "argv", ["aggregate", family])
     aggregate.main()
 
 
@@ -51,7 +52,7 @@ def p(
 
 
 def part(p: params.Params) -> runs.Part:
-    return next(part for part in aggregate.expected("cnn", p) if part.path == PART)
+    return next(part for part in aggregate.expected("cnn", p)["cnn"] if part.path == PART)
 
 
 def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -75,7 +76,7 @@ def test_the_table_holds_every_part_in_the_order_of_params(p: params.Params) -> 
     table = pd.read_parquet(TABLE)
     parts = table[["sweep", "width"]].drop_duplicates().to_numpy().tolist()
     assert parts == [["notebook", 1], ["notebook", 2], ["paper", 1], ["paper", 2]]
-    expected = pd.concat([part.read() for part in aggregate.expected("cnn", p)])
+    expected = pd.concat([part.read() for part in aggregate.expected("cnn", p)["cnn"]])
     for column in runs.CNN_SCHEMA.names[1:]:
         np.testing.assert_array_equal(table[column], expected[column])
 
@@ -154,3 +155,68 @@ def test_each_bad_part_has_its_line(p: params.Params, monkeypatch: pytest.Monkey
     other.write_bytes(b"")
     lines = refused(monkeypatch)
     assert [line.partition(":")[0] for line in lines] == [str(other), str(PART)]
+
+
+def parity_frame(part: runs.Part) -> pd.DataFrame:
+    """Rows as a parity part has them, with random numbers for what is measured."""
+    rows = part.keys.to_frame(index=False).assign(configuration=part.configuration["configuration"])
+    measured = [name for name in part.schema.names if name not in rows]
+    for name, values in zip(
+        measured, np.random.default_rng(0).random((9, len(rows))), strict=False
+    ):
+        rows[name] = values.astype(np.float32) if part.schema.field(name).type == "float" else 5
+    return rows
+
+
+@pytest.fixture
+def parity(
+    tiny_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, list[runs.Part]]:
+    """A root with the parts of two parity configurations, one without fixed training sets."""
+    monkeypatch.chdir(tmp_path)
+    configurations = tiny_params["parity"]["configurations"]
+    configurations["other"] = configurations["notebook"] | {"data_limited": None, "task_curves": 0}
+    Path("params.yaml").write_text(yaml.safe_dump(tiny_params))
+    parts = aggregate.expected("parity", params.load())
+    for part in (part for of_kind in parts.values() for part in of_kind):
+        part.write(parity_frame(part))
+    return parts
+
+
+def test_parity_has_a_table_of_each_kind(
+    parity: dict[str, list[runs.Part]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = parity["parity_tasks"][1]
+    censored = parity_frame(part).astype({"learned": "Int32"})
+    censored.loc[3, "learned"] = pd.NA
+    part.write(censored)
+    run(monkeypatch, "parity")
+    tables = {name: pd.read_parquet(f"metrics/{name}.parquet") for name in parity}
+    for name, parts in parity.items():
+        expected = pd.concat([part.read() for part in parts], ignore_index=True)
+        columns = expected.columns[1:]
+        pd.testing.assert_frame_equal(tables[name][columns], expected[columns], check_dtype=False)
+        assert pq.read_schema(f"metrics/{name}.parquet").names == parts[0].schema.names
+    assert set(tables["parity_losses"]["configuration"]) == {"notebook", "other"}
+    assert set(tables["parity_curves"]["configuration"]) == {"notebook"}
+    tasks = tables["parity_tasks"]
+    (row,) = np.nonzero(tasks["learned"].isna())[0]
+    assert row == len(parity["parity_tasks"][0].keys) + 3
+    assert pq.read_schema("metrics/parity_tasks.parquet").field("learned").type == "int32"
+
+
+@pytest.mark.parametrize("kind", ["losses", "tasks", "curves"])
+def test_a_parity_part_without_one_of_its_runs(
+    parity: dict[str, list[runs.Part]], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    part = parity[f"parity_{kind}"][0]
+    frame = parity_frame(part)
+    frame.loc[frame["seed"] == 1, "seed"] = 0
+    part.write(frame)
+    with pytest.raises(InputError) as error:
+        run(monkeypatch, "parity")
+    (line,) = str(error.value).splitlines()
+    assert line.startswith(f"{part.path}: its rows are not each width")
+    assert "each seed 0 to 1" in line
+    assert "dvc repro --force --single-item train_parity@notebook" in line
+    assert not Path("metrics/parity_losses.parquet").exists()

@@ -9,9 +9,9 @@ from conftest import Clone
 from test_pipeline import ran
 
 SMALL = (
-    "{tasks: 2, bits: 8, subset_size: 2, alpha: 0.4, width: 8, logits: 1, optimizer: adam, "
+    "{tasks: 2, bits: 8, subset_size: 2, alpha: 0.4, widths: [8], logits: 1, optimizer: adam, "
     "learning_rate: 1e-3, weight_decay: 0, batch_size: 16, steps: 4, evaluate_every: 2, "
-    "evaluation_samples: 8, seeds: 1, precision: float32}"
+    "evaluation_samples: 8, learned_below: 0.1, task_curves: 0, seeds: 1, precision: float32}"
 )
 
 
@@ -30,7 +30,7 @@ def test_an_experiment_runs_what_it_changes_and_shows_what_moved(ready: Clone) -
     ]
     cnn = pd.read_parquet(ready.root / "metrics/cnn.parquet")
     assert set(cnn["width"]) == {2}
-    parity = pd.read_parquet(ready.root / "metrics/parity.parquet")
+    parity = pd.read_parquet(ready.root / "metrics/parity_losses.parquet")
     assert set(parity["configuration"]) == {"notebook", "small"}
 
     moved = diff(ready, "params")["params.yaml"]
@@ -48,7 +48,7 @@ def test_an_experiment_runs_what_it_changes_and_shows_what_moved(ready: Clone) -
         "dvc", "exp", "run", "-S", "~parity.configurations.small", "aggregate_parity"
     ).stdout
     assert not [stage for stage in ran(removed) if "train" in stage or "cnn" in stage]
-    parity = pd.read_parquet(ready.root / "metrics/parity.parquet")
+    parity = pd.read_parquet(ready.root / "metrics/parity_losses.parquet")
     assert set(parity["configuration"]) == {"notebook"}
 
 

@@ -13,6 +13,7 @@ from stages.errors import InputError
 ROOT = Path(__file__).resolve().parent.parent
 PAPER = "cnn.sweeps.paper"
 TASKS = "parity.configurations.notebook"
+LIMITED = f"{TASKS}.data_limited"
 
 
 def load(content: str, folder: Path) -> params.Params:
@@ -85,6 +86,10 @@ BAD: list[tuple[str, Any, str]] = [
     (f"{TASKS}.bits", 257, "less than or equal to 256 (got 257)"),
     (f"{TASKS}.alpha", 0, "greater than 0 (got 0)"),
     (f"{TASKS}.logits", 3, "1 or 2 (got 3)"),
+    (f"{TASKS}.widths", [], "at least 1 item"),
+    (f"{TASKS}.learned_below", 0.5, "less than 0.5 (got 0.5)"),
+    (f"{TASKS}.task_curves", -1, "greater than or equal to 0 (got -1)"),
+    (f"{LIMITED}.samples", [5, 5], "must not repeat a value (got [5, 5])"),
     ("fit.quantiles", [0.5, 1.0], "less than 1 (got 1.0)"),
     ("fit.epochs", ["first"], "'pooled', 'last' or 'best' (got 'first')"),
     ("fit.resamples", 99, "greater than or equal to 100 (got 99)"),
@@ -112,6 +117,7 @@ IMPOSSIBLE: list[tuple[str, Any, str, str]] = [
     (f"{TASKS}.subset_size", 9, TASKS, "subset_size must be at most bits (8)"),
     (f"{TASKS}.tasks", 29, TASKS, "tasks must be at most 28"),
     (f"{TASKS}.evaluate_every", 3, TASKS, "evaluate_every must divide steps (20)"),
+    (f"{LIMITED}.evaluate_every", 4, LIMITED, "evaluate_every must divide steps (10)"),
     ("fit.quantiles", [0.2, 0.5, 0.2], "fit", "quantiles must not repeat a value"),
     ("fit.quantiles", [0.2], "fit", "quantiles must hold 0.5"),
     ("fit.epochs", ["last", "last"], "fit", "epochs must not repeat a value"),

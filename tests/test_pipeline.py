@@ -54,10 +54,20 @@ def test_the_tables_hold_what_params_ask_for(finished: Clone) -> None:
         for seed in (0, 1)
     ]
     assert all(epochs == [1, 2] for epochs in runs)
-    parity = pd.read_parquet(finished.root / "metrics/parity.parquet")
-    assert len(parity) == 2 * 4 * 3  # seeds, evaluations, tasks
     assert not cnn.isna().any(axis=None)
-    assert not parity.isna().any(axis=None)
+    losses, tasks, curves = (
+        pd.read_parquet(finished.root / f"metrics/parity_{kind}.parquet")
+        for kind in ("losses", "tasks", "curves")
+    )
+    runs = losses.groupby(["width", "samples", "seed"])["step"].agg(list).to_dict()
+    assert runs == {
+        **{(width, 0, seed): [5, 10, 15, 20] for width in (8, 16) for seed in (0, 1)},
+        **{(16, samples, seed): [5, 10] for samples in (50, 150) for seed in (0, 1)},
+    }
+    assert len(tasks) == len(runs) * 3
+    assert set(zip(curves["width"], curves["samples"], strict=True)) == {(16, 0)}
+    assert not losses.isna().any(axis=None)
+    assert not curves.isna().any(axis=None)
 
 
 def test_a_fresh_clone_needs_no_network_and_trains_nothing(
@@ -103,7 +113,7 @@ def test_a_width_makes_only_itself_stale(ready: Clone) -> None:
 
 def test_a_parity_configuration_makes_only_itself_stale(ready: Clone) -> None:
     content = yaml.safe_load((ready.root / "params.yaml").read_text())
-    another = content["parity"]["configurations"]["notebook"] | {"width": 8}
+    another = content["parity"]["configurations"]["notebook"] | {"widths": [4]}
     change(ready, "parity.configurations.narrow", another)
     found = stale(ready)
     assert {name for name in found if "train" in name} == {"train_parity@narrow"}
