@@ -241,11 +241,28 @@ class Parity(Section):
     configurations: Annotated[dict[Name, ParityConfiguration], Field(min_length=1)]
 
 
-class Emergence(Section):
-    """Section `emergence`: when a task of multitask sparse parity counts as learned."""
+Share = Annotated[Real, Field(gt=0, lt=1)]
+NumberRange = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 
-    threshold: Annotated[Real, Field(gt=0, lt=0.5)]
-    confidence: Annotated[Real, Field(gt=0, lt=1)]
+
+class Quanta(Section):
+    """Section `quanta`: how learning times and exponents of the parity runs are fitted."""
+
+    confidence: Share
+    resamples: Annotated[int, Field(ge=100)]
+    seed: Annotated[int, Field(ge=0)]
+    steps: NumberRange
+    samples_below: Annotated[Real, Field(gt=0)]
+    finite_tasks: NumberRange
+    horizons: Annotated[int, Field(ge=2, le=100)]
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> Self:
+        for name in ["steps", "finite_tasks"]:
+            first, last = getattr(self, name)
+            if first >= last:
+                raise ValueError(f"{name} must be [first, last] with first < last")
+        return self
 
 
 Neighbours = Annotated[int, Field(ge=2)]
@@ -292,7 +309,6 @@ class Dimension(Section):
         return self
 
 
-Share = Annotated[Real, Field(gt=0, lt=1)]
 WidthRange = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 """First and last width."""
 WidthRanges = dict[Name, WidthRange]
@@ -383,10 +399,67 @@ class SharmaKaplan(Section):
         return self
 
 
+PositiveReals = Annotated[list[Annotated[Real, Field(gt=0)]], Field(min_length=2)]
+
+
+class PublishedPoints(Section):
+    """Points of a published figure: its fields are lists, one value of each for a point."""
+
+    @model_validator(mode="after")
+    def _pairs_up(self) -> Self:
+        sizes = {name: len(values) for name, values in self.model_dump().items()}
+        if len(set(sizes.values())) > 1:
+            said = ", ".join(f"{name} {size}" for name, size in sizes.items())
+            raise ValueError(f"lists must be of one length (values: {said})")
+        return self
+
+
+class LearningSteps(PublishedPoints):
+    """Steps until a task is learned."""
+
+    tasks: Annotated[list[Positive], Field(min_length=2), AfterValidator(_distinct)]
+    steps: PositiveReals
+
+
+class LossByParameters(PublishedPoints):
+    """Mean loss in bits against N."""
+
+    parameters: Annotated[list[Positive], Field(min_length=2), AfterValidator(_distinct)]
+    loss: PositiveReals
+
+
+class LossBySamples(PublishedPoints):
+    """Mean loss in bits against the size of the training set."""
+
+    samples: Annotated[list[Positive], Field(min_length=2), AfterValidator(_distinct)]
+    loss: PositiveReals
+
+
+class PublishedExponents(PublishedPoints):
+    """alpha_N, alpha_S and alpha_D against alpha."""
+
+    alpha: PositiveReals
+    N: PositiveReals
+    S: PositiveReals
+    D: PositiveReals
+
+
+class Michaud(Section):
+    """Numbers of the quantization model's Figures 2, 7, 8 and 10."""
+
+    tasks: Positive
+    learning_exponent: Annotated[Real, Field(gt=0)]
+    learning_steps: LearningSteps
+    loss_by_parameters: LossByParameters
+    loss_by_samples: LossBySamples
+    exponents: PublishedExponents
+
+
 class Published(Section):
     """Section `published`: the numbers that ours stand beside."""
 
     sharma_kaplan: SharmaKaplan
+    michaud: Michaud
 
 
 class Plot(Section):
@@ -425,6 +498,26 @@ class DimensionRule(Section):
     neighbours: Neighbours
 
 
+class LearningRule(Section):
+    """Which law of learning times stands for the published one."""
+
+    configuration: Name
+    tasks: Literal["all", "learned", "complete"]
+
+
+class ParityVerdict(Section):
+    """Which configurations stand for the published ones; those not trained are said to be missing.
+
+    `exponents` is what the names of Figure 10's configurations begin with.
+    """
+
+    tolerance: Annotated[Real, Field(ge=0, lt=1)]
+    learning: LearningRule
+    widths: Name
+    samples: Name
+    exponents: Name
+
+
 class Verdict(Section):
     """Section `verdict`: which of our numbers stands for which published one, and what agrees."""
 
@@ -434,6 +527,7 @@ class Verdict(Section):
     dimension: DimensionRule
     notebook_metric: Literal["validation_loss", "train_loss", "validation_error", "train_error"]
     notebook: FitRule
+    parity: ParityVerdict
 
 
 class Params(Section):
@@ -443,7 +537,7 @@ class Params(Section):
     cnn: Cnn
     imports: dict[Name, Import]
     parity: Parity
-    emergence: Emergence
+    quanta: Quanta
     fit: Fit
     calibration: Calibration
     dimension: Dimension
