@@ -46,8 +46,10 @@ def images(small_images: Path) -> Images:
     return cut(open_images(small_images), 3, 1)  # a full batch and a short one
 
 
-def trained(s: CnnSweep, width: int, seeds: list[int], images: Images) -> replicas.Replicas:
-    """The state after one epoch."""
+def trained(
+    s: CnnSweep, width: int, seeds: list[int], images: Images
+) -> tuple[replicas.Replicas, replicas.Results, replicas.Results]:
+    """The state after one epoch, and its results in training and validation."""
     train, test = (
         replicas.DeviceImages(pixels, labels, DEVICE, images.classes)
         for pixels, labels in (
@@ -58,8 +60,7 @@ def trained(s: CnnSweep, width: int, seeds: list[int], images: Images) -> replic
     engine = replicas.Replicas(s, width, len(seeds), train, test)
     engine.load([initial(width, seed, images.classes) for seed in seeds])
     orders = replicas._orders(engine, s, seeds, epoch=1)
-    replicas._launch_epoch(engine, *orders)
-    return engine
+    return engine, *replicas._launch_epoch(engine, *orders)
 
 
 @pytest.mark.parametrize(("width", "classes"), [(1, 10), (3, 100), (20, 10)])
@@ -76,7 +77,7 @@ def test_an_epoch_agrees_with_the_reference_to_rounding(
 ) -> None:
     s = sweep(name, augment_validation=name == "notebook")
     images = replace(images, classes=classes)
-    engine = trained(s, width, [5], images)
+    engine, training, validation = trained(s, width, [5], images)
     reference = one.Replica(s, width, seed=5, classes=classes)
     stop = Event()
     pixels, labels = (
@@ -84,14 +85,14 @@ def test_an_epoch_agrees_with_the_reference_to_rounding(
     )
     order = draws.shuffled(len(pixels), 5, 1, s.augment)
     expected = reference.epoch(pixels, labels.long(), order, train=True, stop=stop)
-    got = [value[0] for value in engine.training.batch_means()]
+    got = [value[0] for value in training.batch_means()]
     assert got == pytest.approx(expected, rel=1e-5)
     pixels, labels = (
         torch.from_numpy(np.array(a)) for a in (images.test_images, images.test_labels)
     )
     order = draws.validation(len(pixels), 5, 1, s.augment_validation)
     expected = reference.epoch(pixels, labels.long(), order, train=False, stop=stop)
-    got = [value[0] for value in engine.validation.means()]
+    got = [value[0] for value in validation.means()]
     assert got == pytest.approx(expected, rel=1e-5)
     torch.testing.assert_close(
         engine.weights.values[0].cpu(), replicas.flatten(reference.network), rtol=1e-3, atol=1e-4
@@ -99,10 +100,10 @@ def test_an_epoch_agrees_with_the_reference_to_rounding(
 
 
 def test_a_replica_is_the_same_to_the_bit_alone_and_beside_others(images: Images) -> None:
-    alone = trained(sweep(), 2, [3], images)
-    among = trained(sweep(), 2, [0, 3], images)
+    alone, result, _ = trained(sweep(), 2, [3], images)
+    among, results, _ = trained(sweep(), 2, [0, 3], images)
     assert torch.equal(alone.weights.values[0], among.weights.values[1])
-    assert alone.training.batch_means()[0][0] == among.training.batch_means()[0][1]
+    assert result.batch_means()[0][0] == results.batch_means()[0][1]
 
 
 @pytest.mark.parametrize("decoupled", [True, False])

@@ -469,19 +469,23 @@ def conv2_backward_weight(
 def conv1_backward_weight(
     step, inputs, gradient1, place1, partials,
     images, batch, width, total_partials, offset_partials,
-    CHUNK: tl.constexpr, N: tl.constexpr, CELLS: tl.constexpr, PRECISION: tl.constexpr,
+    CHUNK: tl.constexpr, N: tl.constexpr, K: tl.constexpr, CELLS: tl.constexpr,
+    PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Also takes the gradient back through pooling and ReLU. Grid (chunks, replicas)."""
+    """Also takes the gradient back through pooling and ReLU.
+
+    Grid (chunks, blocks of K of a window's inputs, replicas).
+    """
     chunk = tl.program_id(0)
-    replica = tl.program_id(1).to(tl.int64)
+    k = tl.program_id(1) * K + tl.arange(0, K)
+    replica = tl.program_id(2).to(tl.int64)
     channel = tl.arange(0, N)
-    k = tl.arange(0, 64)
     padded = _padded(width)
     window = _window(k, 4, 34, 1)
     inputs += replica * batch * 4624
     gradient1 += replica * batch * 256 * padded
     place1 += replica * batch * 256 * padded
-    matrix = tl.zeros((64, N), tl.float32)
+    matrix = tl.zeros((K, N), tl.float32)
     bias = tl.zeros((N,), tl.float32)
     end = tl.minimum(_valid(step, images, batch), (chunk + 1) * CHUNK) * 256
     for start in range(chunk * CHUNK * 256, end, CELLS):
@@ -497,4 +501,4 @@ def conv1_backward_weight(
             part = tl.where(place == corner, g, 0.0)
             matrix = tl.dot(tl.trans(tl.load(inputs + at)), part, matrix, input_precision=PRECISION)
     partials += replica * total_partials + offset_partials + chunk * 28 * width
-    _store_gradient(partials, 3, width, k, channel, matrix, bias, 0)
+    _store_gradient(partials, 3, width, k, channel, matrix, bias, tl.program_id(1))

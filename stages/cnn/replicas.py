@@ -24,7 +24,7 @@ from stages.training.kernels import Layer, Weights
 CHUNKS = 16
 """Chunks of a batch over which a convolution's weight gradient is summed in parallel."""
 CROP_BLOCK = 1024
-CONV1_CELLS, CONV1_WEIGHT_CELLS = 64, 32
+CONV1_CELLS, CONV1_WEIGHT_CELLS, CONV1_WEIGHT_K = 64, 32, 64
 CONV2_CELLS, CONV2_PIXELS, CONV2_WEIGHT_ROWS = 64, 256, 32
 CONV3_ROWS, CONV3_WEIGHT_ROWS = 64, 32
 HEAD_ROWS, LINEAR1_K, LINEAR1_ROWS = 16, 32, 16
@@ -81,19 +81,43 @@ class Pass:
         self.draws.copy_(values, non_blocking=True)
         self.step.zero_()
 
+
+class Results:
+    """An epoch's losses and hits of each image, on their way to the host while the device goes on.
+
+    Means are taken on the host, row by row: a GPU's order of summation may depend on the number of
+    replicas.
+    """
+
+    def __init__(self, epoch: Pass) -> None:
+        self._batch = epoch.batch
+        self._values = [v.to("cpu", non_blocking=True) for v in (epoch.losses, epoch.correct)]
+        self._arrived = torch.cuda.Event() if epoch.losses.is_cuda else None
+        if self._arrived is not None:
+            self._arrived.record()
+
     def batch_means(self) -> tuple[np.ndarray, np.ndarray]:
         """Loss (nats) and accuracy, (R,) each: means over batches, each batch counting equally."""
-        starts = range(0, len(self.images), self.batch)
-        return self._means(lambda row: np.mean([row[s : s + self.batch].mean() for s in starts]))
+        return self._means(self._over_batches)
 
     def means(self) -> tuple[np.ndarray, np.ndarray]:
         """Loss (nats) and accuracy, (R,) each: means over the images."""
-        return self._means(np.mean)
+        return self._means(lambda values: values.mean(1))
 
-    def _means(self, mean: Callable[[np.ndarray], np.floating]) -> tuple[np.ndarray, np.ndarray]:
-        # on the CPU, row by row: a GPU's order of summation may depend on the number of replicas
-        losses, correct = (v.cpu().numpy().astype(np.float64) for v in (self.losses, self.correct))
-        return np.array([mean(row) for row in losses]), np.array([mean(row) for row in correct])
+    def _over_batches(self, values: np.ndarray) -> np.ndarray:
+        replicas, images = values.shape
+        short = images % self._batch
+        means = values[:, : images - short].reshape(replicas, -1, self._batch).mean(2)
+        if short:
+            means = np.hstack([means, values[:, -short:].mean(1, keepdims=True)])
+        over: np.ndarray = means.mean(1)
+        return over
+
+    def _means(self, mean: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        losses, correct = (mean(v.numpy().astype(np.float64)) for v in self._values)
+        return losses, correct
 
 
 class Replicas:
@@ -143,6 +167,7 @@ class Replicas:
         self.validation = Pass(validation, self.batch, replicas)
         steps = sweep.epochs * self.training.steps
         self._schedule = torch.from_numpy(self._optimizer.schedule(steps)).to(self._device)
+        self._branch = devices.Branch(self._device)
         self._done = torch.zeros((), dtype=torch.int32, device=self._device)
         self.train_step = devices.captured(self._train_step, self._device)
         self.validation_step = devices.captured(self._validation_step, self._device)
@@ -219,31 +244,35 @@ class Replicas:
             p.step, w.values, self._hidden3, self._gradient4, self._gradient3, w.partials,
             *size, *matrix("linear1"), *sums("linear1"), LINEAR1_K, LINEAR1_ROWS, self._precision,
         )  # fmt: skip
-        self._launch(
-            kernels.conv3_backward_weight, (chunks, -(-9 * self._b // K)),
-            p.step, self._hidden2, self._gradient3, w.partials, *size, *sums("conv3"),
-            self._chunk, self._m, K, CONV3_WEIGHT_ROWS, self._precision,
-        )  # fmt: skip
+        with self._branch():
+            self._launch(
+                kernels.conv3_backward_weight, (chunks, -(-9 * self._b // K)),
+                p.step, self._hidden2, self._gradient3, w.partials, *size, *sums("conv3"),
+                self._chunk, self._m, K, CONV3_WEIGHT_ROWS, self._precision,
+            )  # fmt: skip
         self._launch(
             kernels.conv3_backward_input, (batch,),
             p.step, w.values, self._gradient3, self._place2, self._gradient2,
             *size, *matrix("conv3"), self._m, K, self._precision,
         )  # fmt: skip
-        self._launch(
-            kernels.conv2_backward_weight, (chunks, -(-9 * self._a // K)),
-            p.step, self._hidden1, self._gradient2, w.partials, *size, *sums("conv2"),
-            self._chunk, self._m, K, CONV2_WEIGHT_ROWS, self._precision,
-        )  # fmt: skip
+        with self._branch():
+            self._launch(
+                kernels.conv2_backward_weight, (chunks, -(-9 * self._a // K)),
+                p.step, self._hidden1, self._gradient2, w.partials, *size, *sums("conv2"),
+                self._chunk, self._m, K, CONV2_WEIGHT_ROWS, self._precision,
+            )  # fmt: skip
         self._launch(
             kernels.conv2_backward_input, (batch * 256 // CONV2_PIXELS,),
             p.step, w.values, self._gradient2, self._gradient1,
             *size, *matrix("conv2"), self._n, K, CONV2_PIXELS, self._precision,
         )  # fmt: skip
         self._launch(
-            kernels.conv1_backward_weight, (chunks,),
+            kernels.conv1_backward_weight, (chunks, -(-36 // CONV1_WEIGHT_K)),
             p.step, self._inputs, self._gradient1, self._place1, w.partials,
-            *size, *sums("conv1"), self._chunk, self._n, CONV1_WEIGHT_CELLS, self._precision,
+            *size, *sums("conv1"),
+            self._chunk, self._n, CONV1_WEIGHT_K, CONV1_WEIGHT_CELLS, self._precision,
         )  # fmt: skip
+        self._branch.join()
 
 
 def _padded(channels: int) -> int:
@@ -306,20 +335,29 @@ def train(
         sizes = devices.groups(len(seeds), build, f"width {width}, batch {sweep.batch_size}")
     history = History(seeds, sweep.epochs, images.classes)
     networks: list[Network] = []
+
+    def record(first: int, epoch: int, training: Results, validation: Results) -> None:
+        means = training.batch_means()
+        rows = slice(first, first + len(means[0]))
+        history.record(rows, epoch, *means, *validation.means())
+        report(len(means[0]), float(means[0].mean()))
+
     at = 0
     for size in sizes:
         group = range(at, at + size)
         replicas = build(size)
         replicas.load([initial(width, seeds[i], images.classes) for i in group])
         orders = _orders(replicas, sweep, [seeds[i] for i in group], epoch=1)
+        before: tuple[Results, Results] | None = None
         for epoch in range(1, sweep.epochs + 1):
-            _launch_epoch(replicas, *orders)
-            if epoch < sweep.epochs:  # drawn while the device works
+            results = _launch_epoch(replicas, *orders)
+            # while the device works: the draws of the next epoch, the means of the one before
+            if epoch < sweep.epochs:
                 orders = _orders(replicas, sweep, [seeds[i] for i in group], epoch + 1)
-            training = replicas.training.batch_means()
-            rows = slice(at, at + size)
-            history.record(rows, epoch, *training, *replicas.validation.means())
-            report(size, float(training[0].mean()))
+            if before is not None:
+                record(at, epoch - 1, *before)
+            before = results
+        record(at, sweep.epochs, *results)
         networks.append(replicas.network(0))
         at += size
     return Trained(history, networks[0])
@@ -338,10 +376,12 @@ def _orders(replicas: Replicas, sweep: CnnSweep, seeds: Sequence[int], epoch: in
 
 def _launch_epoch(
     replicas: Replicas, training: list[draws.Draws], validation: list[draws.Draws]
-) -> None:
+) -> tuple[Results, Results]:
+    """Train for an epoch, then validate."""
     replicas.training.begin(training)
     for _ in range(replicas.training.steps):
         replicas.train_step()
     replicas.validation.begin(validation)
     for _ in range(replicas.validation.steps):
         replicas.validation_step()
+    return Results(replicas.training), Results(replicas.validation)

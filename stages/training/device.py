@@ -2,7 +2,8 @@
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -39,6 +40,31 @@ def captured(step: Callable[[], None], device: torch.device) -> Callable[[], Non
     with torch.cuda.graph(graph):
         step()
     return graph.replay
+
+
+class Branch:
+    """Kernels beside the others: a second stream, in a captured graph a branch of its own.
+
+    `with branch():` launches kernels that need nothing from those launched after them, until
+    `join()`. Without CUDA, everything runs in order.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        if self._stream is None:
+            yield
+            return
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            yield
+
+    def join(self) -> None:
+        """What follows waits for the branch."""
+        if self._stream is not None:
+            torch.cuda.current_stream().wait_stream(self._stream)
 
 
 def groups(replicas: int, build: Callable[[int], object], what: str) -> list[int]:
