@@ -24,7 +24,7 @@ def expected(family: str, p: params.Params) -> dict[str, list[runs.Part]]:
     sweeps = p.cnn.sweeps.items()
     return {
         "cnn": [
-            runs.cnn_part(p.data, name, s, width) for name, s in sweeps for width in p.cnn.widths
+            runs.cnn_part(p.origin, name, s, width) for name, s in sweeps for width in p.cnn.widths
         ]
     }
 

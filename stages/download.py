@@ -1,180 +1,164 @@
-"""Stage `download`: CIFAR-10 as the arrays of `stages.cnn.images`, in data/cifar10.
+"""Stage `download`: the images of `data.source` as arrays (`stages.cnn.images`), in data/<source>.
 
-The official archive (170 MB) comes from its official address. An interrupted transfer goes on
-where it stopped when the stage runs again. Two environment variables change where from:
+Generated ones (`manifold`) need no network. A published data set (`stages.sources`; CIFAR-10 has
+170 MB) comes from its official address. An interrupted transfer goes on where it stopped when the
+stage runs again, and what is there already, whole, is not fetched again. Two environment variables
+change where from, here for CIFAR-10; for other data sets they are MNIST_SOURCE and so on:
 
-  CIFAR10_SOURCE  an existing copy instead of the network: cifar-10-python.tar.gz, a folder
-                  cifar-10-batches-py, or a folder that holds either
-  CIFAR10_URL     another address of the archive, such as a mirror
+  CIFAR10_SOURCE  an existing copy instead of the network: the published files (for CIFAR,
+                  packed or unpacked), or the folder in which torchvision has put them
+  CIFAR10_URL     another address, such as a mirror: of the archive, or of the folder that holds
+                  the files where there are several
 
-Archive and files must have the MD5s that torchvision knows, and the arrays are the same bytes
-whatever the origin. On any failure data/cifar10 stays as it was.
+The files must have the MD5s that torchvision knows, and the arrays are the same bytes whatever the
+origin. On any failure data/<source> stays as it was.
 """
 
 import argparse
 import hashlib
+import json
 import os
-import pickle
+import shutil
 import sys
-import tarfile
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-import numpy as np
-
-from stages import errors
-from stages.cnn.images import IMAGE, Images, save_images
+from stages import errors, params
+from stages.cnn import manifold
+from stages.cnn.images import ARRAYS, Images, open_images, save_images
 from stages.errors import InputError
+from stages.sources import File, Published, published
 from stages.transfer import PAUSES, fetch
 
-OUTPUT = Path("data/cifar10")
-PARTIAL = Path("data/cifar-10-python.tar.gz.part")
+DATA = Path("data")
 
 
 @dataclass(frozen=True)
-class Archive:
-    """An archive in the layout of CIFAR-10's, with the MD5s (hex) of it and of its files."""
+class Place:
+    """Where a data set goes, below one folder, and what the environment says of it."""
 
-    url: str
-    name: str
-    md5: str
-    folder: str
-    train: dict[str, str]  # file name: MD5
-    test: dict[str, str]
+    root: Path
+    source: str
 
+    @property
+    def output(self) -> Path:
+        """The arrays."""
+        return self.root / self.source
 
-def official() -> Archive:
-    """CIFAR-10 as torchvision knows it."""
-    from torchvision.datasets import CIFAR10  # seconds to import, as it brings torch
+    @property
+    def partial(self) -> Path:
+        """What has come over the network, until the arrays are there."""
+        return self.root / f"{self.source}.part"
 
-    return Archive(
-        CIFAR10.url,
-        CIFAR10.filename,
-        CIFAR10.tgz_md5,
-        CIFAR10.base_folder,
-        dict(CIFAR10.train_list),
-        dict(CIFAR10.test_list),
-    )
+    @property
+    def record(self) -> Path:
+        """What the arrays were made of, and their MD5s."""
+        return self.root / f"{self.source}.json"
+
+    @property
+    def variables(self) -> tuple[str, str]:
+        """The environment variables that name a copy and an address."""
+        return f"{self.source.upper()}_SOURCE", f"{self.source.upper()}_URL"
 
 
 def download(
-    archive: Archive,
-    source: Path | None,
-    output: Path,
-    partial: Path,
+    data: Published,
+    copy: Path | None,
+    place: Place,
     log: TextIO,
     pauses: Iterable[float] = PAUSES,
 ) -> Images:
-    """Write the images as `output`, from `source` or else from the archive's address.
+    """Write the images of a published data set, from `copy` or else from their address.
 
-    `source` is the archive, its folder, or a folder that holds either. `partial` keeps what has
-    come over the network until `output` is there; `log` gets the progress, and `pauses` are the
-    seconds before each further attempt after a cut.
+    `log` gets the progress, and `pauses` are the seconds before each further attempt after a cut.
 
     Raises:
-        InputError: the transfer failed, a file is missing or has another MD5, or `output` cannot
-            be written. `output` is as before.
+        InputError: the transfer failed, a file is missing or has another MD5, or the arrays cannot
+            be written. They are as before.
     """
     try:
-        if source is not None:
-            images = _from_source(archive, source)
-        else:
-            images = _from_network(archive, partial, log, pauses)
-        save_images(output, images)
-        partial.unlink(missing_ok=True)
+        if not copy and (images := _there(data, place)):
+            return images
+        images = _copied(data, copy, place) if copy else _fetched(data, place, log, pauses)
+        save_images(place.output, images)
+        place.record.write_text(_record(data, place.output))
+        shutil.rmtree(place.partial, ignore_errors=True)
     except OSError as error:
-        raise InputError(f"{output}: not written ({error})") from None
+        raise InputError(f"{place.output}: not written ({error})") from None
     return images
 
 
-def _from_network(archive: Archive, partial: Path, log: TextIO, pauses: Iterable[float]) -> Images:
-    if not partial.exists() or _md5(partial) != archive.md5:
-        try:
-            fetch(archive.url, partial, log, pauses)
-        except InputError as error:
-            raise InputError(
-                f"{error}; check the network and run it again (it goes on where it stopped), "
-                f"or set CIFAR10_SOURCE to an existing {archive.name} or {archive.folder} folder"
-            ) from None
+def _there(data: Published, place: Place) -> Images | None:
+    """The arrays, if they are still those that were made of these files."""
     try:
-        return _from_archive(archive, partial)
-    except InputError as error:
-        partial.unlink()
-        raise InputError(f"{archive.url}: {error}; removed it, run it again") from None
+        whole = place.record.read_text() == _record(data, place.output)
+    except (OSError, UnicodeDecodeError):
+        return None
+    return open_images(place.output, data.classes) if whole else None
 
 
-def _from_source(archive: Archive, source: Path) -> Images:
-    names = archive.train | archive.test
+def _record(data: Published, output: Path) -> str:
+    arrays = {}
+    for name in ARRAYS:
+        with (output / f"{name}.npy").open("rb") as file:
+            arrays[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return json.dumps({"made_of": {f.name: f.md5 for f in data.files}, "arrays": arrays}, indent=2)
+
+
+def _fetched(data: Published, place: Place, log: TextIO, pauses: Iterable[float]) -> Images:
+    for file in data.files:
+        _fetch(file, place, f"{place.variables[0]} to an existing {data.forms}", log, pauses)
+    return data.read(place.partial)
+
+
+def _fetch(file: File, place: Place, instead: str, log: TextIO, pauses: Iterable[float]) -> None:
+    path = place.partial / file.name
     try:
-        for folder in (source, source / archive.folder):
-            if any((folder / name).is_file() for name in names):
-                return _from_folder(archive, folder)
-        for path in (source, source / archive.name):
-            if path.is_file():
-                return _from_archive(archive, path)
-        state = "holds no" if source.exists() else "does not exist; it must be a"
-        raise InputError(f"{source}: {state} {archive.name} or {archive.folder} folder")
+        return file.check(path)
+    except (FileNotFoundError, InputError):
+        pass
+    try:
+        fetch(file.url, path, log, pauses)
     except InputError as error:
-        raise InputError(f"CIFAR10_SOURCE: {error}; mend it, or unset it to download") from None
+        raise InputError(
+            f"{error}; check the network and run it again (it goes on where it stopped), "
+            f"or set {instead}"
+        ) from None
+    try:
+        file.check(path)
+    except InputError as error:
+        path.unlink()
+        raise InputError(f"{file.url}: {error}; removed it, run it again") from None
 
 
-def _from_folder(archive: Archive, folder: Path) -> Images:
-    paths = [folder / name for name in archive.train | archive.test]
-    return _images(archive, {p.name: p.read_bytes() for p in paths if p.is_file()}, folder)
-
-
-def _from_archive(archive: Archive, path: Path) -> Images:
-    if (found := _md5(path)) != archive.md5:
-        raise InputError(f"{path}: MD5 {found}, not {archive.md5}: damaged, or another file")
-    files = {}
-    with tarfile.open(path, "r|gz") as tar:  # in one pass: going back decompresses again
-        for member in tar:
-            folder, _, name = member.name.rpartition("/")
-            content = tar.extractfile(member)
-            if content and folder == archive.folder and name in archive.train | archive.test:
-                files[name] = content.read()
-    return _images(archive, files, path)
-
-
-def _images(archive: Archive, files: dict[str, bytes], where: Path) -> Images:
-    arrays: dict[str, Any] = {}
-    for split, names in (("train", archive.train), ("test", archive.test)):
-        batches = [_unpickle(files.get(name), md5, where / name) for name, md5 in names.items()]
-        height, width, channels = IMAGE
-        planes = np.concatenate([batch["data"] for batch in batches])
-        images = planes.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
-        labels = np.concatenate([batch["labels"] for batch in batches])
-        arrays |= {f"{split}_images": images, f"{split}_labels": labels.astype(np.uint8)}
-    return Images(**arrays)
-
-
-def _unpickle(content: bytes | None, md5: str, where: Path) -> dict[str, Any]:
-    if content is None:
-        raise InputError(f"{where}: missing")
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != md5:  # a pickle runs code: none is opened that is not the known one
-        raise InputError(f"{where}: MD5 {found}, not {md5}: damaged, or another file")
-    batch: dict[str, Any] = pickle.loads(content, encoding="latin1")  # written by Python 2
-    return batch
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+def _copied(data: Published, copy: Path, place: Place) -> Images:
+    try:
+        if images := data.find(copy):
+            return images
+        state = "holds no" if copy.exists() else "does not exist; it must be a"
+        raise InputError(f"{copy}: {state} {data.forms}")
+    except InputError as error:
+        variable = place.variables[0]
+        raise InputError(f"{variable}: {error}; mend it, or unset it to download") from None
 
 
 def main() -> None:
     argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args()
-    archive = official()
-    archive = replace(archive, url=os.environ.get("CIFAR10_URL") or archive.url)
-    source = os.environ.get("CIFAR10_SOURCE")
-    images = download(
-        archive, Path(source).expanduser() if source else None, OUTPUT, PARTIAL, sys.stderr
-    )
+    p = params.load()
+    place = Place(DATA, p.data.source)
+    if p.data.source == "manifold":
+        images = manifold.images(p.manifold)
+        save_images(place.output, images)
+    else:
+        data = published(p.data.source)
+        copy, address = (os.environ.get(name) for name in place.variables)
+        if address:
+            data = data.at(address)
+        images = download(data, Path(copy).expanduser() if copy else None, place, sys.stderr)
     print(f"{len(images.train_images):,} training and {len(images.test_images):,} test images")
 
 

@@ -31,7 +31,7 @@ def measure_networks(p: params.Params, images: NDArray[np.uint8]) -> pd.DataFram
 
     def activations(name: str, width: int) -> NDArray[np.float32]:
         sweep = p.cnn.sweeps[name]
-        network = trained(runs.cnn_part(p.data, name, sweep, width))
+        network = trained(runs.cnn_part(p.origin, name, sweep, width), p.data.classes)
         return last_hidden(network, images, sweep.input_range)
 
     torch.set_num_threads(1)  # the networks run side by side
@@ -66,7 +66,7 @@ def summarise(table: pd.DataFrame, calibration: pd.DataFrame, p: params.Params) 
 
 def main() -> None:
     p = params.load()
-    images = open_images(Path("data/cifar10")).test_images
+    images = open_images(p.data.folder, p.data.classes).test_images
     calibration = pd.read_csv("metrics/dimension_calibration.csv")
     of_images = pd.read_csv("metrics/dimension_images.csv").assign(source="images", width=None)
     of_networks = measure_networks(p, images)

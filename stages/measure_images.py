@@ -14,9 +14,9 @@ from stages.cnn.images import open_images
 
 
 def main() -> None:
-    settings = params.load().dimension
-    images = open_images(Path("data/cifar10")).test_images
-    table = pd.DataFrame(measure(images.reshape(len(images), -1), settings))
+    p = params.load()
+    images = open_images(p.data.folder, p.data.classes).test_images
+    table = pd.DataFrame(measure(images.reshape(len(images), -1), p.dimension))
     with runs.aside(Path("metrics/dimension_images.csv")) as path:
         table.to_csv(path, index=False, float_format="%.5g")
 

@@ -51,7 +51,27 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 class Data(Section):
     """Where the images come from."""
 
-    source: Literal["cifar10"]
+    source: Literal["cifar10", "cifar100", "fashion_mnist", "manifold", "mnist", "svhn"]
+
+    @property
+    def folder(self) -> Path:
+        """Where the images lie."""
+        return Path("data") / self.source
+
+    @property
+    def classes(self) -> int:
+        """How many kinds of label there are."""
+        return 100 if self.source == "cifar100" else 10
+
+
+class Manifold(Section):
+    """Section `manifold`: the images that are generated, and their labels."""
+
+    dimension: Annotated[int, Field(ge=1, le=64)]
+    seed: Annotated[int, Field(ge=0)]
+    patches: Positive
+    train: Annotated[int, Field(gt=0, le=2**17)]  # as many as the order of an epoch can hold
+    test: Annotated[int, Field(gt=0, le=2**17)]
 
 
 class Training(Section):
@@ -534,6 +554,7 @@ class Params(Section):
     """The whole of params.yaml."""
 
     data: Data
+    manifold: Manifold
     cnn: Cnn
     imports: dict[Name, Import]
     parity: Parity
@@ -544,6 +565,12 @@ class Params(Section):
     published: Published
     plot: Plot
     verdict: Verdict
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What makes the images, as a part records it."""
+        made = self.manifold.model_dump() if self.data.source == "manifold" else {}
+        return self.data.model_dump() | made
 
     @model_validator(mode="after")
     def _imports_have_names_of_their_own(self) -> Self:

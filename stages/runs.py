@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.errors import InputError
-from stages.params import CnnSweep, Data, ParityConfiguration, fingerprint
+from stages.params import CnnSweep, ParityConfiguration, fingerprint
 
 CNN_PARTS = Path("metrics/runs/cnn")
 PARITY_PARTS = Path("metrics/runs/parity")
@@ -149,13 +149,13 @@ def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def cnn_part(data: Data, name: str, sweep: CnnSweep, width: int) -> Part:
-    """The part of one sweep and width: every seed and epoch."""
+def cnn_part(data: dict[str, Any], name: str, sweep: CnnSweep, width: int) -> Part:
+    """The part of one sweep and width on images of the origin `data`: every seed and epoch."""
     return Part(
         f"train_cnn@{name}-{width}",
         CNN_PARTS / f"{name}-{width}.parquet",
         CNN_SCHEMA,
-        {"data": data.model_dump(), "sweep": name, "width": width, "params": sweep.model_dump()},
+        {"data": data, "sweep": name, "width": width, "params": sweep.model_dump()},
         _keys({"seed": range(sweep.seeds), "epoch": range(1, sweep.epochs + 1)}),
     )
 

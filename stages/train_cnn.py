@@ -4,7 +4,6 @@ About 2.2 s of start-up and then, on an H100, a fraction of a second an epoch fo
 """
 
 import argparse
-from pathlib import Path
 
 from safetensors.torch import save_file
 
@@ -23,8 +22,8 @@ def main() -> None:
 
     p = params.load()
     sweep = params.lookup(p.cnn.sweeps, name, "cnn.sweeps")
-    part = runs.cnn_part(p.data, name, sweep, width)
-    images = open_images(Path("data/cifar10"))
+    part = runs.cnn_part(p.origin, name, sweep, width)
+    images = open_images(p.data.folder, p.data.classes)
     seeds = range(sweep.seeds)
     total = sweep.seeds * sweep.epochs
     with progress.Progress(f"train_cnn {name} n={width}", total, "run-epochs") as report:

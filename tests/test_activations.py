@@ -41,7 +41,7 @@ def briefly_trained(width: int) -> Network:
 @pytest.fixture
 def part(tmp_path: Path) -> runs.Part:
     name, sweep = next(iter(PARAMS.cnn.sweeps.items()))
-    part = runs.cnn_part(PARAMS.data, name, sweep, 2)
+    part = runs.cnn_part(PARAMS.origin, name, sweep, 2)
     return replace(part, path=tmp_path / "cnn" / part.path.name)
 
 

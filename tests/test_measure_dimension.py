@@ -58,7 +58,7 @@ def root(
     save_images(Path("data/cifar10"), Images(images, labels, images, labels))
     for name, sweep in p.cnn.sweeps.items():
         for width in p.cnn.widths:
-            save(runs.cnn_part(p.data, name, sweep, width), dead=width == 1)
+            save(runs.cnn_part(p.origin, name, sweep, width), dead=width == 1)
     return p
 
 
@@ -121,7 +121,7 @@ def test_readings_stand_beside_those_of_known_data(root: params.Params) -> None:
 
 def test_a_network_without_a_dimension_is_null_in_the_summary(root: params.Params) -> None:
     name, sweep = next(iter(root.cnn.sweeps.items()))
-    save(runs.cnn_part(root.data, name, sweep, 2), dead=True)
+    save(runs.cnn_part(root.origin, name, sweep, 2), dead=True)
     run_all()
     summary = json.loads(OUTPUTS["dimension.json"].read_text())
     assert set(summary[name].values()) == {None}
@@ -134,7 +134,7 @@ def test_outputs_are_the_same_to_the_byte(root: params.Params) -> None:
 def test_missing_weights_stop_the_stage_and_leave_its_outputs(root: params.Params) -> None:
     before = run_all()
     name, sweep = next(iter(root.cnn.sweeps.items()))
-    part = runs.cnn_part(root.data, name, sweep, 2)
+    part = runs.cnn_part(root.origin, name, sweep, 2)
     part.weights.unlink()
     with pytest.raises(InputError, match=f"{part.weights}: missing"):
         measure_dimension.main()

@@ -15,7 +15,7 @@ from stages.errors import InputError
 def part(tiny_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> runs.Part:
     monkeypatch.chdir(tmp_path)
     p = params.Params.model_validate(tiny_params)
-    return runs.cnn_part(p.data, "paper", p.cnn.sweeps["paper"], 2)
+    return runs.cnn_part(p.origin, "paper", p.cnn.sweeps["paper"], 2)
 
 
 def frame(rows: int = 4) -> pd.DataFrame:
@@ -66,10 +66,10 @@ def test_every_param_of_a_configuration_changes_the_fingerprint(
     }
     assert set(changes) == set(params.CnnSweep.model_fields)
     for name, value in changes.items():
-        other = runs.cnn_part(p.data, "paper", paper.model_copy(update={name: value}), 2)
+        other = runs.cnn_part(p.origin, "paper", paper.model_copy(update={name: value}), 2)
         assert other.fingerprint != part.fingerprint, name
-    assert runs.cnn_part(p.data, "paper", paper, 3).fingerprint != part.fingerprint
-    assert runs.cnn_part(p.data, "other", paper, 2).fingerprint != part.fingerprint
+    assert runs.cnn_part(p.origin, "paper", paper, 3).fingerprint != part.fingerprint
+    assert runs.cnn_part(p.origin, "other", paper, 2).fingerprint != part.fingerprint
 
 
 def test_a_whole_number_and_the_same_float_are_the_same_params(
@@ -78,7 +78,7 @@ def test_a_whole_number_and_the_same_float_are_the_same_params(
     # DVC may write `0` where the file had `0.0`: no reason to refuse a part.
     tiny_params["cnn"]["sweeps"]["paper"] |= {"weight_decay": 0, "input_range": [0, 1]}
     p = params.Params.model_validate(tiny_params)
-    again = runs.cnn_part(p.data, "paper", p.cnn.sweeps["paper"], 2)
+    again = runs.cnn_part(p.origin, "paper", p.cnn.sweeps["paper"], 2)
     assert again.fingerprint == part.fingerprint
 
 

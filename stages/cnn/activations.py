@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from stages.cnn.images import CLASSES
 from stages.cnn.network import Network
 from stages.errors import InputError
 from stages.runs import Part
@@ -17,14 +18,14 @@ BATCH = 200
 """Images at a time: their activations stay in the cache."""
 
 
-def trained(part: Part) -> Network:
+def trained(part: Part, classes: int = CLASSES) -> Network:
     """The network of seed 0 that was trained with `part`.
 
     Raises:
         InputError: the weights are missing or damaged, from other params, or of another width.
     """
     mend = f"train it again: dvc repro --force --single-item {part.stage}"
-    network = Network(part.configuration["width"])
+    network = Network(part.configuration["width"], classes)
     try:
         with safe_open(part.weights, framework="pt") as file:
             made = (file.metadata() or {}).get("fingerprint")
