@@ -1,0 +1,81 @@
+"""Stage `import_tensorboard`: event files of TensorBoard as a CNN sweep, and how good they are.
+
+    python -m stages.import_tensorboard LOGDIR --out PART
+
+reads every event file below LOGDIR as one run and writes the table PART (parquet), and beside it
+PART-widths.csv and PART-files.csv: what was found of each width, which is printed too, and of each
+file. docs/tensorboard.md says what the logs must have. 1,000 files with 200,000 scalars take about
+5 s of one core.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from stages import errors, params, runs
+from stages.tensorboard import part, quality, sweep
+
+
+def specify(settings: list[str], base: dict[str, Any]) -> params.Import:
+    """An import's params from `key=value` settings: `tags.train_loss=loss`, `epoch.first=1`.
+
+    Raises:
+        InputError: one is no setting, names no key, or has a bad value.
+    """
+    content = base
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        *sections, last = key.split(".")
+        inner = content
+        for section in sections:
+            inner = inner.setdefault(section, {})
+            if not isinstance(inner, dict):
+                raise errors.InputError(f"--set {setting}: {section} has no keys")
+        if not equals:
+            raise errors.InputError(f"--set {setting}: expected key=value")
+        inner[last] = yaml.safe_load(value)
+    try:
+        return params.Import.model_validate(content)
+    except ValidationError as error:
+        raise errors.InputError(
+            "\n".join(
+                f"--set {'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"
+                for e in error.errors()
+            )
+        ) from None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, metavar="LOGDIR")
+    parser.add_argument("--out", type=Path, metavar="PART", required=True, help="a parquet file")
+    parser.add_argument("--name", help="of the sweep, by which params.yaml may know it")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="instead of imports.NAME of params.yaml: tags.train_loss=loss, epoch.first=1",
+    )
+    arguments = parser.parse_args()
+    p = params.load()
+    name = arguments.name or arguments.out.stem
+    known = p.imports[name].model_dump() if name in p.imports else {}
+    spec = specify(arguments.set, known | {"folder": str(arguments.folder)})
+    table, files = sweep.read(name, arguments.folder, spec, p.fit.failed_above)
+    widths = quality.of_widths(files)
+    part.write(table, arguments.out, name, spec)
+    for of, frame in [("widths", widths), ("files", files)]:
+        with runs.aside(part.quality_path(arguments.out, of)) as path:
+            frame.to_csv(path, index=False)
+    print(widths.to_string(index=False, na_rep="?"))
+    print(f"{len(files)} files, {table.groupby('width')['seed'].nunique().sum()} runs in the table")
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,239 @@
+"""One event file as one run: its width, its size and its curves by epoch.
+
+Where these are found is section `imports` of params.yaml, as a `stages.params.Import`.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from stages.errors import InputError
+from stages.params import Import, Quantity
+from stages.tensorboard import events
+from stages.tensorboard.events import Log
+
+ACCURACIES = ("train_accuracy", "validation_accuracy")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One event file.
+
+    Attributes:
+        file: its path, from the folder of logs on.
+        start: wall time of its first event, seconds.
+        width, parameters: 0 where a log without curves does not say.
+        stated_epochs: how many a complete run has; 0 where the log does not say.
+        epochs: those that have every metric, in order.
+        curves: by metric, its values at `epochs`.
+        partial: epochs that have some metrics only.
+        duplicates: values that a later one of the same tag and step replaced.
+        bad: records with a bad checksum.
+        lost: bytes at the end that are no record.
+        tags: of all scalars.
+    """
+
+    file: str
+    start: float
+    width: int
+    parameters: int
+    stated_epochs: int
+    epochs: list[int]
+    curves: dict[str, list[float]]
+    partial: int
+    duplicates: int
+    bad: int
+    lost: int
+    tags: list[str]
+
+
+def find(folder: Path) -> list[Path]:
+    """The event files below a folder, as TensorBoard knows them by their names, in order.
+
+    Raises:
+        InputError: there is no such folder, or none in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; name the one that holds the event files")
+    found = sorted(path for path in folder.rglob("*tfevents*") if path.is_file())
+    if not found:
+        files = sum(path.is_file() for path in folder.rglob("*"))
+        raise InputError(
+            f"{folder}: no event files among {files} files; expected names with tfevents in them"
+        )
+    return found
+
+
+def read(path: Path, folder: Path, spec: Import) -> Run:
+    """Read an event file below `folder`.
+
+    Raises:
+        InputError: what it holds contradicts itself or the params.
+    """
+    log = events.read(path.read_bytes())
+    file = path.relative_to(folder).as_posix()
+    stated = _stated(log, f"{folder.resolve().name}/{file}", path, spec)
+    by_metric, duplicates = _by_metric(log, path, spec)
+    held = [set(of) for of in by_metric.values()]
+    epochs = sorted(set.intersection(*held))
+    curves = {metric: [of[epoch] for epoch in epochs] for metric, of in by_metric.items()}
+    _check_accuracies(curves, epochs, path, spec)
+    width, parameters = _size(stated, path, spec, needed=bool(epochs))
+    return Run(
+        file,
+        log.start,
+        width,
+        parameters,
+        stated.get("epochs", 0),
+        epochs,
+        curves,
+        len(set.union(*held)) - len(epochs),
+        duplicates,
+        log.bad,
+        log.lost,
+        sorted(log.scalars),
+    )
+
+
+def _by_metric(log: Log, path: Path, spec: Import) -> tuple[dict[str, dict[int, float]], int]:
+    """Of each metric that has a tag, its value at each epoch; and how many were replaced."""
+    numbers = None
+    if spec.epoch.tag is not None:
+        numbers = dict(zip(*log.scalars.get(spec.epoch.tag, ([], [])), strict=True))
+    by_metric: dict[str, dict[int, float]] = {}
+    duplicates = 0
+    for metric, tag in spec.tags.model_dump(exclude_none=True).items():
+        steps, values = log.scalars.get(tag, ([], []))
+        latest = dict(zip(steps, values, strict=True))
+        duplicates += len(steps) - len(latest)
+        share = 100 if spec.percent and metric in ACCURACIES else 1
+        of = {_epoch(s, numbers, path, tag, spec): v / share for s, v in latest.items()}
+        if len(of) < len(latest):
+            raise InputError(
+                f"{path}: mixed epochs: {tag} has {len(latest)} steps in {len(of)} epochs; "
+                "expected one value an epoch; see imports.*.epoch"
+            )
+        by_metric[metric] = of
+    held = [set(of) for of in by_metric.values()]
+    if len(set.union(*held)) - len(set.intersection(*held)) > 1 + log.bad:
+        found = "; ".join(
+            f"{getattr(spec.tags, metric)} has {_span(of)}" for metric, of in by_metric.items()
+        )
+        raise InputError(f"{path}: mixed epochs: {found}; expected each tag at every epoch")
+    return by_metric, duplicates
+
+
+def _span(of: dict[int, float]) -> str:
+    return f"{len(of)} epochs, {min(of)} to {max(of)}" if of else "none"
+
+
+def _epoch(step: int, numbers: dict[int, float] | None, path: Path, tag: str, spec: Import) -> int:
+    """The epoch, from 1, of a step: by its own number, or by those that a tag has at the steps."""
+    rule = spec.epoch
+    if numbers is None:
+        number, what = float(step), "steps"
+    elif step in numbers:
+        number, what = numbers[step], f"values of {rule.tag}"
+    else:
+        raise InputError(
+            f"{path}: no epoch of {tag} at step {step}: {rule.tag} has none there; "
+            "expected one at every step; see imports.*.epoch"
+        )
+    passed = (number - rule.first) / rule.every
+    if not (passed >= 0 and passed.is_integer()):
+        expected = ", ".join(str(rule.first + i * rule.every) for i in range(3))
+        raise InputError(
+            f"{path}: mixed epochs: {tag} is at {number:g}; expected {what} {expected}, ...; "
+            "see imports.*.epoch"
+        )
+    return int(passed) + 1
+
+
+def _check_accuracies(
+    curves: dict[str, list[float]], epochs: list[int], path: Path, spec: Import
+) -> None:
+    for metric in ACCURACIES:
+        for epoch, value in zip(epochs, curves.get(metric, []), strict=False):
+            if value < 0 or value > 1:
+                raise InputError(
+                    f"{path}: {getattr(spec.tags, metric)} is {value:g} at epoch {epoch}; "
+                    "expected 0 to 1; for percentages set imports.*.percent"
+                )
+
+
+def _stated(log: Log, whole_path: str, path: Path, spec: Import) -> dict[Quantity, int]:
+    """What a log says of itself, wherever it does.
+
+    Raises:
+        InputError: two places disagree, or one has no whole number.
+    """
+    matched = re.search(spec.path, whole_path)
+    groups = matched.groupdict() if matched else {}
+    stated: dict[Quantity, int] = {}
+    for quantity in get_args(Quantity):
+        places: dict[str, int] = {}
+        if groups.get(quantity):
+            places["its path"] = _whole(groups[quantity], quantity, "its path", path)
+        if (tag := spec.text.get(quantity)) in log.texts:
+            for text in log.texts[tag]:
+                places[f"text {tag}"] = _whole(text, quantity, f"text {tag}", path)
+        if (tag := spec.scalars.get(quantity)) in log.scalars:
+            last = f"{log.scalars[tag][1][-1]:.15g}"
+            places[f"scalar {tag}"] = _whole(last, quantity, f"scalar {tag}", path)
+        if (name := spec.hyperparameters.get(quantity)) in log.hyperparameters:
+            value = log.hyperparameters[name]
+            text = f"{value:.15g}" if isinstance(value, float) else value
+            place = f"hyperparameter {name}"
+            places[place] = _whole(text, quantity, place, path)
+        if len(set(places.values())) > 1:
+            found = " and ".join(f"{value} by {place}" for place, value in places.items())
+            raise InputError(f"{path}: two values of {quantity}: {found}; expected one")
+        if places:
+            stated[quantity] = next(iter(places.values()))
+    return stated
+
+
+def _size(stated: dict[Quantity, int], path: Path, spec: Import, needed: bool) -> tuple[int, int]:
+    """Width and parameters; of the project's network one follows from the other."""
+    width, parameters = stated.get("width", 0), stated.get("parameters", 0)
+    if width and not parameters:
+        parameters = _parameters(width)
+    elif parameters and not width:
+        width = _width(parameters)
+        if not width:
+            raise InputError(
+                f"{path}: {parameters} parameters and no width; of the project's network no width "
+                "has so many; say where the width is: imports.*.path, text, ..."
+            )
+    elif needed and not width:
+        named = [*spec.text.values(), *spec.scalars.values(), *spec.hyperparameters.values()]
+        raise InputError(
+            f"{path}: no width and no parameters; expected in its path {spec.path!r}, or one of "
+            f"{', '.join(named) or 'no tags'}; see imports.*.path, text, scalars, hyperparameters"
+        )
+    return width, parameters
+
+
+def _parameters(width: int) -> int:
+    """N of the project's network, `stages.cnn.network`, which would import torch."""
+    return 54 * width**2 + 4640 * width + 714
+
+
+def _width(parameters: int) -> int:
+    """The width at which the network has so many parameters; 0 if there is none."""
+    width = math.isqrt(parameters // 54)  # at least
+    while width > 0 and _parameters(width) > parameters:
+        width -= 1
+    return width if _parameters(width) == parameters else 0
+
+
+def _whole(text: str, quantity: str, place: str, path: Path) -> int:
+    found = re.findall(r"\d+(?:[,_]\d{3})*(?:\.\d+)?", text)
+    value = re.sub("[,_]", "", found[0]) if len(found) == 1 else ""
+    if not value.isdecimal() or int(value) == 0 or int(value) >= 1 << 31:
+        raise InputError(
+            f"{path}: {quantity} by {place} is {text!r}; expected one whole number from 1"
+        )
+    return int(value)
