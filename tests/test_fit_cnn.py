@@ -101,7 +101,7 @@ def test_failed_runs_are_counted_listed_and_left_out_only_where_it_says_so(
 ) -> None:
     failed = tables.failed
     assert list(failed) == [
-        *["sweep", "width", "runs", "failed", "at_chance", "not_finite", "seeds"]
+        *["sweep", "width", "runs", "failed", "at_chance", "not_finite", "short", "seeds"]
     ]
     assert len(failed) == 16
     (row,) = failed[failed["failed"] > 0].itertuples()

@@ -233,6 +233,7 @@ def _failed(failures: pd.DataFrame) -> pd.DataFrame:
                 "failed": len(failed),
                 "at_chance": kinds.get("at chance", 0),
                 "not_finite": kinds.get("not finite", 0),
+                "short": kinds.get("short", 0),
                 "seeds": " ".join(str(seed) for seed in failed["seed"]),
             }
         )

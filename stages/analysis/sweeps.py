@@ -42,14 +42,18 @@ METRICS = {
 def failures(table: pd.DataFrame, failed_above: float) -> pd.DataFrame:
     """Every run of a table, and how it failed: one row per run, in order.
 
-    Column `failure` is "at chance" where the training loss never came down to `failed_above`
-    nats (guessing among ten classes costs ln 10 = 2.303), "not finite" where a loss is NaN or
-    infinite in any epoch, and otherwise empty.
+    Column `failure` is "not finite" where a loss is NaN or infinite in any epoch; "at chance"
+    where the training loss never came down to `failed_above` nats (guessing among ten classes
+    costs ln 10 = 2.303); "short" where the run has fewer epochs than others of its sweep, which
+    only imported ones can; and otherwise empty.
     """
     finite = np.isfinite(table["train_loss"]) & np.isfinite(table["validation_loss"])
-    rows = table[RUN].assign(lowest=table["train_loss"], finite=finite)
-    runs = rows.groupby(RUN, observed=True, as_index=False).agg({"lowest": "min", "finite": "all"})
-    failure = np.where(runs["lowest"] > failed_above, "at chance", "")
+    rows = table[RUN].assign(lowest=table["train_loss"], finite=finite, epochs=1)
+    kept = {"lowest": "min", "finite": "all", "epochs": "sum"}
+    runs = rows.groupby(RUN, observed=True, as_index=False).agg(kept)
+    longest = runs.groupby("sweep", observed=True)["epochs"].transform("max")
+    failure = np.where(runs["epochs"] < longest, "short", "")
+    failure = np.where(runs["lowest"] > failed_above, "at chance", failure)
     return runs[RUN].assign(failure=np.where(runs["finite"], failure, "not finite"))
 
 
