@@ -17,10 +17,11 @@ from stages.analysis.dimension import (
     Estimate,
     Estimator,
     estimators,
-    log_distances,
     measure,
     measure_each,
+    side_by_side,
 )
+from stages.analysis.neighbours import log_distances
 
 SETTINGS = params.load().dimension
 Points = NDArray[np.float64]
@@ -76,8 +77,27 @@ CLOUDS = {
 
 @pytest.mark.parametrize("points", CLOUDS.values(), ids=CLOUDS)
 def test_neighbours_are_exact(points: Points) -> None:
-    found = log_distances(points, 20)
+    found = log_distances(points, {1: 20})[1][0]
     assert np.abs(found - brute_force(points, 20)).max() < 1e-12
+
+
+@pytest.mark.parametrize("points", [draw(1307, 12), draw(307, 2)], ids=["product", "tree"])
+def test_neighbours_in_blocks_are_those_of_each_block_alone(points: Points) -> None:
+    asked = {1: 20, 2: 19, 3: 3, 7: 5}  # blocks that do not nest, and points that are in none
+    for blocks, found in log_distances(points, asked).items():
+        samples = len(points) // blocks
+        assert found.shape == (blocks, samples, asked[blocks])
+        for block, logs in enumerate(found):
+            alone = points[block * samples : (block + 1) * samples]
+            assert np.abs(logs - brute_force(alone, asked[blocks])).max() < 1e-12
+
+
+def test_pieces_of_work_made_side_by_side_give_the_same_distances() -> None:
+    points, asked = draw(1500, 40), {5: 4, 1: 20}
+    alone = log_distances(points, asked)
+    with side_by_side() as apply:
+        together = log_distances(points, asked, apply)
+    assert all(np.array_equal(alone[n], together[n]) for n in asked)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +306,7 @@ def test_each_block_is_measured_apart_and_all_points_are_used() -> None:
         (5, 200),
         (1, 1000),
     ]
-    logs = log_distances(draw(1000, 5), 20)  # one block of all points: the order has no say
+    logs = log_distances(draw(1000, 5), {1: 20})[1][0]  # of all points: the order has no say
     for label, estimate in whole(found).items():
         estimator = Estimator(estimate.estimator, estimate.neighbours)
         assert estimate.dimension == pytest.approx(estimator(logs, 0.1), rel=1e-9), label

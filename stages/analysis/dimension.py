@@ -26,34 +26,29 @@ then an average over pieces of different dimension.
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import KDTree
 from scipy.special import stdtrit
 from threadpoolctl import threadpool_limits
 
+from stages.analysis.neighbours import Apply, Floats, log_distances
 from stages.params import Dimension
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
 Name = Literal["twonn", "ratio", "likelihood"]
 Status = Literal["ok", "no interval", "tied", "too few", "constant", "not finite"]
 """`ok`; `no interval`: too few points for the blocks that it comes from; and, without a number,
 `tied`: neighbours equally far, which no dimension explains; `too few` points for the neighbours;
 `constant`: all points are the same; `not finite`: a NaN or an infinity among them."""
 
-FEW_COORDINATES = 3
-"""Up to which a k-d tree finds neighbours faster than a comparison of all pairs."""
 IMPOSSIBLE = 2
 """A dimension of more than so many times the coordinates comes of ties, not of scatter."""
-FAR = np.float32(1e30)
-"""In place of the squared distance to what is no neighbour; points are scaled to 1."""
 
 
 @dataclass(frozen=True)
@@ -128,26 +123,29 @@ class Estimate:
     high: float
 
 
-def measure(points: ArrayLike, settings: Dimension) -> list[Estimate]:
+def measure(points: ArrayLike, settings: Dimension, apply: Apply = map) -> list[Estimate]:
     """The dimension of `points`, (m, p), by every estimator, at every number of blocks.
 
     The blocks are disjoint and drawn at random from `settings.seed`. Each estimate comes from all
-    the points, so that one relative interval serves them all.
+    the points, so that one relative interval serves them all. `apply` is as in `log_distances`.
 
     Raises:
         ValueError: `points` is not a table of numbers with two axes.
     """
     cloud = _cloud(np.asarray(points), settings.seed)
     distinct, coordinates = cloud.points.shape
+    usable: dict[int, list[Estimator]] = {}
+    for blocks in sorted(settings.blocks, reverse=True):
+        able = [e for e in estimators(settings) if e.neighbours < distinct // blocks]
+        usable[blocks] = [] if cloud.fault else able
+    most = {n: max(e.neighbours for e in able) for n, able in usable.items() if able}
+    logs = log_distances(cloud.points, most, apply) if most else {}
     found: list[Estimate] = []
     margins: dict[Estimator, float] = {}
-    for blocks in sorted(settings.blocks, reverse=True):
-        samples = distinct // blocks
-        members = cloud.points[: blocks * samples].reshape(blocks, samples, coordinates)
-        usable = [e for e in estimators(settings) if e.neighbours < samples and not cloud.fault]
-        each = _by_block(members, usable, settings.discard)
+    for blocks, able in usable.items():
         for estimator in estimators(settings):
-            values = each.get(estimator, np.empty(0))
+            each = logs[blocks] if estimator in able else ()
+            values = np.array([estimator(log, settings.discard) for log in each])
             margin = margins.setdefault(estimator, _margin(values, settings.confidence))
             status, value = _outcome(values, margin, IMPOSSIBLE * coordinates)
             found.append(
@@ -155,7 +153,7 @@ def measure(points: ArrayLike, settings: Dimension) -> list[Estimate]:
                     estimator=estimator.name,
                     neighbours=estimator.neighbours,
                     blocks=blocks,
-                    samples=samples,
+                    samples=distinct // blocks,
                     duplicates=cloud.duplicates,
                     coordinates=coordinates,
                     status=cloud.fault or status,
@@ -183,8 +181,15 @@ def measure_each(
 
     No set is kept, and none depends on how many cores there are.
     """
+    with side_by_side() as apply:
+        return list(apply(lambda points: measure(points(), settings), sets))
+
+
+@contextmanager
+def side_by_side() -> Iterator[Apply]:
+    """A `map` that works on as many pieces at a time as there are cores, each on one core."""
     with threadpool_limits(1), ThreadPoolExecutor(_cores()) as pool:
-        return list(pool.map(lambda points: measure(points(), settings), sets))
+        yield pool.map
 
 
 def _cores() -> int:
@@ -219,79 +224,6 @@ def _cloud(raw: NDArray[np.generic], seed: int) -> _Cloud:
     distinct = np.random.default_rng(seed).permutation(np.array([*first.values()], np.int64))
     fault: Literal["constant"] | None = "constant" if len(distinct) == 1 < len(points) else None
     return _Cloud(points[distinct], len(points) - len(distinct), fault)
-
-
-def _by_block(
-    members: Floats, asked: Sequence[Estimator], discard: float
-) -> dict[Estimator, Floats]:
-    """What each estimator says of each block of `members`, (blocks, samples, coordinates)."""
-    if not asked:
-        return {}
-    neighbours = max(estimator.neighbours for estimator in asked)
-    logs = [log_distances(block, neighbours) for block in members]
-    return {e: np.array([e(log, discard) for log in logs]) for e in asked}
-
-
-def log_distances(points: Floats, neighbours: int) -> Floats:
-    """Logs of the exact distances to the nearest neighbours, (m, neighbours), in rising order.
-
-    The points must be distinct and `neighbours` less than their number. Memory: a copy of the
-    points in single precision, and 512 rows of distances at a time.
-    """
-    if points.shape[1] <= FEW_COORDINATES:
-        distances = KDTree(points).query(points, neighbours + 1)[0][:, 1:]
-    else:
-        distances = _nearest(points, neighbours)
-    with np.errstate(divide="ignore"):
-        logs: Floats = np.log(distances)
-    return logs
-
-
-def _nearest(points: Floats, neighbours: int) -> Floats:
-    """Compare all pairs: find candidates by a product in single precision, measure them exactly.
-
-    The minima of disjoint sets of columns bound a row's distance to its last neighbour, so that no
-    row is sorted. The bound is widened by what rounding can do to those who lie within it.
-    """
-    m, p = points.shape
-    lanes = max(512, 16 * neighbours)
-    padding = -m % lanes
-    squares = np.einsum("ij,ij->i", points, points)
-    norms = np.sqrt(squares)
-    left = np.ones((m, p + 1), np.float32)
-    left[:, :p] = points
-    right = np.zeros((m + padding, p + 1), np.float32)  # left @ right.T: |y|^2 - 2 x.y
-    np.multiply(left[:, :p], -2, out=right[:m, :p])
-    right[:m, p], right[m:, p] = squares, FAR
-    rounding = 2 * 3 * (p + 8) * 2.0**-24
-
-    found = np.empty((m, neighbours))
-    buffer = np.empty((min(512, m), m + padding), np.float32)
-    for start in range(0, m, len(buffer)):
-        rows = np.arange(start, min(start + len(buffer), m))
-        partial = np.matmul(left[rows[0] : rows[-1] + 1], right.T, out=buffer[: len(rows)])
-        partial[rows - start, rows] = FAR
-        minima = partial.reshape(len(rows), -1, lanes).min(axis=1)
-        last = np.partition(minima, neighbours - 1, axis=1)[:, neighbours - 1].astype(np.float64)
-        reach = norms[rows] + np.sqrt(np.maximum(last + squares[rows], 0))
-        bound = (last + rounding * reach**2).astype(np.float32)
-        row, column = np.divmod(np.flatnonzero(partial <= bound[:, None]), m + padding)
-        exact = _squared_distances(points, start + row, column)
-        first = np.searchsorted(row, np.arange(len(rows)))
-        nearest = np.lexsort((exact, row))[first[:, None] + np.arange(neighbours)]
-        found[rows] = np.sqrt(exact[nearest])
-    return found
-
-
-def _squared_distances(points: Floats, one: Indices, other: Indices) -> Floats:
-    """Of pairs of points, coordinate by coordinate, a cache's worth of pairs at a time."""
-    squared = np.empty(len(one))
-    step = max(1, 2**16 // points.shape[1])
-    for start in range(0, len(one), step):
-        pairs = slice(start, start + step)
-        difference = points[one[pairs]] - points[other[pairs]]
-        np.einsum("ij,ij->i", difference, difference, out=squared[pairs])
-    return squared
 
 
 def _margin(values: Floats, confidence: float) -> float:

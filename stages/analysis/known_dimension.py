@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from stages.analysis.dimension import Floats
+from stages.analysis.neighbours import Floats
 
 Shape = Literal["gaussian", "uniform"]
 SHAPES: tuple[Shape, ...] = ("gaussian", "uniform")

@@ -1,0 +1,134 @@
+"""Exact distances to the nearest neighbours, within all points and within blocks of them at once.
+
+All pairs are compared: in a dozen coordinates or more a tree has to look at most of them too. Two
+means make that fast. The products behind the distances are taken once, in single precision, and
+serve the blocks of every size; only the few candidates that rounding leaves are measured exactly.
+10,000 points of 64 coordinates, with blocks of three more sizes, take 0.5 s of one core.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Indices = NDArray[np.int64]
+Apply = Callable[..., Iterable[Any]]
+"""Like the built-in `map`, of one iterable."""
+
+FEW_COORDINATES = 3
+"""Up to which a k-d tree finds neighbours faster than a comparison of all pairs."""
+_ROWS = 256
+"""Points compared with all others at a time."""
+_LANES = 512
+"""The fewest columns that are searched for their least value together."""
+_CACHED = 2**14
+"""Numbers of the pairs measured exactly at a time, to stay in the processor's cache."""
+_FAR = np.float32(1e30)
+"""In place of the squared distance of a point to itself; points are scaled to 1."""
+
+
+def log_distances(
+    points: Floats, asked: Mapping[int, int], apply: Apply = map
+) -> dict[int, Floats]:
+    """Logs of the exact distances to the nearest neighbours in the same block, in rising order.
+
+    Args:
+        points: (m, p), distinct. Each of n blocks has m // n points, that follow one another; the
+            few that remain are in none.
+        asked: by number of blocks, how many neighbours: fewer than the points of a block.
+        apply: how to map a function over independent pieces of the work. The `map` of a pool of
+            threads makes several at a time; the distances are the same.
+
+    Returns:
+        By number of blocks, (blocks, points of a block, neighbours). Memory: two copies of the
+        points in single precision, and 256 rows of distances for every piece under way.
+    """
+    if points.shape[1] <= FEW_COORDINATES:
+        found = {n: _by_tree(_blocks(points, n), k) for n, k in asked.items()}
+    else:
+        found = {n: _blocks(rows, n) for n, rows in _by_product(points, asked, apply).items()}
+    with np.errstate(divide="ignore"):
+        return {n: np.log(distances) for n, distances in found.items()}
+
+
+def _blocks(rows: Floats, n: int) -> Floats:
+    samples = len(rows) // n
+    return rows[: n * samples].reshape(n, samples, rows.shape[1])
+
+
+def _by_tree(blocks: Floats, neighbours: int) -> Floats:
+    return np.stack([KDTree(block).query(block, neighbours + 1)[0][:, 1:] for block in blocks])
+
+
+def _by_product(points: Floats, asked: Mapping[int, int], apply: Apply) -> dict[int, Floats]:
+    m, p = points.shape
+    squares = np.einsum("ij,ij->i", points, points)
+    left = np.ones((m, p + 1), np.float32)
+    right = np.empty((m, p + 1), np.float32)  # left @ right.T: |y|^2 - 2 x.y
+    left[:, :p] = points
+    np.multiply(left[:, :p], -2, out=right[:, :p])
+    right[:, p] = squares
+    rounding = 2 * 3 * (p + 8) * 2.0**-24
+    found = {n: np.empty((m, neighbours)) for n, neighbours in asked.items()}
+
+    def compare(ends: tuple[int, int]) -> None:
+        """Fill in rows of `found` that share their block, of whatever size."""
+        start, stop = ends
+        rows = np.arange(start, stop)
+        partial = left[start:stop] @ right.T
+        partial[rows - start, rows] = _FAR
+        for n, neighbours in asked.items():
+            samples = m // n
+            first = start // samples * samples
+            if first + samples > m:
+                continue  # in no block
+            inside = partial[:, first : first + samples]
+            last = _bound(inside, neighbours).astype(np.float64)
+            reach = np.sqrt(squares[rows]) + np.sqrt(np.maximum(last + squares[rows], 0))
+            bound = (last + rounding * reach**2).astype(np.float32)
+            row, column = np.divmod(np.flatnonzero(inside <= bound[:, None]), samples)
+            exact = _squared_distances(points, start + row, first + column)
+            found[n][start:stop] = np.sqrt(_least(exact, row, len(rows), neighbours))
+
+    edges = {edge for n in asked for edge in range(0, m, m // n)}
+    for _ in apply(compare, pairwise(sorted({*range(0, m, _ROWS), *edges, m}))):
+        pass  # runs them, and raises what they raise
+    return found
+
+
+def _bound(values: Singles, neighbours: int) -> Singles:
+    """What at least so many values of each row are not above, (rows,), without sorting them.
+
+    The minima of disjoint sets of columns; the columns left over would lower it by little.
+    """
+    rows, columns = values.shape
+    lanes = columns // max(1, columns // max(_LANES, 16 * neighbours))
+    minima = values[:, : columns // lanes * lanes].reshape(rows, -1, lanes).min(axis=1)
+    bound: Singles = np.partition(minima, neighbours - 1, axis=1)[:, neighbours - 1]
+    return bound
+
+
+def _squared_distances(points: Floats, one: Indices, other: Indices) -> Floats:
+    """Of pairs of points, coordinate by coordinate."""
+    squared = np.empty(len(one))
+    step = max(1, _CACHED // points.shape[1])
+    for start in range(0, len(one), step):
+        pairs = slice(start, start + step)
+        difference = points.take(one[pairs], axis=0)
+        difference -= points.take(other[pairs], axis=0)
+        np.einsum("ij,ij->i", difference, difference, out=squared[pairs])
+    return squared
+
+
+def _least(values: Floats, row: Indices, rows: int, kept: int) -> Floats:
+    """The least values of each row, (rows, kept), in rising order; `row` rises."""
+    each = np.bincount(row, minlength=rows)
+    table = np.full((rows, each.max()), np.inf)
+    table[np.arange(each.max()) < each[:, None]] = values
+    table.sort(axis=1)
+    return table[:, :kept]
