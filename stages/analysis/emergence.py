@@ -4,70 +4,54 @@ A task is learned at the step from which on its loss stays under a threshold. On
 within the run is censored: its learning time is known to lie beyond the last step, and is used as
 just that. One that does is known to have been learned between two evaluations.
 
-The law ln T = a + b ln p + sigma e, with T the learning time, p the task's frequency and e a
-standard normal deviate, is fitted by maximum likelihood to all tasks of all seeds. Leaving out the
-censored ones would bias b towards 0, because those rare tasks that are learned are the early ones.
-Theory says b = -1.
+The law is ln T = a + b ln p + sigma e, with T the learning time, p the task's frequency and e a
+standard normal deviate; theory says b = -1. It is fitted in three ways:
+
+- `all`: maximum likelihood on all tasks of all seeds, censored ones included (a Tobit model, or
+  accelerated failure time with log-normal times). It takes a censored task for a late one, which
+  it is not where the network has no room left: `overdue` counts such tasks;
+- `learned`: least squares on the learned tasks, as in the paper. Those rare tasks that are learned
+  are the early ones of their kind, which draws b towards 0;
+- `complete`: least squares on the tasks 1, 2, ... up to the first that some seed did not learn.
+  They are chosen by frequency and not by when they were learned, so there is no such bias; and
+  no assumption about tasks that nobody has seen learned. But few tasks are left.
+
+The interval of b is over seeds: the rescaled bootstrap of `stages.analysis.bootstrap` draws whole
+runs, and its standard error is multiplied by Student's t with seeds - 1 degrees of freedom. Three
+seeds know their own scatter badly, and 4.3 standard errors say so; a percentile interval of three
+seeds would hold the truth in three of four cases at best. A second interval resamples tasks within
+each seed instead: it is narrower, and holds b only if the runs differ in nothing but the luck of
+their tasks.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import nan
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special, stats
+from scipy import special, stats
+
+from stages.analysis import bootstrap
 
 Floats = npt.NDArray[np.float64]
+Kind = Literal["all", "learned", "complete"]
+KINDS: tuple[Kind, ...] = ("all", "learned", "complete")
 
 OK = "ok"
 MIN_TASKS = 3
 """Learned tasks of different frequency that a law needs: two always lie on a line."""
 _MAX_PRECISION = 1e4
 """Of 1 / sigma: no scatter is smaller than a run's last digits."""
-
-
-@dataclass(frozen=True)
-class Fall:
-    """How losses fall through a threshold t for good, from under ln 2 - t.
-
-    All in optimizer steps; NaN where it did not happen. Shapes are those of the losses, less the
-    last axis.
-    """
-
-    began: Floats  # the last evaluation with a loss of at least ln 2 - t before it was learned
-    first: Floats  # the first evaluation with a loss under t
-    before: Floats  # the last evaluation with a loss of at least t; 0 if there is none
-    learned: Floats  # the evaluation after that
-
-    @property
-    def factor(self) -> Floats:
-        """By how much the steps grow while the loss falls: the nearer to 1, the sharper."""
-        factor: Floats = self.learned / self.began
-        return factor
-
-
-def fall(steps: npt.ArrayLike, losses: npt.ArrayLike, threshold: float) -> Fall:
-    """When losses (..., evaluations), after `steps` (evaluations,), fall under `threshold`.
-
-    Losses and threshold have the same unit, nats.
-    """
-    steps, losses = np.asarray(steps, np.float64), np.asarray(losses, np.float64)
-    under = losses < threshold
-    before = _last(steps, ~under)
-    learned = np.where(under[..., -1], _first(steps, steps > before[..., None]), nan)
-    high = (losses >= np.log(2) - threshold) & ~(steps >= learned[..., None])
-    began = _last(steps, high)
-    return Fall(np.where(began > 0, began, nan), _first(steps, under), before, learned)
-
-
-def _last(steps: Floats, where: npt.NDArray[np.bool_]) -> Floats:
-    last: Floats = np.max(np.where(where, steps, 0.0), axis=-1)
-    return last
-
-
-def _first(steps: Floats, where: npt.NDArray[np.bool_]) -> Floats:
-    first = np.min(np.where(where, steps, np.inf), axis=-1)
-    return np.where(np.isfinite(first), first, nan)
+_CERTAIN = 6.0
+"""Standard deviations beyond which a censored task could not have been learned: no information."""
+_LATE = 4.0
+"""Standard deviations of ln T: of 10,000 tasks one may be that late by chance."""
+_GAIN = 1e-10
+"""In log likelihood, below which a step is not worth taking."""
+_FAILED = 0.05
+"""The share of resamples that may have no fit, as all their learned tasks are one and the same."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +68,41 @@ class Times:
         """Which were never learned within the run."""
         return np.isinf(self.by)
 
+    def at(self, horizon: float) -> "Times":
+        """What was known when the runs had come to step `horizon`."""
+        return replace(
+            self,
+            after=np.minimum(self.after, horizon),
+            by=np.where(self.by <= horizon, self.by, np.inf),
+        )
+
+    def where(self, kept: npt.NDArray[np.bool_]) -> "Times":
+        """Some of the times."""
+        return Times(self.seed[kept], self.frequency[kept], self.after[kept], self.by[kept])
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are made."""
+
+    confidence: float
+    resamples: int
+    seed: int
+
 
 @dataclass(frozen=True)
 class Law:
-    """T = time p^slope, with the scatter sigma of ln T. NaN where it cannot be had."""
+    """T = time p^slope, with the scatter sigma of ln T. NaN where it cannot be had.
+
+    `slope_low` to `slope_high` is over seeds, `tasks_low` to `tasks_high` over tasks within seeds.
+    """
 
     status: str
     slope: float = nan
     slope_low: float = nan
     slope_high: float = nan
+    tasks_low: float = nan
+    tasks_high: float = nan
     time: float = nan
     sigma: float = nan
     seeds: int = 0
@@ -100,110 +110,246 @@ class Law:
     censored: int = 0
 
 
-def law(times: Times, confidence: float) -> Law:
-    """Fit the law of learning times; the interval of its slope is over seeds.
+def law(times: Times, kind: Kind, resampling: Resampling) -> Law:
+    """Fit the law of learning times, with both intervals of its slope."""
+    found, chosen = _point(times, kind)
+    if found.status != OK:
+        return found
+    fit = _solver(chosen, kind, found)
+    rng = np.random.default_rng(resampling.seed)
+    slopes = fit(_within_seeds(times, chosen, kind, resampling.resamples, rng))
+    there = np.isfinite(slopes)
+    if np.mean(there) >= 1 - _FAILED:
+        low, high = bootstrap.interval(slopes[there], resampling.confidence)
+        found = replace(found, tasks_low=low, tasks_high=high)
+    if found.seeds < 2:
+        return replace(found, status="no interval over seeds: one seed")
+    of_seed = np.searchsorted(np.unique(times.seed), chosen.seed)
+    drawn = bootstrap.weights(np.zeros(found.seeds, int), resampling.resamples, resampling.seed)
+    weights, counts = np.unique(drawn[1:], axis=0, return_counts=True)  # few seeds, few draws
+    slopes = fit(weights[:, of_seed].astype(float))
+    there = np.isfinite(slopes)
+    if counts[there].sum() < (1 - _FAILED) * counts.sum():
+        return replace(found, status="no interval over seeds: some learned too few tasks")
+    error = np.sqrt(np.cov(slopes[there], fweights=counts[there], ddof=0))
+    half = float(stats.t.ppf((1 + resampling.confidence) / 2, found.seeds - 1) * error)
+    return replace(found, slope_low=found.slope - half, slope_high=found.slope + half)
 
-    Seeds are left out one at a time and the law fitted anew (the jackknife), and Student's t with
-    seeds - 1 degrees of freedom makes the interval: runs are independent, their tasks are not,
-    and with a handful of runs a bootstrap's percentiles would be too narrow.
+
+def overdue(times: Times, found: Law) -> int:
+    """How many censored tasks should long have been learned, by a law: `_LATE` sigmas ago or more.
+
+    A network without room for them never learns them, whatever the time; then a fit that takes
+    them for merely late makes the slope too steep. 0 where there is no law.
     """
-    seeds = np.unique(times.seed)
-    censored = int(np.count_nonzero(times.censored))
-    counted = Law(OK, seeds=len(seeds), learned=len(times.by) - censored, censored=censored)
-    fitted = _maximum(times)
-    if isinstance(fitted, str):
-        return replace(counted, status=fitted)
-    a, b, sigma = fitted
-    found = replace(counted, slope=b, time=float(np.exp(a)), sigma=sigma)
-    if len(seeds) < 2:
-        return replace(found, status="no interval: one seed")
-    left: list[float] = []
-    for seed in seeds:
-        rest = _maximum(_without(times, seed))
-        if isinstance(rest, str):
-            return replace(found, status=f"no interval: without seed {seed}, {rest}")
-        left.append(rest[1])
-    n = len(seeds)
-    error = np.sqrt((n - 1) / n * np.sum((np.array(left) - np.mean(left)) ** 2))
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * error)
-    return replace(found, slope_low=b - half, slope_high=b + half)
+    if not np.isfinite(found.sigma):
+        return 0
+    rest = times.where(times.censored)
+    late = np.log(rest.after) - np.log(found.time) - found.slope * np.log(rest.frequency)
+    return int(np.count_nonzero(late > _LATE * found.sigma))
 
 
-def _without(times: Times, seed: int) -> Times:
-    kept = times.seed != seed
-    return Times(times.seed[kept], times.frequency[kept], times.after[kept], times.by[kept])
+def slope(times: Times, kind: Kind) -> float:
+    """The slope alone, without intervals; NaN where it cannot be had."""
+    return _point(times, kind)[0].slope
 
 
-def _maximum(times: Times) -> tuple[float, float, float] | str:
-    """a, b and sigma of the largest likelihood, or why there are none."""
-    tasks = len(np.unique(times.frequency[~times.censored]))
-    if tasks < MIN_TASKS:
-        return f"too few learned tasks: {tasks} of at least {MIN_TASKS}"
-    x, learned = np.log(times.frequency), ~times.censored
-    with np.errstate(divide="ignore"):
-        low, high = np.log(times.after), np.log(times.by)
-    middle_x, middle = x[learned].mean(), high[learned].mean()
-    likelihood = _Likelihood(x - middle_x, low - middle, high - middle)
-    b, a = np.polyfit(likelihood.x[learned], likelihood.high[learned], 1)
-    residual = likelihood.high[learned] - a - b * likelihood.x[learned]
-    precision = 1 / max(float(np.std(residual)), 0.01)
-    found = optimize.minimize(
-        likelihood.negative,
-        np.array([precision, a * precision, b * precision]),
-        jac=likelihood.gradient,
-        hess=likelihood.hessian,
-        method="trust-exact",
-        options={"maxiter": 1000, "gtol": 1e-8},
+def complete(times: Times) -> float:
+    """The smallest frequency down to which every seed learned every task; infinity if none."""
+    missed = times.frequency[times.censored]
+    above = times.frequency[times.frequency > (missed.max() if len(missed) else 0.0)]
+    return float(above.min()) if len(above) else np.inf
+
+
+def _point(times: Times, kind: Kind) -> tuple[Law, Times]:
+    """The law without intervals, and the times that it was fitted to."""
+    if kind == "learned":
+        chosen = times.where(~times.censored)
+    elif kind == "complete":
+        chosen = times.where(times.frequency >= complete(times))
+    else:
+        chosen = times
+    censored = int(np.count_nonzero(chosen.censored))
+    counted = Law(
+        OK,
+        seeds=len(np.unique(times.seed)),
+        learned=len(chosen.by) - censored,
+        censored=censored,
     )
-    precision, a, b = found.x
-    left = found.jac @ np.linalg.solve(found.hess, found.jac)  # twice what one more step would gain
-    if not (left < 1e-8 and 0 < precision < _MAX_PRECISION):
-        return "no maximum of the likelihood was found"
-    a, b = a / precision, b / precision
-    return float(a + middle - b * middle_x), float(b), float(1 / precision)
+    tasks = len(np.unique(chosen.frequency[~chosen.censored]))
+    if tasks < MIN_TASKS:
+        enough = f"{tasks} of at least {MIN_TASKS}"
+        return replace(counted, status=f"too few learned tasks: {enough}"), chosen
+    known = chosen.where(~chosen.censored)
+    x, y = np.log(known.frequency), np.log(known.by)
+    b, a = np.polyfit(x, y, 1)
+    sigma = float(np.std(y - a - b * x))
+    if kind == "all":
+        likelihood = _Likelihood(chosen)
+        precision = 1 / max(sigma, 0.01)
+        start = np.array([precision, (a + b * likelihood.middle[0]) * precision, b * precision])
+        start[1] -= likelihood.middle[1] * precision
+        precision, a, b = likelihood.maximum(np.ones((1, len(chosen.by))), start)[0]
+        if not np.isfinite(precision):
+            return replace(counted, status="no maximum of the likelihood was found"), chosen
+        sigma, b = 1 / precision, b / precision
+        a = a / precision + likelihood.middle[1] - b * likelihood.middle[0]
+    found = replace(counted, slope=float(b), time=float(np.exp(a)), sigma=float(sigma))
+    return found, chosen
+
+
+def _solver(times: Times, kind: Kind, found: Law) -> Callable[[Floats], Floats]:
+    """What fits the slope to weighted times: of weights (resamples, times), (resamples,)."""
+    if kind != "all":
+        x, y = np.log(times.frequency), np.log(times.by)
+        return lambda weights: least_squares(x, y, weights)
+
+    mean = np.log(found.time) + found.slope * np.log(times.frequency)
+    with np.errstate(divide="ignore"):
+        beyond = (np.log(times.after) - mean) / found.sigma
+    informative = ~(times.censored & (beyond < -_CERTAIN))
+    likelihood = _Likelihood(times.where(informative))
+    x_middle, y_middle = likelihood.middle
+    level = np.log(found.time) + found.slope * x_middle - y_middle
+    start = np.array([1.0, level, found.slope]) / found.sigma
+
+    def fit(weights: Floats) -> Floats:
+        kept = weights[:, informative]
+        slopes = np.full(len(kept), nan)
+        enough = _distinct(times.where(informative), kept) >= 2
+        if enough.any():
+            best = likelihood.maximum(kept[enough], start)
+            slopes[enough] = best[:, 2] / best[:, 0]
+        return slopes
+
+    return fit
+
+
+def _distinct(times: Times, weights: Floats) -> npt.NDArray[np.int64]:
+    """How many different frequencies the learned among weighted times have. (resamples,)."""
+    known = ~times.censored
+    of = np.unique(times.frequency[known], return_inverse=True)[1]
+    drawn = (weights[:, known] > 0) @ np.eye(of.max() + 1)[of]
+    count: npt.NDArray[np.int64] = np.count_nonzero(drawn, axis=1)
+    return count
+
+
+def _within_seeds(
+    times: Times, chosen: Times, kind: Kind, resamples: int, rng: np.random.Generator
+) -> Floats:
+    """How often each chosen time is drawn when tasks are drawn anew within each seed."""
+    weights = np.empty((resamples, len(chosen.by)))
+    for seed in np.unique(chosen.seed):
+        mine = chosen.seed == seed
+        among = int(mine.sum()) if kind == "complete" else int(np.sum(times.seed == seed))
+        share = np.full(int(mine.sum()), 1 / among)
+        rest = [max(0.0, 1 - share.sum())]  # tasks that were drawn and are not among the chosen
+        drawn = rng.multinomial(among, np.concatenate([share, rest]), size=resamples)
+        weights[:, mine] = drawn[:, :-1]
+    return weights
+
+
+def least_squares(x: Floats, y: Floats, weights: Floats) -> Floats:
+    """Slopes of weighted lines, (resamples,); NaN where all x of positive weight are the same."""
+    x, y = x - x.mean(), y - y.mean()
+    total = weights.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x_mean, y_mean = weights @ x / total, weights @ y / total
+        spread = weights @ x**2 / total - x_mean**2
+        slopes: Floats = (weights @ (x * y) / total - x_mean * y_mean) / spread
+    slopes[~(spread > 1e-12)] = nan
+    return slopes
 
 
 class _Likelihood:
     """Of normal deviates known to lie in intervals, as a function of (1, a, b) / sigma.
 
     In these parameters its logarithm is concave (Olsen 1978, Econometrica 46, 1211-1215): there
-    is one maximum, and any start will do.
+    is one maximum, and Newton's method with halved steps finds it from any start, for all
+    weightings of the same times at once. Logarithms are taken from their middle.
     """
 
-    def __init__(self, x: Floats, low: Floats, high: Floats) -> None:
-        self.x, self.low, self.high = x, low, high
-        rest = np.stack([-np.ones_like(x), -x])
-        self._of_low, self._of_high = (  # gradients of the standardised ends
-            np.vstack([np.where(np.isfinite(end), end, 0.0), rest]) for end in (low, high)
-        )
+    def __init__(self, times: Times) -> None:
+        learned = ~times.censored
+        x = np.log(times.frequency)
+        with np.errstate(divide="ignore"):
+            low, high = np.log(times.after), np.log(times.by)
+        self.middle = float(x[learned].mean()), float(high[learned].mean())
+        x, low, high = x - self.middle[0], low - self.middle[1], high - self.middle[1]
+        self._learned = learned
+        # gradients of the standardised ends, (times, 3); an infinite end moves with nothing
+        self._low = np.stack([np.where(np.isfinite(low), low, 0.0), -np.ones_like(x), -x], axis=1)
+        self._high = np.stack([np.where(learned, high, 0.0), -np.ones_like(x), -x], axis=1)
+        self._from_start = np.isneginf(low)
 
-    def _ends(self, parameters: Floats) -> tuple[Floats, Floats]:
-        precision, a, b = parameters
-        return precision * self.low - a - b * self.x, precision * self.high - a - b * self.x
+    def maximum(self, weights: Floats, start: Floats) -> Floats:
+        """(1, a, b) / sigma for each row of weights; NaN where none was found. (resamples, 3)."""
+        best = np.tile(start, (len(weights), 1))
+        value, gradient, hessian = self._terms(best, weights)
+        step = _newton(gradient, hessian)
+        left = np.arange(len(weights))  # those whose maximum is still to be found
+        for _ in range(100):
+            trial = best[left] + step[left]
+            trial[:, 0] = np.maximum(trial[:, 0], best[left, 0] / 10)  # 1 / sigma is positive
+            step[left] = trial - best[left]
+            now, gradient_now, hessian_now = self._terms(trial, weights[left])
+            better = now >= value[left] - 1e-12 * np.abs(value[left])
+            to = left[better]
+            best[to], value[to] = trial[better], now[better]
+            gradient[to], hessian[to] = gradient_now[better], hessian_now[better]
+            step[left[~better]] /= 2
+            step[to] = _newton(gradient[to], hessian[to])
+            gain = np.abs(np.sum(gradient * step, axis=1))  # of one more step, in log likelihood
+            left = left[~better | (gain[left] > _GAIN)]
+            if not len(left):
+                break
+        best[left] = nan
+        best[best[:, 0] > _MAX_PRECISION] = nan
+        return best
 
-    def negative(self, parameters: Floats) -> float:
-        if parameters[0] <= 0:
-            return np.inf
-        return -float(_log_mass(*self._ends(parameters)).sum())
+    def _terms(self, parameters: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
+        """Log likelihood (resamples,), its gradient (resamples, 3) and negative Hessian."""
+        known, unknown = self._learned, ~self._learned
+        value = np.zeros(len(parameters))
+        gradient = np.zeros((len(parameters), 3))
+        hessian = np.zeros((len(parameters), 3, 3))
+        if unknown.any():
+            w, of_low = weights[:, unknown], self._low[unknown]
+            low = parameters @ of_low.T
+            log_mass = special.log_ndtr(-low)
+            density = np.exp(-0.5 * low**2 - 0.5 * np.log(2 * np.pi) - log_mass)
+            value += np.sum(w * log_mass, axis=1)
+            gradient -= (w * density) @ of_low
+            hessian += _quadratic(w * density * (density - low), of_low, of_low)
+        w, of_low, of_high = weights[:, known], self._low[known], self._high[known]
+        low, high = parameters @ of_low.T, parameters @ of_high.T
+        low[:, self._from_start[known]] = -np.inf
+        log_mass = _log_mass(low, high)
+        constant = log_mass + 0.5 * np.log(2 * np.pi)
+        at_low, at_high = np.exp(-0.5 * low**2 - constant), np.exp(-0.5 * high**2 - constant)
+        finite_low = np.where(np.isfinite(low), low, 0.0)
+        value += np.sum(w * log_mass, axis=1)
+        gradient += (w * at_high) @ of_high - (w * at_low) @ of_low
+        hessian += _quadratic(w * at_high * (at_high + high), of_high, of_high)
+        hessian += _quadratic(w * at_low * (at_low - finite_low), of_low, of_low)
+        mixed = _quadratic(w * at_high * at_low, of_high, of_low)
+        hessian -= mixed + mixed.transpose(0, 2, 1)
+        return value, gradient, hessian
 
-    def gradient(self, parameters: Floats) -> Floats:
-        low, high = _densities(*self._ends(parameters))
-        gradient: Floats = self._of_low @ low - self._of_high @ high
-        return gradient
 
-    def hessian(self, parameters: Floats) -> Floats:
-        ends = self._ends(parameters)
-        low, high = _densities(*ends)
-        of_low, of_high = self._of_low, self._of_high
-        slope = high * of_high - low * of_low
-        bend_low, bend_high = (
-            np.where(np.isfinite(end), end, 0.0) * density
-            for end, density in zip(ends, (low, high), strict=True)
-        )
-        hessian: Floats = (
-            slope @ slope.T + (bend_high * of_high) @ of_high.T - (bend_low * of_low) @ of_low.T
-        )
-        return hessian
+def _quadratic(weights: Floats, left: Floats, right: Floats) -> Floats:
+    """Weighted sums of outer products: of (resamples, n), (n, 3), (n, 3), (resamples, 3, 3)."""
+    outer = (left[:, :, None] * right[:, None, :]).reshape(len(left), 9)
+    sums: Floats = (weights @ outer).reshape(-1, 3, 3)
+    return sums
+
+
+def _newton(gradient: Floats, hessian: Floats) -> Floats:
+    """Newton steps up a concave function, (resamples, 3)."""
+    scale = np.trace(hessian, axis1=1, axis2=2)[:, None, None]
+    steady = hessian + 1e-12 * scale * np.eye(3)
+    step: Floats = np.linalg.solve(steady, gradient[:, :, None])[:, :, 0]
+    return step
 
 
 def _log_mass(low: Floats, high: Floats) -> Floats:
@@ -213,9 +359,3 @@ def _log_mass(low: Floats, high: Floats) -> Floats:
     log_low, log_high = special.log_ndtr(low), special.log_ndtr(high)
     log_mass: Floats = log_high + np.log1p(-np.exp(log_low - log_high))
     return log_mass
-
-
-def _densities(low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """The density at either end over the mass between them."""
-    log_mass = _log_mass(low, high) + 0.5 * np.log(2 * np.pi)
-    return np.exp(-0.5 * low**2 - log_mass), np.exp(-0.5 * high**2 - log_mass)

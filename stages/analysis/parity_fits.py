@@ -1,141 +1,267 @@
-"""What is fitted to the training curves of multitask sparse parity, as tables.
+"""What is fitted to the runs of multitask sparse parity, as tables.
 
-Curves have the columns of `stages.runs.PARITY_SCHEMA`: one row per seed, evaluation and task.
-Losses are in nats, the threshold under which a task counts as learned is in bits.
+Reads the tables of `stages.runs.PARITY_SCHEMAS`, whose losses are in nats. What comes out is in
+bits, as the paper has it: a task that is not learned costs 1.
 """
 
-from dataclasses import dataclass
-from math import isfinite, log, nan, sqrt
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from math import isfinite, log, nan
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
-from stages.analysis import emergence
-from stages.params import Emergence
+from stages.analysis import emergence, parity_exponents, quanta
+from stages.analysis.emergence import KINDS, Resampling, Times
+from stages.analysis.parity_exponents import Exponent
+from stages.params import Michaud, ParityConfiguration, Quanta
 
-SHOWN = [1, 2, 3, 5, 10, 20, 40]
-"""Tasks whose learning times are headline numbers, where there are so many."""
+BIT = log(2)
+"""Nats."""
+SOME = 2
+"""Overdue tasks that are no sign of anything."""
+RUN = ["configuration", "width", "samples", "seed"]
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Curves:
-    """The losses and accuracies of one configuration: seeds, evaluations, tasks."""
+class Family:
+    """The runs of one configuration."""
 
-    seeds: npt.NDArray[np.int64]
-    steps: Floats
-    losses: Floats
-    accuracies: Floats
-    mean_losses: Floats  # (seeds, evaluations)
+    name: str
+    configuration: ParityConfiguration
+    frequencies: Floats  # of its tasks
+    losses: pd.DataFrame
+    tasks: pd.DataFrame
 
-    @classmethod
-    def of(cls, rows: pd.DataFrame) -> "Curves":
-        """The rows of one configuration, in any order.
+    @property
+    def widest(self) -> pd.DataFrame:
+        """When the widest networks on fresh samples learned each task: rows of `tasks`."""
+        return _widest(self.tasks[self.tasks["samples"] == 0])
 
-        Raises:
-            ValueError: a seed, step and task has no row, or has several.
-        """
-        rows = rows.sort_values(["seed", "step", "task"])
-        seeds, steps = rows["seed"].unique(), rows["step"].unique()
-        shape = (len(seeds), len(steps), rows["task"].nunique())
-        doubles = rows.duplicated(["seed", "step", "task"]).any()
-        if doubles or len(rows) != np.prod(shape):
-            wanted = " x ".join(str(size) for size in shape)
-            raise ValueError(f"{len(rows)} rows, not one for each of {wanted} seeds, steps, tasks")
-        losses, accuracies, means = (
-            rows[column].to_numpy(np.float64).reshape(shape)
-            for column in ("loss", "accuracy", "mean_loss")
+    @property
+    def times(self) -> Times:
+        """The same, to fit."""
+        rows = self.widest
+        return Times(
+            seed=rows["seed"].to_numpy(np.int64),
+            frequency=self.frequencies[rows["task"].to_numpy(np.int64) - 1],
+            after=rows["not_before"].to_numpy(np.float64),
+            by=np.array(rows["learned"].astype(float).fillna(np.inf), np.float64),
         )
-        return cls(seeds, steps.astype(np.float64), losses, accuracies, means[:, :, 0])
+
+    @property
+    def curves(self) -> tuple[Floats, Floats]:
+        """The mean losses (bits) of the widest networks on fresh samples, and at which steps.
+
+        (evaluations,) and (seeds, evaluations).
+        """
+        rows = _widest(self.losses[self.losses["samples"] == 0])
+        table = rows.pivot(index="seed", columns="step", values="mean_loss")
+        return table.columns.to_numpy(np.float64), table.to_numpy(np.float64) / BIT
 
 
-def by_task(curves: Curves, frequencies: Floats, threshold: float) -> pd.DataFrame:
-    """How each seed learned each task: when, how sharply, and how well in the end.
+def _widest(rows: pd.DataFrame) -> pd.DataFrame:
+    widest: pd.DataFrame = rows[rows["width"] == rows["width"].max()]
+    return widest
 
-    `learned` is the step from which on the loss stays under the threshold, and empty where the
-    run is over before (status `censored`); `fall` is the factor by which the steps grow while the
-    loss falls from 1 bit less the threshold to the threshold.
+
+def families(
+    losses: pd.DataFrame,
+    tasks: pd.DataFrame,
+    configurations: Mapping[str, ParityConfiguration],
+    frequencies: Mapping[str, Floats],
+) -> list[Family]:
+    """The configurations' rows of both tables.
+
+    Raises:
+        ValueError: there are none of some configuration.
     """
-    fall = emergence.fall(curves.steps, curves.losses.transpose(0, 2, 1), threshold * log(2))
-    seed, task = np.indices(fall.learned.shape)
-    columns = {
-        "seed": curves.seeds[seed],
-        "task": task + 1,
-        "frequency": frequencies[task],
-        "status": np.where(np.isnan(fall.learned), "censored", "learned"),
-        "learned": fall.learned,
-        "not_before": fall.before,
-        "first_under": fall.first,
-        "began": fall.began,
-        "fall": fall.factor,
-        "final_loss": curves.losses[:, -1],
-        "final_accuracy": curves.accuracies[:, -1],
-    }
-    return pd.DataFrame({name: values.reshape(-1) for name, values in columns.items()})
+    found = []
+    for name, configuration in configurations.items():
+        own = (table[table["configuration"] == name] for table in (losses, tasks))
+        family = Family(name, configuration, frequencies[name], *own)
+        if family.losses.empty or family.tasks.empty:
+            raise ValueError(f"no rows of configuration {name}")
+        found.append(family)
+    return found
 
 
-def headline(curves: Curves, tasks: pd.DataFrame, rules: Emergence) -> dict[str, Any]:
-    """The numbers that a reader wants first; None where one cannot be had.
+def runs(family: Family) -> pd.DataFrame:
+    """A row for each run: its losses at the end and at best, and how many tasks it learned."""
+    rows = family.losses.sort_values([*RUN[1:], "step"])
+    by_run = rows.groupby(RUN[1:], sort=True)
+    last = by_run.tail(1).set_index(RUN[1:])
+    smallest = rows.loc[by_run["mean_loss"].idxmin()].set_index(RUN[1:])
+    learned = family.tasks.groupby(RUN[1:])["learned"].count()
+    table = pd.DataFrame(
+        {
+            "steps": last["step"],
+            "final_loss": last["mean_loss"].astype(float) / BIT,
+            "best_loss": smallest["mean_loss"].astype(float) / BIT,
+            "best_step": smallest["step"],
+            "learned": learned,
+            "tasks": family.configuration.tasks,
+        }
+    ).reset_index()
+    table.insert(0, "configuration", family.name)
+    sizes = {width: family.configuration.parameters(int(width)) for width in set(table["width"])}
+    table.insert(2, "parameters", table["width"].map(sizes))
+    return table
 
-    Mean loss (nats) at the last step with its interval over seeds; median steps until a task is
-    learned; the slope of learning time against frequency with its interval, beside what a line
-    through the learned tasks alone would give; how sharply a task falls, beside the mean loss.
+
+def exponents(
+    table: pd.DataFrame, family: Family, rules: Quanta, published: Michaud
+) -> pd.DataFrame:
+    """A row for each exponent, beside theory's, that of as few tasks, and the published one.
+
+    `table` is `runs(family)`.
     """
-    learned = tasks["status"] == "learned"
-    times = emergence.Times(
-        tasks["seed"].to_numpy(),
-        tasks["frequency"].to_numpy(),
-        tasks["not_before"].to_numpy(),
-        tasks["learned"].fillna(np.inf).to_numpy(),
+    alpha, first, last = family.configuration.alpha, *rules.finite_tasks
+    rows = []
+    for resource, found in _exponents(table, family, rules):
+        known = nan
+        if family.configuration.tasks == published.tasks:
+            points = published.exponents.model_dump()
+            known = dict(zip(points["alpha"], points[resource], strict=True)).get(alpha, nan)
+        rows.append(
+            {
+                "configuration": family.name,
+                "alpha": alpha,
+                "exponent": resource,
+                **asdict(found),
+                "theory": quanta.theory(resource, alpha),
+                "finite": quanta.finite(resource, alpha, family.frequencies, first, last),
+                "published": known,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _exponents(
+    table: pd.DataFrame, family: Family, rules: Quanta
+) -> Iterator[tuple[quanta.Resource, Exponent]]:
+    resampling = Resampling(rules.confidence, rules.resamples, rules.seed)
+    fresh, limited = table[table["samples"] == 0], table[table["samples"] > 0]
+    limited = _widest(limited)
+
+    def column(rows: pd.DataFrame, name: str) -> Floats:
+        return rows[name].to_numpy(np.float64)
+
+    yield (
+        "N",
+        parity_exponents.by_parameters(
+            column(fresh, "parameters"), column(fresh, "final_loss"), resampling
+        ),
     )
-    law = emergence.law(times, rules.confidence)
-    mean, low, high = _mean(curves.mean_losses[:, -1], rules.confidence)
-    fall = emergence.fall(curves.steps, curves.mean_losses, rules.threshold * log(2))
-    end = np.where(np.isnan(fall.learned), curves.steps[-1], fall.learned)
-    steps = tasks["learned"].fillna(np.inf).groupby(tasks["task"]).median()
-    numbers = {
-        "mean_loss": mean,
-        "mean_loss_low": low,
-        "mean_loss_high": high,
-        "learned": law.learned,
-        "censored": law.censored,
-        "learning_steps": {f"task {i}": steps[i] for i in SHOWN if i in steps.index},
-        "slope": law.slope,
-        "slope_low": law.slope_low,
-        "slope_high": law.slope_high,
-        "slope_status": law.status,
-        "slope_of_learned_only": _slope(tasks[learned]),
-        "fall_of_a_task": float(tasks["fall"].median()),
-        "fall_of_the_mean_at_least": float(np.median(end / fall.began)),
+    steps, curves = family.curves
+    first, last = rules.steps
+    yield "S", parity_exponents.by_steps(steps, curves, first, last, resampling)
+    yield (
+        "D",
+        parity_exponents.by_samples(
+            column(limited, "samples"),
+            column(limited, "best_loss"),
+            rules.samples_below,
+            resampling,
+        ),
+    )
+
+
+def laws(family: Family, rules: Quanta) -> pd.DataFrame:
+    """A row for each way to fit the learning times of the widest networks.
+
+    Censored tasks that are overdue by the law of those that all seeds learned make the fit to all
+    of them doubtful: its status says so.
+    """
+    resampling = Resampling(rules.confidence, rules.resamples, rules.seed)
+    head = {
+        "configuration": family.name,
+        "alpha": family.configuration.alpha,
+        "width": max(family.configuration.widths),
     }
-    known: dict[str, Any] = _known(numbers)
-    return known
+    times = family.times
+    found = {kind: emergence.law(times, kind, resampling) for kind in KINDS}
+    overdue = emergence.overdue(times, found["complete"])
+    if overdue > SOME and found["all"].status == emergence.OK:
+        status = f"doubtful: {overdue} censored tasks are overdue, perhaps for want of room"
+        found["all"] = replace(found["all"], status=status)
+    return pd.DataFrame([{**head, "tasks": kind, **asdict(law)} for kind, law in found.items()])
 
 
-def _mean(values: Floats, confidence: float) -> tuple[float, float, float]:
-    """Mean of independent values, with Student's interval; none for a single value."""
-    mean, n = float(values.mean()), len(values)
-    if n < 2:
-        return mean, nan, nan
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(ddof=1) / sqrt(n))
-    return mean, mean - half, mean + half
+def horizons(family: Family, rules: Quanta) -> pd.DataFrame:
+    """The slope of learning times as it would have been, had the runs ended earlier.
+
+    It shows what the restriction to learned tasks does: the shorter a run, the nearer to 0 is the
+    slope of least squares, while the censored fit stays where it is if its law holds.
+    """
+    times = family.times
+    learned = times.by[~times.censored]
+    end = float(family.losses["step"].max())
+    if len(learned) == 0:
+        return pd.DataFrame(columns=["configuration", "step", "tasks", "learned", "slope"])
+    ends = np.unique(np.rint(np.geomspace(learned.min(), end, rules.horizons)))
+    rows = []
+    for step, kind in product(ends, KINDS):
+        known = times.at(float(step))
+        rows.append(
+            {
+                "configuration": family.name,
+                "step": int(step),
+                "tasks": kind,
+                "learned": int(np.count_nonzero(~known.censored)),
+                "slope": emergence.slope(known, kind),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
-def _slope(learned: pd.DataFrame) -> float:
-    """Least squares on the learned tasks, as in the paper's Figure 7."""
-    if learned["frequency"].nunique() < emergence.MIN_TASKS:
-        return nan
-    return float(np.polyfit(np.log(learned["frequency"]), np.log(learned["learned"]), 1)[0])
+def sharpness(family: Family) -> tuple[float, float]:
+    """By which factor the steps grow while a loss falls from 0.9 bit to `learned_below`.
+
+    The median over the tasks learned by the widest networks; and for their mean loss, which may
+    not have come down by the end, at least. NaN where nothing fell.
+    """
+    rows = family.widest.dropna(subset=["learned", "began"])
+    ratios = (rows["learned"] / rows["began"]).astype(float)
+    steps, curves = family.curves
+    high = curves >= 0.9
+    began = np.where(high.any(axis=1), steps[high.shape[1] - 1 - high[:, ::-1].argmax(axis=1)], nan)
+    above = curves >= family.configuration.learned_below
+    end = steps[np.minimum(above.shape[1] - above[:, ::-1].argmax(axis=1), len(steps) - 1)]
+    task = float(ratios.median()) if len(ratios) else nan
+    means = (end / began)[np.isfinite(began)]
+    return task, float(np.median(means)) if len(means) else nan
 
 
-def _known(value: Any) -> Any:
-    """The value with None for every number that is not finite, and five digits of the others."""
-    if isinstance(value, dict):
-        return {name: _known(inner) for name, inner in value.items()}
-    if isinstance(value, float):
-        return float(f"{value:.5g}") if isfinite(value) else None
-    return value
+def headline(family: Family, exponents: pd.DataFrame, laws: pd.DataFrame) -> dict[str, Any]:
+    """The few numbers that a reader wants first; None where one cannot be had.
+
+    Learned and censored tasks, the slope of learning times with the censored ones and without,
+    sharpness of tasks and of their mean, and the exponents that there are.
+    """
+    by_kind = laws.set_index("tasks")
+    task, mean = sharpness(family)
+    numbers: dict[str, float | int] = {
+        "learned": int(by_kind["learned"]["all"]),
+        "censored": int(by_kind["censored"]["all"]),
+        "slope": float(by_kind["slope"]["all"]),
+        "slope_of_learned": float(by_kind["slope"]["learned"]),
+        "fall_of_a_task": task,
+        "fall_of_the_mean": mean,
+    }
+    for _, row in exponents.iterrows():
+        if np.isfinite(row["value"]):
+            numbers[f"alpha_{row['exponent']}"] = float(row["value"])
+    return {name: _known(value) for name, value in numbers.items()}
+
+
+def _known(value: float) -> float | int | None:
+    """The value, to five digits, or None if it is not finite."""
+    if isinstance(value, int):
+        return value
+    return float(f"{value:.5g}") if isfinite(value) else None
