@@ -14,22 +14,24 @@ import pandas as pd
 
 from stages import errors, params, runs
 from stages.errors import InputError
+from stages.tensorboard.part import ImportPart, import_part
+
+Part = runs.Part | ImportPart
 
 
-def expected(family: str, p: params.Params) -> dict[str, list[runs.Part]]:
+def expected(family: str, p: params.Params) -> dict[str, list[Part]]:
     """The parts that params.yaml asks for, in its order, by the table that they make."""
     if family == "parity":
         parts = [runs.parity_parts(n, c) for n, c in p.parity.configurations.items()]
         return {f"parity_{kind}": [of[kind] for of in parts] for kind in runs.PARITY_SCHEMAS}
     sweeps = p.cnn.sweeps.items()
-    return {
-        "cnn": [
-            runs.cnn_part(p.origin, name, s, width) for name, s in sweeps for width in p.cnn.widths
-        ]
-    }
+    trained = [
+        runs.cnn_part(p.origin, name, s, width) for name, s in sweeps for width in p.cnn.widths
+    ]
+    return {"cnn": [*trained, *(import_part(name, spec) for name, spec in p.imports.items())]}
 
 
-def read(tables: dict[str, list[runs.Part]]) -> dict[str, pd.DataFrame]:
+def read(tables: dict[str, list[Part]]) -> dict[str, pd.DataFrame]:
     """The rows of each table's parts, one part after the other.
 
     Raises:
@@ -48,8 +50,10 @@ def read(tables: dict[str, list[runs.Part]]) -> dict[str, pd.DataFrame]:
     return {name: pd.concat(of_parts, ignore_index=True) for name, of_parts in frames.items()}
 
 
-def _read(part: runs.Part) -> pd.DataFrame:
+def _read(part: Part) -> pd.DataFrame:
     frame = part.read()
+    if isinstance(part, ImportPart):  # what rows it has is for its logs to say
+        return frame
     if not pd.MultiIndex.from_frame(frame[list(part.keys.names)]).equals(part.keys):
         values = zip(part.keys.names, part.keys.levels, strict=True)
         allowed = ", ".join(f"each {name} {v[0]} to {v[-1]}" for name, v in values)

@@ -16,7 +16,8 @@ import yaml
 from pydantic import ValidationError
 
 from stages import errors, params, runs
-from stages.tensorboard import part, quality, sweep
+from stages.tensorboard import quality, sweep
+from stages.tensorboard.part import ImportPart
 
 
 def specify(settings: list[str], base: dict[str, Any]) -> params.Import:
@@ -69,9 +70,10 @@ def main() -> None:
     spec = specify(arguments.set, known | {"folder": str(arguments.folder)})
     table, files = sweep.read(name, arguments.folder, spec, p.fit.failed_above)
     widths = quality.of_widths(files)
-    part.write(table, arguments.out, name, spec)
-    for of, frame in [("widths", widths), ("files", files)]:
-        with runs.aside(part.quality_path(arguments.out, of)) as path:
+    part = ImportPart(name, spec, arguments.out)
+    part.write(table)
+    for kind, frame in [("widths", widths), ("files", files)]:
+        with runs.aside(part.beside(kind)) as path:
             frame.to_csv(path, index=False)
     print(widths.to_string(index=False, na_rep="?"))
     print(f"{len(files)} files, {table.groupby('width')['seed'].nunique().sum()} runs in the table")

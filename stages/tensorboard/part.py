@@ -1,10 +1,11 @@
 """The part of an imported sweep: a parquet file that knows the params which made it.
 
-It has the columns of the CNN's parts. How many rows it has, the logs decide: its widths, their
-seeds and the epochs of each are checked for order.
+It has the columns of the CNN's parts. How many rows it has, the logs decide: it is checked that
+each width has seeds 0, 1, ... and each of these its epochs, once and in order.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -18,67 +19,79 @@ from stages.params import Import, fingerprint
 PARTS = Path("metrics/runs/imports")
 
 
-def path(name: str) -> Path:
-    """Where the part of an import lies."""
-    return PARTS / f"{name}.parquet"
+@dataclass(frozen=True)
+class ImportPart:
+    """What the part of an import must be: its name and params, and its file."""
 
+    name: str
+    spec: Import
+    path: Path
+    schema = runs.CNN_SCHEMA
 
-def quality_path(part: Path, of: str) -> Path:
-    """Where its quality table lies, that of "widths" or "files"."""
-    return part.with_name(f"{part.stem}-{of}.csv")
+    def beside(self, kind: str) -> Path:
+        """Where a table about it lies: of its "widths" or its "files"."""
+        return self.path.with_name(f"{self.path.stem}-{kind}.csv")
 
+    @property
+    def configuration(self) -> str:
+        """What made it, as JSON."""
+        return json.dumps({"import": self.name, "params": self.spec.model_dump()}, sort_keys=True)
 
-def write(frame: pd.DataFrame, where: Path, name: str, spec: Import) -> None:
-    """Write a part, whole or not at all."""
-    table = pa.Table.from_pandas(frame, runs.CNN_SCHEMA, preserve_index=False)
-    configuration = _configuration(name, spec)
-    metadata = {
-        "schema_version": "1",
-        "configuration": configuration,
-        "fingerprint": fingerprint({"configuration": configuration}),
-        "rows": str(len(frame)),
-    }
-    with runs.aside(where) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the configuration and the columns."""
+        columns = self.schema.names
+        return fingerprint({"configuration": self.configuration, "columns": columns})
 
+    def write(self, frame: pd.DataFrame) -> None:
+        """Write the rows, whole or not at all."""
+        table = pa.Table.from_pandas(frame, self.schema, preserve_index=False)
+        metadata = {
+            "schema_version": "1",
+            "configuration": self.configuration,
+            "fingerprint": self.fingerprint,
+            "rows": str(len(frame)),
+        }
+        with runs.aside(self.path) as path:
+            pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
 
-def read(where: Path, name: str, spec: Import) -> pd.DataFrame:
-    """Read a part.
+    def read(self) -> pd.DataFrame:
+        """Read the rows back.
 
-    Raises:
-        InputError: it is missing or damaged, from other params, or its rows are not in order.
-    """
-    mend = f"import it again: dvc repro --force --single-item import_tensorboard@{name}"
-    if not where.exists():
-        raise InputError(f"{where}: missing; {mend}")
-    try:
-        table = pq.read_table(where)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{where}: damaged ({str(error).splitlines()[0]}); {mend}") from None
-    metadata = table.schema.metadata or {}
-    wanted = fingerprint({"configuration": _configuration(name, spec)})
-    if metadata.get(b"fingerprint", b"").decode() != wanted:
-        raise InputError(f"{where}: made with other params; {mend}")
-    frame: pd.DataFrame = table.to_pandas()
-    if not _in_order(frame, name) or str(len(frame)) != metadata[b"rows"].decode():
-        raise InputError(
-            f"{where}: its rows are not seeds 0, 1, ... of each width with each epoch once and in "
-            f"order; {mend}"
+        Raises:
+            InputError: the part is missing or damaged, from other params, or out of order.
+        """
+        mend = f"import it again: dvc repro --force --single-item import_tensorboard@{self.name}"
+        if not self.path.exists():
+            raise InputError(f"{self.path}: missing; {mend}")
+        try:
+            table = pq.read_table(self.path)
+        except (pa.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{self.path}: damaged ({reason}); {mend}") from None
+        metadata = table.schema.metadata or {}
+        if metadata.get(b"fingerprint", b"").decode() != self.fingerprint:
+            raise InputError(f"{self.path}: made with other params; {mend}")
+        frame: pd.DataFrame = table.to_pandas()
+        if metadata[b"rows"].decode() != str(len(frame)) or not self._in_order(frame):
+            raise InputError(
+                f"{self.path}: its rows are not seeds 0, 1, ... of each width and their epochs, "
+                f"once and in order; {mend}"
+            )
+        return frame
+
+    def _in_order(self, frame: pd.DataFrame) -> bool:
+        keys = pd.MultiIndex.from_frame(frame[["width", "seed", "epoch"]])
+        seeds = frame.groupby("width")["seed"]
+        return (
+            bool((frame["sweep"] == self.name).all())
+            and keys.is_monotonic_increasing
+            and keys.is_unique
+            and bool((seeds.min() == 0).all())
+            and bool((seeds.nunique() == seeds.max() + 1).all())
         )
-    return frame
 
 
-def _in_order(frame: pd.DataFrame, name: str) -> bool:
-    keys = pd.MultiIndex.from_frame(frame[["width", "seed", "epoch"]])
-    seeds = frame.groupby("width")["seed"]
-    return (
-        bool((frame["sweep"] == name).all())
-        and keys.is_monotonic_increasing
-        and keys.is_unique
-        and bool((seeds.min() == 0).all())
-        and bool((seeds.nunique() == seeds.max() + 1).all())
-    )
-
-
-def _configuration(name: str, spec: Import) -> str:
-    return json.dumps({"import": name, "params": spec.model_dump()}, sort_keys=True)
+def import_part(name: str, spec: Import) -> ImportPart:
+    """The part of one import, where the graph has it."""
+    return ImportPart(name, spec, PARTS / f"{name}.parquet")
