@@ -117,16 +117,16 @@ class Archive:
         return None
 
     def _images(self, batches: dict[str, bytes], where: Path) -> Images:
-        arrays: list[UInt8] = []
-        for names in (self.train, self.test):
+        def split(names: dict[str, str]) -> tuple[UInt8, UInt8]:
             opened = [_unpickle(batches.get(n), md5, where / n) for n, md5 in names.items()]
             height, width, channels = IMAGE
             planes = np.concatenate([batch["data"] for batch in opened])
-            images = planes.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
             key = "labels" if "labels" in opened[0] else "fine_labels"  # CIFAR-100's: not coarse
-            labels = np.concatenate([batch[key] for batch in opened])
-            arrays += [images, labels.astype(np.uint8)]
-        return Images(*arrays, classes=self.classes)
+            labels = np.concatenate([batch[key] for batch in opened]).astype(np.uint8)
+            return planes.reshape(-1, channels, height, width).transpose(0, 2, 3, 1), labels
+
+        train, test = split(self.train), split(self.test)
+        return Images(*train, *test, classes=self.classes)
 
 
 def _unpickle(content: bytes | None, md5: str, where: Path) -> dict[str, Any]:
@@ -183,8 +183,8 @@ class Files:
             for file in self.files:
                 (there / file.name).symlink_to((folder / file.name).resolve())
             # the files lie where it would download them to: it unpacks and reads them
-            read = [self.reader(root, download=True, **split) for split in self.splits]
-            return Images(*(array for each in read for array in _arrays(each)))
+            train, test = (_arrays(self.reader(root, download=True, **s)) for s in self.splits)
+            return Images(*train, *test)
 
     def find(self, copy: Path) -> Images | None:
         for folder in (copy, copy / self.below):

@@ -10,6 +10,7 @@ import pickle
 import pty
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,9 +28,11 @@ import numpy as np
 import pytest
 
 from stages import download as stage
+from stages import sources
 from stages.cnn.images import Images, open_images
-from stages.download import Archive, download
+from stages.download import download
 from stages.errors import InputError
+from stages.sources import Archive, File
 
 ROOT = Path(__file__).parents[1]
 NAME = "cifar-10-python.tar.gz"
@@ -109,7 +112,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Archive, Path]:
         tar.add(root / "unpacked" / FOLDER, FOLDER)
     md5 = hashlib.md5((root / "packed" / NAME).read_bytes()).hexdigest()
     test = {"test_batch": md5s.pop("test_batch")}
-    return Archive("", NAME, md5, FOLDER, md5s, test), root
+    return Archive(File("", NAME, md5), FOLDER, md5s, test, classes=10), root
 
 
 @pytest.fixture
@@ -132,15 +135,20 @@ class Place:
     """Where one test downloads to."""
 
     archive: Archive
-    output: Path
-    partial: Path
+    files: stage.Place
+
+    @property
+    def output(self) -> Path:
+        return self.files.output
+
+    @property
+    def partial(self) -> Path:
+        return self.files.partial / NAME
 
     def bring(
         self, source: Path | None = None, log: TextIO | None = None, retries: int = 3
     ) -> Images:
-        return download(
-            self.archive, source, self.output, self.partial, log or io.StringIO(), [0.0] * retries
-        )
+        return download(self.archive, source, self.files, log or io.StringIO(), [0.0] * retries)
 
     def fails(self, source: Path | None = None, retries: int = 3) -> str:
         with pytest.raises(InputError) as error:
@@ -151,11 +159,14 @@ class Place:
     def bytes(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self.output.iterdir()}
 
+    def beside(self) -> set[str]:
+        """What lies in the folder of the output."""
+        return {path.name for path in self.output.parent.iterdir()}
+
 
 @pytest.fixture
 def place(made: tuple[Archive, Path], server: Server, tmp_path: Path) -> Place:
-    archive = replace(made[0], url=server.url)
-    return Place(archive, tmp_path / "data" / "cifar10", tmp_path / "data" / "archive.part")
+    return Place(made[0].at(server.url), stage.Place(tmp_path / "data", "cifar10"))
 
 
 @pytest.fixture
@@ -183,7 +194,7 @@ def test_a_complete_download_is_what_the_batches_hold(
     assert opened.train_labels[8:16].tolist() == batch["labels"]
     assert (len(opened.train_images), len(opened.test_images)) == (40, 8)
     assert server.requests == [(None, len(server.content))]
-    assert [path.name for path in place.output.parent.iterdir()] == ["cifar10"]
+    assert place.beside() == {"cifar10", "cifar10.json"}
 
 
 def test_a_cut_connection_goes_on_where_it_stopped(place: Place, server: Server) -> None:
@@ -240,7 +251,7 @@ def test_a_server_that_always_cuts_and_has_no_ranges_is_given_up(
 
 
 def test_a_partial_longer_than_the_file_starts_over(place: Place, server: Server) -> None:
-    place.partial.parent.mkdir()
+    place.partial.parent.mkdir(parents=True)
     place.partial.write_bytes(server.content + b"more")
     place.bring()
     assert [sent for _, sent in server.requests] == [0, len(server.content)]
@@ -250,7 +261,7 @@ def test_a_partial_longer_than_the_file_starts_over(place: Place, server: Server
 def test_a_complete_archive_from_an_earlier_run_needs_no_network(
     place: Place, server: Server
 ) -> None:
-    place.partial.parent.mkdir()
+    place.partial.parent.mkdir(parents=True)
     place.partial.write_bytes(server.content)
     place.bring()
     assert server.requests == []
@@ -265,7 +276,7 @@ def test_a_wrong_checksum_removes_the_file_and_the_next_run_starts_over(
     server.content = right[:-50] + bytes(50)
     message = place.fails()
     assert message.startswith(f"{server.url}: ")
-    assert f"not {place.archive.md5}" in message
+    assert f"not {place.archive.file.md5}" in message
     assert "removed it" in message
     assert not place.partial.exists()
     assert not place.output.exists()
@@ -275,13 +286,13 @@ def test_a_wrong_checksum_removes_the_file_and_the_next_run_starts_over(
 
 
 def test_without_network_the_message_says_what_to_do(place: Place) -> None:
-    place = replace(place, archive=replace(place.archive, url=refused_url()))
+    place = replace(place, archive=place.archive.at(refused_url()))
     start = time.monotonic()
     with pytest.raises(InputError) as error:
-        download(place.archive, None, place.output, place.partial, io.StringIO())
+        download(place.archive, None, place.files, io.StringIO())
     assert time.monotonic() - start < 1  # no retries where nothing has ever answered
     message = str(error.value)
-    assert message.startswith(f"{place.archive.url}: cannot be had (Connection refused); ")
+    assert message.startswith(f"{place.archive.file.url}: cannot be had (Connection refused); ")
     assert "check the network" in message
     assert f"set CIFAR10_SOURCE to an existing {NAME} or {FOLDER} folder" in message
 
@@ -295,8 +306,20 @@ def test_a_refusal_names_its_status(place: Place, server: Server, status: int) -
 
 @pytest.mark.parametrize("url", ["cifar.tar.gz", "http://", "http://[::1", "http://a b/c"])
 def test_an_address_that_is_none_is_refused(place: Place, url: str) -> None:
-    place = replace(place, archive=replace(place.archive, url=url))
+    place = replace(place, archive=place.archive.at(url))
     assert place.fails().startswith(f"{url}: cannot be had (")
+
+
+def test_what_is_there_whole_is_not_fetched_again(place: Place, server: Server) -> None:
+    place.bring()
+    server.requests.clear()
+    before = place.bytes()
+    assert len(place.bring().train_images) == 40
+    assert server.requests == []
+    (place.output / "test_labels.npy").write_bytes(before["train_labels.npy"])
+    place.bring()
+    assert len(server.requests) == 1
+    assert place.bytes() == before
 
 
 # Copies
@@ -389,14 +412,15 @@ def test_a_source_that_is_no_copy_is_refused(place: Place, tmp_path: Path) -> No
 CHILD = """
 import io, resource, signal, sys
 from pathlib import Path
-from stages.download import Archive, download
+from stages.download import Place, download
+from stages.sources import Archive, File
 
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 source, limit = {source!r}, {limit!r}
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-download({archive!r}, source and Path(source), Path({output!r}), Path({partial!r}), sys.stderr)
+download({archive!r}, source and Path(source), Place(Path({root!r}), "cifar10"), sys.stderr)
 """
 
 
@@ -405,8 +429,7 @@ def child(place: Place, source: Path | None = None, limit: int = 0) -> "subproce
         source=source and str(source),
         limit=limit,
         archive=place.archive,
-        output=str(place.output),
-        partial=str(place.partial),
+        root=str(place.output.parent),
     )
     return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL)
 
@@ -417,7 +440,7 @@ def test_killed_in_the_transfer_leaves_the_output_and_resumes(
 ) -> None:
     if earlier:
         place.bring(copies / "unpacked")
-        (place.output / "test_labels.npy").touch()
+        place.files.record.unlink()
     before = place.bytes() if earlier else {}
     server.cuts, server.hold = [50_000], threading.Event()
     with child(place) as process:
@@ -454,7 +477,7 @@ def test_killed_while_writing_leaves_the_output_as_it_was(
             open_images(place.output)
     place.bring(copies / "packed")
     assert len(open_images(place.output).train_images) == 40
-    assert [path.name for path in place.output.parent.iterdir()] == ["cifar10"]
+    assert place.beside() == {"cifar10", "cifar10.json"}
 
 
 @pytest.mark.parametrize("network", [False, True])
@@ -462,6 +485,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_output(
     place: Place, server: Server, copies: Path, network: bool
 ) -> None:
     place.bring(copies / "unpacked")
+    place.files.record.unlink()  # else nothing would be fetched
     before = place.bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
@@ -509,10 +533,11 @@ def test_a_terminal_gets_a_bar(place: Place, server: Server) -> None:
 
 
 def test_the_official_archive_is_the_published_one() -> None:
-    archive = stage.official()
-    assert archive.url == f"https://www.cs.toronto.edu/~kriz/{archive.name}"
-    assert archive.md5 == "c58f30108f718f92721af3b95e74349a"  # given on that site
-    assert (archive.name, archive.folder) == (NAME, FOLDER)
+    archive = sources.published("cifar10")
+    assert isinstance(archive, Archive)
+    assert archive.file.url == f"https://www.cs.toronto.edu/~kriz/{NAME}"
+    assert archive.file.md5 == "c58f30108f718f92721af3b95e74349a"  # given on that site
+    assert (archive.file.name, archive.folder) == (NAME, FOLDER)
     assert list(archive.train) == [f"data_batch_{i}" for i in range(1, 6)]
     assert list(archive.test) == ["test_batch"]
 
@@ -520,6 +545,7 @@ def test_the_official_archive_is_the_published_one() -> None:
 def test_the_environment_says_where_from(
     server: Server, copies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["download"])
     monkeypatch.setenv("CIFAR10_URL", server.url)
@@ -536,6 +562,7 @@ def test_the_environment_says_where_from(
 def test_the_stage_fails_with_one_line_and_touches_nothing(place: Place, copies: Path) -> None:
     place.bring(copies / "unpacked")
     before = place.bytes()
+    shutil.copy(ROOT / "params.yaml", place.output.parents[1])
     ended = subprocess.run(
         [sys.executable, "-m", "stages.download"],
         cwd=place.output.parents[1],
@@ -548,4 +575,4 @@ def test_the_stage_fails_with_one_line_and_touches_nothing(place: Place, copies:
     assert ended.stdout == ""
     assert re.fullmatch(r"error: .*Connection refused.*CIFAR10_SOURCE.*\n", ended.stderr)
     assert place.bytes() == before
-    assert [path.name for path in place.output.parent.iterdir()] == ["cifar10"]
+    assert place.beside() == {"cifar10", "cifar10.json"}

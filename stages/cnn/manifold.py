@@ -34,6 +34,7 @@ from stages.cnn.images import CLASSES, IMAGE, Images
 from stages.params import Manifold
 
 Floats = NDArray[np.float64]
+UInt8 = NDArray[np.uint8]
 Places = Floats
 """Points of the cube, (n, d)."""
 
@@ -64,15 +65,18 @@ def images(settings: Manifold) -> Images:
     """The data set. 60,000 images take about 5 s on 2 cores."""
     draw = _generator(settings.seed, stream=0)
     picture, label = picture_of(settings), label_of(settings)
-    arrays = []
-    for count in (settings.train, settings.test):
+
+    def split(count: int) -> tuple[UInt8, UInt8]:
         places = draw.random((count, settings.dimension))
         blocks = [places[start : start + BLOCK] for start in range(0, count, BLOCK)]
-        arrays += [np.concatenate([make(block) for block in blocks]) for make in (picture, label)]
-    return Images(*arrays)
+        pictures, labels = ([make(block) for block in blocks] for make in (picture, label))
+        return np.concatenate(pictures), np.concatenate(labels)
+
+    train, test = split(settings.train), split(settings.test)
+    return Images(*train, *test)
 
 
-def picture_of(settings: Manifold) -> Callable[[Places], NDArray[np.uint8]]:
+def picture_of(settings: Manifold) -> Callable[[Places], UInt8]:
     """The map from places, (n, d), to images, (n, 32, 32, 3)."""
     draw = _generator(settings.seed, stream=1)
     height, width, channels = IMAGE
@@ -83,16 +87,16 @@ def picture_of(settings: Manifold) -> Callable[[Places], NDArray[np.uint8]]:
     phases = draw.uniform(0, 2 * math.pi, waves)
     amplitude = CONTRAST * math.sqrt(2 / len(cosines))
 
-    def picture(places: Places) -> NDArray[np.uint8]:
+    def picture(places: Places) -> UInt8:
         angles = (places @ turns + phases).reshape(len(places), channels, -1)
         planes = np.cos(angles) @ cosines - np.sin(angles) @ sines
-        levels = np.rint(np.clip(127.5 + amplitude * planes, 0, 255)).astype(np.uint8)
+        levels: UInt8 = np.rint(np.clip(127.5 + amplitude * planes, 0, 255)).astype(np.uint8)
         return levels.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
 
     return picture
 
 
-def label_of(settings: Manifold) -> Callable[[Places], NDArray[np.uint8]]:
+def label_of(settings: Manifold) -> Callable[[Places], UInt8]:
     """The map from places, (n, d), to labels, (n,)."""
     draw = _generator(settings.seed, stream=2)
     dimension = settings.dimension
@@ -106,8 +110,9 @@ def label_of(settings: Manifold) -> Callable[[Places], NDArray[np.uint8]]:
     reference = values(draw.random((REFERENCE, dimension)))
     mean, spread = reference.mean(axis=0), reference.std(axis=0)
 
-    def label(places: Places) -> NDArray[np.uint8]:
-        return ((values(places) - mean) / spread).argmax(axis=1).astype(np.uint8)
+    def label(places: Places) -> UInt8:
+        largest: UInt8 = ((values(places) - mean) / spread).argmax(axis=1).astype(np.uint8)
+        return largest
 
     return label
 
