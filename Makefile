@@ -3,19 +3,23 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/ready
+PAGE := .dvc/tmp/plots.html
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
 # Every stage is a process of its own: byte code kept from the first saves the others seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test bench lint format lock clean
+.PHONY: help setup repro review test bench lint format lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-repro: $(READY) ## run what changed, and print the results (a fresh clone trains nothing)
+repro: $(PAGE) ## run what changed, and print the results (a fresh clone trains nothing)
 	@$(IN_VENV) python -m stages.repro
+
+review: $(PAGE) ## what differs from REV (main): params, metrics, stages to run, charts, figures
+	@$(IN_VENV) python -m stages.review $(if $(REV),"$(REV)")
 
 test: lint ## lint, then run the tests
 	@$(IN_VENV) python -m pytest
@@ -40,7 +44,12 @@ clean: ## remove the environment and caches (results and data stay)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dvc_plots
 	find stages tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-setup: $(READY) ## make the environment only
+setup: $(PAGE) ## make the environment only
+
+# What `dvc plots` fills from then on, with Vega in it: charts open offline. It is made here and not
+# kept in git, as it is a megabyte of other people's code that the lock already pins.
+$(PAGE): $(READY) templates/review.html
+	@$(IN_VENV) python -m stages.review --page
 
 # Made anew when the lock changes or when it was interrupted: READY is written last. uv takes half
 # a minute where pip takes four; pip knows the machine's own index and certificates, which uv
