@@ -77,9 +77,10 @@ def choice(text: str) -> str:
 def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, Any]:
     """What the verdict's tables say, for a template: `rows` by the rules, `others` by other
     choices, `by` quantity and choice, `counts` of outcomes by the rules, `curve`; and `scatter`,
-    about what one run per width would have for half an interval.
+    about what one run per width would have for half an interval, where all widths have as many.
     """
-    root = math.sqrt(p.cnn.sweeps[p.verdict.fit.sweep].seeds)
+    sweep = p.cnn.sweeps.get(p.verdict.fit.sweep)
+    root = math.sqrt(sweep.seeds) if sweep else math.nan
     records = table.to_dict("records")
     rows = [row for row in records if row["choice"] == RULE]
     outcomes = [row["outcome"] for row in rows]
@@ -93,7 +94,7 @@ def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, An
         "counts": {outcome: outcomes.count(outcome) for outcome in SYMBOLS},
         "scatter": {row["quantity"]: (row["high"] - row["low"]) / 2 * root for row in rows},
         "p": p,
-        "curve": curve.to_dict("records"),
+        "curve": curve.dropna(subset=["ours"]).to_dict("records"),
         "curve_ratios": (curve["ratio"].min(), curve["ratio"].max()),
     }
 

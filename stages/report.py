@@ -74,13 +74,33 @@ FIGURES = {
 OUTPUT = Path("plots/report.html")
 
 
-def figures() -> Iterator[dict[str, str]]:
-    """The figures, each as SVG to put into the page.
+def imported(p: params.Params) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
+    """What else the page rests on for each imported sweep: tables, and figures as `FIGURES`."""
+    tables = {
+        f"metrics/runs/imports/{name}-widths.csv": f"import_tensorboard@{name}"
+        for name in p.imports
+    }
+    drawn = {
+        f"plots/imports/cnn_{kind}_{name}.svg": (
+            f"plot_cnn_import@{name}",
+            caption.replace("Sweep notebook", f"Sweep {name}"),
+        )
+        for name in p.imports
+        for kind, (_, caption) in {
+            "scaling": FIGURES["plots/cnn_scaling_notebook.svg"],
+            "violin": FIGURES["plots/cnn_violin_notebook.svg"],
+        }.items()
+    }
+    return tables, drawn
+
+
+def figures(drawn: dict[str, tuple[str, str]]) -> Iterator[dict[str, str]]:
+    """Figures, given as `FIGURES`, each as SVG to put into the page.
 
     Raises:
         InputError: one is missing, or is no SVG.
     """
-    for path, (stage, caption) in FIGURES.items():
+    for path, (stage, caption) in drawn.items():
         name = Path(path).stem
         try:
             svg = inline.svg(
@@ -91,9 +111,8 @@ def figures() -> Iterator[dict[str, str]]:
         yield {"name": name, "path": path, "stage": stage, "caption": caption, "svg": svg}
 
 
-def sources() -> list[dict[str, str]]:
+def sources(made: dict[str, str]) -> list[dict[str, str]]:
     """The files that the page rests on: the stage that makes each, and its MD5."""
-    made = TABLES | {path: stage for path, (stage, _) in FIGURES.items()}
     return [
         {"path": path, "stage": stage, "md5": hashlib.md5(Path(path).read_bytes()).hexdigest()}
         for path, stage in made.items()
@@ -111,9 +130,23 @@ def dimensions(table: pd.DataFrame, p: params.Params) -> dict[str, Any]:
     return {"rows": rows.to_dict("records")}
 
 
+def imports(name: str, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Of an imported sweep: what became of its files, and 4/alpha with and without failed runs."""
+    fits = tables["cnn_fits"]
+    loss = fits[(fits["sweep"] == name) & (fits["metric"] == "validation_loss")]
+    chosen = loss[(loss["quantile"] == 0.5) & (loss["widths"] == "all")]
+    return {
+        "widths": tables[f"{name}-widths"].to_dict("records"),
+        "fits": chosen.sort_values("epochs", kind="stable").to_dict("records"),
+    }
+
+
 def content(p: params.Params) -> dict[str, Any]:
     """What the page shows."""
-    tables = {Path(path).stem: pages.table(path, stage) for path, stage in TABLES.items()}
+    quality, drawn = imported(p)
+    drawn = FIGURES | drawn
+    made = TABLES | quality
+    tables = {Path(path).stem: pages.table(path, stage) for path, stage in made.items()}
     fits = tables["cnn_fits"]
     median = fits[(fits["quantile"] == p.verdict.fit.quantile) & (fits["failed"] == "included")]
     losses = median[median["metric"].str.endswith(("loss", "error"))]
@@ -129,8 +162,9 @@ def content(p: params.Params) -> dict[str, Any]:
         "coverage": tables["coverage"].to_dict("records"),
         "networks": dimensions(tables["dimension"], p)["rows"],
         "known": dimensions(compare, p)["rows"],
-        "figures": {figure["name"]: figure for figure in figures()},
-        "sources": sources(),
+        "figures": {figure["name"]: figure for figure in figures(drawn)},
+        "imports": {name: imports(name, tables) for name in p.imports},
+        "sources": sources(made | {path: stage for path, (stage, _) in drawn.items()}),
     }
 
 
