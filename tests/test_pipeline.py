@@ -75,7 +75,7 @@ def test_a_fresh_clone_needs_no_network_and_trains_nothing(
 ) -> None:
     said = fresh.run(*offline, "python", "-m", "stages.repro").stdout
     assert ran(said) == []
-    assert "metrics/cnn.json" in said
+    assert "metrics/headline.json" in said
     assert fresh.changed() == []
     assert not (fresh.root / "data").exists()
 
