@@ -7,7 +7,9 @@ every stage at once. A failure is one line per fault: where, what, and what is a
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import comb
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
@@ -109,20 +111,47 @@ class Cnn(Section):
 
 
 @dataclass(frozen=True)
+class ParityRun:
+    """One network in training; `samples` of 0 means fresh ones without end."""
+
+    width: int
+    samples: int
+    seed: int
+
+
+@dataclass(frozen=True)
 class ParityFamily:
     """Runs that are trained alike, one for each width, size of the training set and seed."""
 
-    widths: tuple[int, ...]
-    samples: tuple[int, ...]
-    """Sizes of the training set; 0: fresh samples without end."""
-    seeds: int
+    widths: Sequence[int]
+    samples: Sequence[int]
+    seeds: Sequence[int]
     steps: int
     evaluate_every: int
+
+    @property
+    def limited(self) -> bool:
+        """Whether its runs have training sets."""
+        return any(self.samples)
+
+    @property
+    def runs(self) -> list[ParityRun]:
+        """By width, then size of the training set, then seed."""
+        return [ParityRun(*run) for run in product(self.widths, self.samples, self.seeds)]
 
     @property
     def evaluated(self) -> range:
         """The steps after which a run is evaluated."""
         return range(self.evaluate_every, self.steps + 1, self.evaluate_every)
+
+    def __str__(self) -> str:
+        """What it is, for people to read."""
+        width = "width" if len(self.widths) == 1 else f"{len(self.widths)} widths"
+        widths = " to ".join(str(w) for w in sorted({min(self.widths), max(self.widths)}))
+        if not self.limited:
+            return f"{width} {widths}, fresh samples"
+        sizes = " to ".join(f"{s:,}" for s in sorted({min(self.samples), max(self.samples)}))
+        return f"{width} {widths}, training sets of {sizes} samples"
 
 
 def _divides(steps: int, evaluate_every: int) -> None:
@@ -232,14 +261,10 @@ class ParityConfiguration(Training):
 
     def families(self) -> list[ParityFamily]:
         """All runs: those on fresh samples, then those on fixed training sets."""
-        families = [
-            ParityFamily(tuple(self.widths), (0,), self.seeds, self.steps, self.evaluate_every)
-        ]
+        seeds = range(self.seeds)
+        families = [ParityFamily(self.widths, [0], seeds, self.steps, self.evaluate_every)]
         if d := self.data_limited:
-            samples = tuple(d.samples)
-            families.append(
-                ParityFamily(tuple(d.widths), samples, self.seeds, d.steps, d.evaluate_every)
-            )
+            families.append(ParityFamily(d.widths, d.samples, seeds, d.steps, d.evaluate_every))
         return families
 
     def curve_steps(self) -> list[int]:

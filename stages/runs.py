@@ -165,7 +165,7 @@ def parity_parts(name: str, configuration: ParityConfiguration) -> dict[str, Par
     c = configuration
     tasks = range(1, c.tasks + 1)
     families = [
-        ({"width": f.widths, "samples": f.samples, "seed": range(f.seeds)}, f.evaluated)
+        ({"width": f.widths, "samples": f.samples, "seed": f.seeds}, f.evaluated)
         for f in c.families()
     ]
     widest = {"width": [max(c.widths)], "samples": [0], "seed": range(c.seeds)}

@@ -1,6 +1,8 @@
-"""Stage `train_parity`: every seed of one configuration, side by side, into one part."""
+"""Stage `train_parity`: every run of one configuration, a family side by side, into its parts."""
 
 import argparse
+
+import pandas as pd
 
 from stages import errors, params, runs
 from stages.parity.train import train
@@ -14,11 +16,14 @@ def main() -> None:
 
     configurations = params.load().parity.configurations
     configuration = params.lookup(configurations, name, "parity.configurations")
-    part = runs.parity_part(name, configuration)
-    total = configuration.seeds * configuration.steps
-    with progress.Progress(f"train_parity {name}", total, "run-steps") as report:
-        history = train(configuration, range(configuration.seeds), device.choose(), report)
-    part.write(history.frame(name))
+    histories = []
+    for family in configuration.families():
+        total = len(family.runs) * family.steps
+        with progress.Progress(f"train_parity {name}, {family}", total, "run-steps") as report:
+            histories.append(train(configuration, family, device.choose(), report))
+    for kind, part in runs.parity_parts(name, configuration).items():
+        rows = pd.concat([history.frame(kind) for history in histories])
+        part.write(rows.assign(configuration=name))
 
 
 if __name__ == "__main__":

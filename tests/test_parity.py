@@ -2,23 +2,22 @@
 
 import threading
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stages import runs
-from stages.params import ParityConfiguration
+from stages.params import ParityConfiguration, ParityFamily, ParityRun
 from stages.parity import one
 from stages.parity.draws import Draws, Samples
-from stages.parity.network import Network, flatten, initial, parameters
-from stages.parity.tasks import frequencies
+from stages.parity.network import Network, flatten, initial
 from stages.parity.train import train
 from stages.training import cpu
 from stages.training.adam import Adam
@@ -40,10 +39,10 @@ def configure() -> Configure:
 
     def changed(**values: object) -> ParityConfiguration:
         small = {
-            "tasks": 5, "bits": 20, "subset_size": 3, "alpha": 0.4, "width": 24, "logits": 1,
+            "tasks": 5, "bits": 20, "subset_size": 3, "alpha": 0.4, "widths": [24], "logits": 1,
             "optimizer": "adam", "learning_rate": 1e-2, "weight_decay": 0.0, "batch_size": 1700,
             "steps": 6, "evaluate_every": 2, "evaluation_samples": 50, "seeds": 3,
-            "precision": "tf32",
+            "precision": "tf32", "learned_below": 0.1, "task_curves": 3,
         }  # fmt: skip
         return ParityConfiguration.model_validate(small | values)
 
@@ -59,6 +58,11 @@ def dense(c: ParityConfiguration, samples: Samples) -> tuple[Tensor, Tensor]:
     return inputs, torch.from_numpy(samples.label.astype(np.int64))
 
 
+def replica_of(c: ParityConfiguration, seed: int, samples: int = 0) -> one.Replica:
+    run = ParityRun(c.widths[0], samples, seed)
+    return one.Replica(c, run, flatten(initial(c, run.width, seed)))
+
+
 def losses(logits: Tensor, labels: Tensor) -> Tensor:
     if logits.shape[1] == 1:
         return F.binary_cross_entropy_with_logits(logits[:, 0], labels.float(), reduction="none")
@@ -68,7 +72,7 @@ def losses(logits: Tensor, labels: Tensor) -> Tensor:
 def test_initial_weights_are_those_of_nn_linear(configure: Configure) -> None:
     c = configure(logits=2)
     before = torch.get_rng_state()
-    network = initial(c, seed=7)
+    network = initial(c, 24, seed=7)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(7)
     hidden, output = nn.Linear(25, 24), nn.Linear(24, 2)
@@ -79,37 +83,29 @@ def test_initial_weights_are_those_of_nn_linear(configure: Configure) -> None:
     assert torch.equal(network.output.bias, output.bias)
 
 
-def test_initial_weights_do_not_mix_between_threads(configure: Configure) -> None:
-    c = configure(tasks=200, width=200)
-    expected = [flatten(initial(c, seed)) for seed in range(16)]
-    with ThreadPoolExecutor(8) as pool:
-        drawn = list(pool.map(lambda seed: flatten(initial(c, seed)), range(16)))
-    assert all(map(torch.equal, drawn, expected))
-
-
 def test_parameters_are_counted(configure: Configure) -> None:
-    for c in (configure(), configure(logits=2), configure(tasks=500, bits=100, width=13, logits=2)):
-        network = Network(c)
-        assert (
-            parameters(c) == sum(p.numel() for p in network.parameters()) == len(flatten(network))
-        )
-    assert parameters(c) == 603 * 13 + 2
+    for c in (configure(), configure(logits=2), configure(tasks=500, bits=100, logits=2)):
+        network = Network(c, 13)
+        parameters = sum(p.numel() for p in network.parameters())
+        assert c.parameters(13) == parameters == len(flatten(network))
+    assert c.parameters(13) == 603 * 13 + 2
 
 
+@pytest.mark.parametrize("samples", [0, 2000], ids=["fresh", "training set"])
 @pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
 def test_training_agrees_with_autograd_on_the_dense_input(
-    configure: Configure, form: dict[str, object]
+    configure: Configure, form: dict[str, object], samples: int
 ) -> None:
     c = configure(**form)
-    replica = one.Replica(c, seed=3)
-    network = initial(c, seed=3)
+    replica = replica_of(c, 3, samples)
+    network = initial(c, 24, seed=3)
     optimizer = Adam.of(c).optimizer(network.parameters())
-    draws = Draws(c, seed=3)
+    draws = Draws(c, 3, samples)
     assert torch.equal(flatten(network), replica.values.detach())
     for step in range(5):
-        inputs, labels = dense(c, draws.batch(c.batch_size, step))
+        inputs, labels = dense(c, draws.batch(step))
         losses(network(inputs), labels).mean().backward()
-        gradient = Network(c)
+        gradient = Network(c, 24)
         for ours, theirs in zip(gradient.parameters(), network.parameters(), strict=True):
             ours.data = theirs.grad  # type: ignore[assignment]
         replica.train(step)
@@ -125,8 +121,8 @@ def test_evaluation_agrees_with_the_dense_input(
     configure: Configure, logits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     c = configure(logits=logits)
-    replica = one.Replica(c, seed=3)
-    network = initial(c, seed=3)
+    replica = replica_of(c, seed=3)
+    network = initial(c, 24, seed=3)
     samples = Draws(c, seed=3).evaluation(np.arange(c.tasks), c.evaluation_samples, step=2)
     inputs, labels = dense(c, samples)
     logit = network(inputs)
@@ -142,54 +138,71 @@ def test_evaluation_agrees_with_the_dense_input(
 
 def test_a_rare_task_without_samples_has_no_gradient(configure: Configure) -> None:
     c = configure(batch_size=3, tasks=50)
-    replica = one.Replica(c, seed=0)
+    replica = replica_of(c, seed=0)
     replica.train(0)
-    drawn = np.unique(Draws(c, 0).batch(3, 0).task)
+    drawn = np.unique(Draws(c, 0).batch(0).task)
     assert replica.values.grad is not None
-    rows = replica.values.grad[: 50 * c.width].view(50, c.width).abs().sum(1)
+    rows = replica.values.grad[: 50 * 24].view(50, 24).abs().sum(1)
     assert set(torch.nonzero(rows)[:, 0].tolist()) <= set(drawn.tolist())
 
 
+def both(c: ParityConfiguration) -> list[ParityFamily]:
+    """Runs on fresh samples, and some on training sets: less than, and more than a batch."""
+    limited = {"widths": [24], "samples": [1000, 2500], "steps": 6, "evaluate_every": 2}
+    return ParityConfiguration.model_validate(c.model_dump() | {"data_limited": limited}).families()
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["fresh", "training sets"])
 def test_a_run_does_not_depend_on_its_neighbours_or_on_the_cores(
-    configure: Configure, monkeypatch: pytest.MonkeyPatch
+    configure: Configure, which: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    c = configure()
+    c = configure(widths=[24, 40])
+    family = both(c)[which]
+    width, samples = family.widths[-1], family.samples[-1]
     monkeypatch.setattr(cpu, "cores", lambda: 3)
-    together = train(c, [0, 1, 2], CPU, lambda steps, loss: None)
+    together = train(c, family, CPU, lambda steps, loss: None)
     monkeypatch.setattr(cpu, "cores", lambda: 1)
-    alone = train(c, [2], CPU, lambda steps, loss: None)
-    assert np.array_equal(together.losses[2], alone.losses[0])
-    assert np.array_equal(together.accuracies[2], alone.accuracies[0])
-    assert not np.array_equal(together.losses[1], together.losses[2])
+    family = replace(family, widths=[width], samples=[samples], seeds=[2])
+    alone = train(c, family, CPU, lambda steps, loss: None)
+    for kind in runs.PARITY_SCHEMAS:
+        frame, expected = together.frame(kind), alone.frame(kind)
+        frame = frame[frame[["width", "samples", "seed"]].eq([width, samples, 2]).all(axis=1)]
+        pd.testing.assert_frame_equal(frame.reset_index(drop=True), expected)
+    assert len(np.unique(together.mean_losses, axis=0)) == len(together.mean_losses)
 
 
-def test_a_part_has_the_same_bytes_twice(configure: Configure, tmp_path: Path) -> None:
-    c = configure()
-    parts = [replace(runs.parity_part("a", c), path=tmp_path / f"{i}.parquet") for i in range(2)]
-    for part in parts:
-        part.write(train(c, range(c.seeds), CPU, lambda steps, loss: None).frame("a"))
-    assert parts[0].path.read_bytes() == parts[1].path.read_bytes()
-    frame = parts[0].read()
-    assert frame.step.unique().tolist() == [2, 4, 6]
-    assert frame.task.unique().tolist() == [1, 2, 3, 4, 5]
-    weighted = frame.loss * frequencies(5, 0.4)[frame.task - 1]
-    mean = weighted.groupby([frame.seed, frame.step]).transform("sum")
-    assert np.allclose(mean, frame.mean_loss, rtol=1e-6)
+def test_parts_have_the_same_bytes_twice(configure: Configure, tmp_path: Path) -> None:
+    c = configure(seeds=2)
+    made = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        parts = runs.parity_parts("a", c)
+        histories = [train(c, family, CPU, lambda steps, loss: None) for family in c.families()]
+        for kind, part in parts.items():
+            part = replace(part, path=folder / part.path.name)
+            part.write(pd.concat([h.frame(kind) for h in histories]).assign(configuration="a"))
+            made.append(part)
+    first, again = made[:3], made[3:]
+    assert [p.path.read_bytes() for p in first] == [p.path.read_bytes() for p in again]
+    for part in first:
+        assert pd.MultiIndex.from_frame(part.read()[list(part.keys.names)]).equals(part.keys)
 
 
 def test_progress_counts_every_step(configure: Configure) -> None:
     reported: list[tuple[int, float]] = []
-    history = train(configure(), [0, 1], CPU, lambda *args: reported.append(args))
+    (family,) = configure(seeds=2).families()
+    history = train(configure(), family, CPU, lambda *args: reported.append(args))
     assert sum(steps for steps, _ in reported) == 2 * 6
-    losses = sorted(loss for _, loss in reported)
-    assert losses == pytest.approx(sorted(history.mean_loss().reshape(-1)), rel=1e-6)
+    assert sorted(loss for _, loss in reported) == sorted(history.mean_losses.reshape(-1))
 
 
 def test_an_easy_problem_is_learned(configure: Configure) -> None:
-    c = configure(tasks=2, bits=8, subset_size=2, width=64, steps=300, evaluate_every=100)
-    history = train(c, [0], CPU, lambda steps, loss: None)
-    assert (history.losses[0, -1] < 0.01).all()
-    assert (history.accuracies[0, -1] == 1).all()
+    c = configure(tasks=2, bits=8, subset_size=2, widths=[64], steps=300, seeds=1)
+    (family,) = c.families()
+    tasks = train(c, family, CPU, lambda steps, loss: None).frame("tasks")
+    assert (tasks["loss"] < 0.01).all()
+    assert (tasks["accuracy"] == 1).all()
+    assert tasks["learned"].between(1, 300).all()
+    assert (tasks["began"] < tasks["learned"]).all()
 
 
 def test_runs_that_wait_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:

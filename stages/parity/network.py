@@ -1,15 +1,11 @@
 """The network of multitask sparse parity: one hidden ReLU layer on a one-hot task and its bits.
 
-N = (tasks + bits + 1) width + (width + 1) logits parameters: 603 width + 2 for the paper's 500
-tasks, 100 bits and two logits.
-
 `Network` is the reference: plain PyTorch on the dense input. Initial weights come from it on
 every device, and both engines are tested against it. They work on the weights as `flatten` lays
 them out: a row of the hidden layer for each task, for each bit, and for the bias; then the output.
 """
 
 from dataclasses import dataclass
-from threading import Lock
 
 import torch
 from torch import Tensor, nn
@@ -17,18 +13,15 @@ from torch.nn import functional as F
 
 from stages.params import ParityConfiguration
 
-_GENERATOR = Lock()
-"""Held while the process's one generator of initial weights is in use: runs are on threads."""
-
 
 class Network(nn.Module):
     """Tasks + bits -> width -> 1 or 2 logits."""
 
-    def __init__(self, configuration: ParityConfiguration) -> None:
+    def __init__(self, configuration: ParityConfiguration, width: int) -> None:
         super().__init__()
         c = configuration
-        self.hidden = nn.Linear(c.tasks + c.bits, c.width)
-        self.output = nn.Linear(c.width, c.logits)
+        self.hidden = nn.Linear(c.tasks + c.bits, width)
+        self.output = nn.Linear(width, c.logits)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (n, logits) of dense inputs (n, tasks + bits) of zeros and ones."""
@@ -36,20 +29,15 @@ class Network(nn.Module):
         return logits
 
 
-def parameters(configuration: ParityConfiguration) -> int:
-    """N, the number of trained parameters."""
-    c = configuration
-    return (c.tasks + c.bits + 1) * c.width + (c.width + 1) * c.logits
-
-
-def initial(configuration: ParityConfiguration, seed: int) -> Network:
+def initial(configuration: ParityConfiguration, width: int, seed: int) -> Network:
     """The network that training starts from: PyTorch's default initialisation from `seed`.
 
-    The weights are drawn on the CPU, so they are the same whatever trains them.
+    The weights are drawn on the CPU, so they are the same whatever trains them. Not for several
+    threads at once: PyTorch has one generator of initial weights per process.
     """
-    with _GENERATOR, torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Network(configuration)
+        return Network(configuration, width)
 
 
 def flatten(network: Network) -> Tensor:
@@ -70,9 +58,9 @@ class Layers:
     output_bias: Tensor  # (logits,)
 
     @classmethod
-    def of(cls, values: Tensor, configuration: ParityConfiguration) -> "Layers":
+    def of(cls, values: Tensor, configuration: ParityConfiguration, width: int) -> "Layers":
         """The layers of `values`, (N,)."""
-        c, w = configuration, configuration.width
+        c, w = configuration, width
         sizes = [c.tasks * w, c.bits * w, w, c.logits * w, c.logits]
         shapes = [(c.tasks, w), (c.bits, w), (w,), (c.logits, w), (c.logits,)]
         parts = values.split(sizes)

@@ -11,7 +11,7 @@ hidden layer's weights V is A w, and the gradient of the output's weights w is t
 A V, because the unit's activation is m (x V). One product yields both.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from threading import Event
 
 import numpy as np
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stages.params import ParityConfiguration
+from stages.params import ParityConfiguration, ParityFamily, ParityRun
 from stages.parity.draws import Draws, Samples
 from stages.parity.history import History, Report
 from stages.parity.network import Layers, flatten, initial
@@ -39,17 +39,19 @@ _BYTES = torch.from_numpy(
 class Replica:
     """One network in training on the CPU."""
 
-    def __init__(self, configuration: ParityConfiguration, seed: int) -> None:
+    def __init__(self, configuration: ParityConfiguration, run: ParityRun, start: Tensor) -> None:
+        """`start` are the initial weights, (N,)."""
         self._c = c = configuration
-        self._draws = Draws(c, seed)
-        self.values = nn.Parameter(flatten(initial(c, seed)))
+        self._width = run.width
+        self._draws = Draws(c, run.seed, run.samples)
+        self.values = nn.Parameter(start)
         self.values.grad = torch.zeros_like(self.values)
-        self._weights = Layers.of(self.values.detach(), c)
-        self._gradient = Layers.of(self.values.grad, c)
+        self._weights = Layers.of(self.values.detach(), c, run.width)
+        self._gradient = Layers.of(self.values.grad, c, run.width)
         self._optimizer = Adam.of(c).optimizer([self.values])
         self._groups = -(-c.bits // 8)
-        self._padded = torch.zeros(8 * self._groups, c.width)
-        self._sums = torch.empty(256 * self._groups + c.tasks, c.width)
+        self._padded = torch.zeros(8 * self._groups, run.width)
+        self._sums = torch.empty(256 * self._groups + c.tasks, run.width)
         self._tabulate()
 
     def _tabulate(self) -> None:
@@ -60,8 +62,8 @@ class Replica:
         c, weights = self._c, self._weights
         self._padded[: c.bits] = weights.bits
         of_bytes, of_tasks = self._sums.split([256 * self._groups, c.tasks])
-        of_bytes = of_bytes.view(self._groups, 256, c.width)
-        torch.matmul(_BYTES, self._padded.view(self._groups, 8, c.width), out=of_bytes)
+        of_bytes = of_bytes.view(self._groups, 256, self._width)
+        torch.matmul(_BYTES, self._padded.view(self._groups, 8, self._width), out=of_bytes)
         torch.add(weights.tasks, weights.bias, out=of_tasks)
 
     def _rows(self, samples: Samples) -> Tensor:
@@ -78,17 +80,23 @@ class Replica:
     @torch.no_grad()
     def train(self, step: int) -> None:
         """Train on the batch that follows `step` steps."""
+        self._differentiate(self._draws.batch(step))
+        self._optimizer.step()
+        self._tabulate()
+
+    def _differentiate(self, samples: Samples) -> None:
+        """Set the gradient to that of the samples' mean loss."""
         c, weights, gradient = self._c, self._weights, self._gradient
-        samples = self._draws.batch(c.batch_size, step)
+        size = len(samples.task)
         rows = self._rows(samples)
         labels = torch.from_numpy(samples.label.astype(np.float32))
         packed = samples.words.view(np.uint8)
-        inputs = torch.ones(c.batch_size, c.bits + 1)  # the last is the task's
+        inputs = torch.ones(size, c.bits + 1)  # the last is the task's
         inputs[:, :-1] = torch.from_numpy(
             np.unpackbits(packed, axis=1, count=c.bits, bitorder="little")
         )
         output, output_bias = weights.contrast()
-        sums = torch.zeros(c.bits + 1, c.width)
+        sums = torch.zeros(c.bits + 1, self._width)
         bias = torch.zeros(())
         ends = np.cumsum(np.bincount(samples.task, minlength=c.tasks))
         start = 0
@@ -98,7 +106,7 @@ class Replica:
                 chunk = slice(first, min(first + ROWS, end))
                 hidden = self._hidden(rows[chunk])
                 contrast = torch.mv(hidden, output).add_(output_bias)
-                slope = contrast.sigmoid_().sub_(labels[chunk]).div_(c.batch_size)
+                slope = contrast.sigmoid_().sub_(labels[chunk]).div_(size)
                 bias += slope.sum()
                 sums.addmm_(inputs[chunk].mul_(slope[:, None]).T, hidden.sign_())
             gradient.tasks[task] = sums[-1]
@@ -112,8 +120,6 @@ class Replica:
         gradient.output[-1], gradient.output_bias[-1] = slopes, bias
         if c.logits == 2:
             gradient.output[0], gradient.output_bias[0] = -slopes, -bias
-        self._optimizer.step()
-        self._tabulate()
 
     @torch.no_grad()
     def evaluate(self, step: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -135,18 +141,23 @@ class Replica:
         return torch.cat(losses).numpy(), torch.cat(accuracies).numpy()
 
 
-def train(configuration: ParityConfiguration, seeds: Sequence[int], report: Report) -> History:
-    """Train each seed on one core, as many at once as there are cores."""
-    history = History(configuration, seeds)
+def train(configuration: ParityConfiguration, family: ParityFamily, report: Report) -> History:
+    """Train each run of a family on one core, as many at once as there are cores."""
+    history = History(configuration, family)
+    # here, not on the threads: PyTorch has one generator of initial weights per process
+    starts = [flatten(initial(configuration, run.width, run.seed)) for run in family.runs]
 
-    def run(row: int) -> Generator[None, None, None]:
-        replica = Replica(configuration, seeds[row])
-        for evaluation, end in enumerate(history.steps.tolist()):
-            for step in range(end - configuration.evaluate_every, end):
+    def turns(row: int) -> Generator[None, None, None]:
+        replica = Replica(configuration, family.runs[row], starts[row])
+        for evaluation, end in enumerate(family.evaluated):
+            for step in range(end - family.evaluate_every, end):
                 replica.train(step)
                 yield
-            history.record(row, evaluation, *replica.evaluate(end))
-            report(configuration.evaluate_every, float(history.mean_loss(row, evaluation)))
+            losses, accuracies = replica.evaluate(end)
+            history.record(
+                slice(row, row + 1), evaluation, losses[None, None], accuracies[None, None]
+            )
+            report(family.evaluate_every, float(history.mean_losses[row, evaluation]))
 
-    cpu.side_by_side(run, len(seeds), Event())
+    cpu.side_by_side(turns, len(starts), Event())
     return history
