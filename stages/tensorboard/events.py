@@ -9,7 +9,7 @@ first bad record. The tests hold this one against it. 1,000 files with 200,000 s
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -203,3 +203,48 @@ def _hyperparameters(data: bytes, start: int, end: int) -> dict[str, float | str
                 elif number == 3 and wire == _BYTES:
                     found[key] = data[first:last].decode()
     return found
+
+
+def _pack(number: int, wire: int, value: bytes) -> bytes:
+    size = _packed_varint(len(value)) if wire == _BYTES else b""
+    return bytes([number << 3 | wire]) + size + value
+
+
+def _packed_varint(value: int) -> bytes:
+    octets = bytearray()
+    while value >= 0x80:
+        octets.append(value & 0x7F | 0x80)
+        value >>= 7
+    octets.append(value)
+    return bytes(octets)
+
+
+def _packed_event(wall_time: float, step: int, content: bytes) -> bytes:
+    time = _pack(1, _DOUBLE, struct.pack("<d", wall_time))
+    return time + (_pack(2, _VARINT, _packed_varint(step)) if step else b"") + content
+
+
+def write(
+    start: float,
+    texts: Mapping[str, str],
+    steps: Sequence[int],
+    scalars: Mapping[str, Sequence[float]],
+) -> bytes:
+    """An event file of texts, and of scalars (as float32) at each of `steps`.
+
+    There is no clock in it: the events of a step are so many seconds after `start`.
+    """
+    data = [_packed_event(start, 0, _pack(3, _BYTES, b"brain.Event:2"))]
+    plugin = _pack(9, _BYTES, _pack(1, _BYTES, _pack(1, _BYTES, b"text")))
+    for tag, text in texts.items():
+        shape = _pack(2, _BYTES, _pack(2, _BYTES, _pack(1, _VARINT, b"\x01")))
+        tensor = _pack(1, _VARINT, b"\x07") + shape + _pack(8, _BYTES, text.encode())
+        value = _pack(1, _BYTES, tag.encode()) + _pack(8, _BYTES, tensor) + plugin
+        data.append(_packed_event(start, 0, _pack(5, _BYTES, _pack(1, _BYTES, value))))
+    tags = {tag: _pack(1, _BYTES, tag.encode()) for tag in scalars}
+    for place, step in enumerate(steps):
+        for tag, values in scalars.items():
+            value = tags[tag] + _pack(2, _FLOAT, struct.pack("<f", values[place]))
+            summary = _pack(5, _BYTES, _pack(1, _BYTES, value))
+            data.append(_packed_event(start + step, step, summary))
+    return records.frame(data)
