@@ -575,4 +575,5 @@ def test_the_stage_fails_with_one_line_and_touches_nothing(place: Place, copies:
     assert ended.stdout == ""
     assert re.fullmatch(r"error: .*Connection refused.*CIFAR10_SOURCE.*\n", ended.stderr)
     assert place.bytes() == before
-    assert place.beside() == {"cifar10", "cifar10.json"}
+    assert place.beside() == {"cifar10", "cifar10.json", "cifar10.part"}
+    assert not list(place.files.partial.iterdir())

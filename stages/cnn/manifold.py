@@ -47,9 +47,9 @@ BENDS = 1000
 """Patches of the map to images, at a quarter of their rate: the map bends over lengths that hold
 many of 10,000 images, and pixels still differ by several levels between neighbours at d = 2."""
 BEND = 0.25
-FEATURES = 1024
+FEATURES = 256
 """Waves in each of the functions of z that make the labels."""
-REFERENCE = 20_000
+REFERENCE = 10_000
 """Places over which these functions are made alike in mean and spread."""
 BLOCK = 4096
 """Places at a time."""
