@@ -50,17 +50,16 @@ def write(rows: pd.DataFrame, folder: Path) -> int:
     """
     if folder.exists():
         raise errors.InputError(f"{folder}: is there already; name a new folder")
-    tags = DEFAULT.tags.model_dump()
+    tags, texts = DEFAULT.tags.model_dump(), DEFAULT.text
     aside = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
     by_run = rows.groupby(["width", "seed"])
     try:
         for _, run in by_run:
             width, parameters, seed = run[["width", "parameters", "seed"]].iloc[0]
-            stated = {"width": str(width), "parameters": str(parameters)}
             content = events.write(
                 float(seed),
-                {DEFAULT.text[quantity]: text for quantity, text in stated.items()},
+                {texts["width"]: str(width), texts["parameters"]: str(parameters)},
                 (run["epoch"] - 1).tolist(),
                 {tag: run[metric].tolist() for metric, tag in tags.items()},
             )
