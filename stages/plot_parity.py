@@ -1,53 +1,107 @@
-"""Stage `plot_parity`: the training curves of multitask sparse parity, as a figure and a series.
+"""Stage `plot_parity`: the figures of multitask sparse parity, and the series for `dvc plots`.
 
-Reads metrics/parity.parquet. Writes parity_curves.svg, and parity_curves.csv for `dvc plots`.
-Takes a few seconds.
+Reads the aggregated tables and those of `fit_parity` from metrics. Writes as SVG and CSV
+
+- parity_curves: losses of tasks and their mean against steps (Figure 7);
+- parity_emergence: every task's loss at every step, as a heat map;
+- parity_learning_times: steps until a task is learned against its frequency (Figure 8);
+- parity_scaling: mean loss against parameters, steps and samples (Figure 2); a CSV for each;
+- parity_exponents: exponents against alpha (Figure 10).
+
+Panels whose configurations are not in params.yaml say so. Takes about 5 seconds.
 """
 
 import argparse
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from stages import errors, figures, params, runs
-from stages.drawing import parity
+from stages.drawing import parity, parity_emergence, parity_scaling
+from stages.drawing.parity import Tables
 
-TITLE = "Loss of each task and their mean against optimizer steps, median over seeds"
+TITLES = {
+    "curves": "Loss of each task and their mean against optimizer steps, median over seeds",
+    "emergence": "Loss of every task at every step: tasks are learned one after the other",
+    "learning_times": "Steps until a task is learned against its frequency, and the slope",
+    "scaling": "Mean loss against parameters, steps and training samples, with power laws",
+    "exponents": "Exponents of the mean loss against alpha: ours, theory and published",
+}
+SIZES = {"N": "parameters", "S": "steps", "D": "samples"}
+"""What the series of each resource is named after."""
+PUBLISHED_ALPHA = 0.4
+"""Of the paper's Figures 2 and 7."""
 
 
-def read(path: Path) -> pd.DataFrame:
-    """The aggregated runs.
+def read(folder: Path) -> Tables:
+    """The tables to draw.
 
     Raises:
-        InputError: the table is missing, damaged, empty, or lacks columns.
+        InputError: one is missing, damaged, or has no rows.
     """
-    mend = "make it again: dvc repro --force --single-item aggregate_parity"
-    try:
-        table = pd.read_parquet(path, columns=runs.PARITY_SCHEMA.names)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise errors.InputError(f"{path}: {reason}; {mend}") from None
-    if table.empty:
-        raise errors.InputError(f"{path}: no rows; {mend}")
-    return table
+
+    def one(name: str) -> pd.DataFrame:
+        aggregated = name in runs.PARITY_SCHEMAS
+        stage = "aggregate_parity" if aggregated else "fit_parity"
+        path = folder / f"parity_{name}.{'parquet' if aggregated else 'csv'}"
+        try:
+            table = pd.read_parquet(path) if aggregated else pd.read_csv(path)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise errors.InputError(f"{path}: {reason}; make it: dvc repro {stage}") from None
+        if table.empty and name not in ("curves", "horizons"):
+            raise errors.InputError(f"{path}: no rows; make it again: dvc repro --force {stage}")
+        return table
+
+    return Tables(*(one(name) for name in Tables._fields))
+
+
+def draw(tables: Tables, p: params.Params) -> tuple[dict[str, Figure], dict[str, pd.DataFrame]]:
+    """The figures and the series, by name."""
+    configurations, published = p.parity.configurations, p.published.michaud
+    known = {str(n): c for n, c in configurations.items() if n in set(tables.runs["configuration"])}
+    curves = parity.series(tables, p.plot)
+    scaling = parity_scaling.series(tables, p.plot, published)
+    family = parity_scaling.by_alpha(known, p.verdict.parity)
+    drawn = {
+        "curves": parity.curves(curves, known, p.plot),
+        "emergence": parity_emergence.heat_map(tables, known, p.plot),
+        "learning_times": parity_emergence.learning_times(
+            tables, known, p.plot, published, PUBLISHED_ALPHA
+        ),
+        "scaling": parity_scaling.scaling(
+            tables, scaling, known, p.plot, published, p.verdict.parity
+        ),
+        "exponents": parity_scaling.exponents(tables, known, p.plot, published, p.quanta, family),
+    }
+    if curves["configuration"].nunique() > 1:  # dvc plots tells lines apart by their series alone
+        curves["series"] = curves["configuration"].astype(str) + ", " + curves["series"]
+    series = {
+        "curves": curves,
+        "emergence": parity_emergence.heat_series(tables),
+        "learning_times": parity_emergence.times_series(tables, known),
+        "exponents": parity_scaling.exponent_series(tables, p.quanta, published),
+    }
+    for resource, table in scaling.items():
+        series[f"loss_by_{SIZES[resource]}"] = table
+    return drawn, series
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--table", type=Path, default=Path("metrics/parity.parquet"))
+    parser.add_argument("--tables", type=Path, default=Path("metrics"), help="folder")
     parser.add_argument("--output", type=Path, default=Path("plots"), help="folder")
     arguments = parser.parse_args()
 
-    p = params.load()
-    drawn = parity.series(read(arguments.table), p.plot)
-    with runs.aside(arguments.output / "parity_curves.svg") as path:
-        figures.save_svg(parity.curves(drawn, p.emergence.threshold, p.plot), path, TITLE)
-    several = drawn["configuration"].nunique() > 1
-    if several:  # dvc plots tells lines apart by their series alone
-        drawn["series"] = drawn["configuration"].astype(str) + ", " + drawn["series"]
-    with runs.aside(arguments.output / "parity_curves.csv") as path:
-        drawn.to_csv(path, index=False, float_format="%.6g")
-    print(f"{len(drawn)} points on {drawn['series'].nunique()} lines")
+    drawn, series = draw(read(arguments.tables), params.load())
+    for name, figure in drawn.items():
+        with runs.aside(arguments.output / f"parity_{name}.svg") as path:
+            figures.save_svg(figure, path, TITLES[name])
+    for name, table in series.items():
+        with runs.aside(arguments.output / f"parity_{name}.csv") as path:
+            table.to_csv(path, index=False, float_format="%.6g")
+    print(f"{len(drawn)} figures, {len(series)} series")
 
 
 if __name__ == "__main__":

@@ -1,83 +1,131 @@
 """Training curves of multitask sparse parity: Michaud et al. (2023), Figure 7, in one figure.
 
 Each task's loss falls at its own time and sharply; their mean, weighted by frequency, falls
-smoothly. The curves are the median over seeds, at steps evenly spaced in their logarithm.
+smoothly. The curves are the median over seeds of the widest networks, at steps evenly spaced in
+their logarithm, in bits: a task that is not learned costs 1.
 """
 
-from math import log
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages import figures
-from stages.params import Plot
+from stages.analysis.parity_fits import BIT
+from stages.params import ParityConfiguration, Plot
 
 TASKS = 12
 """Tasks that are drawn at most, evenly spaced in the logarithm of their number."""
 HEIGHT = 0.58
 """Of a configuration's axes, as a share of the width."""
+DEPTH = 50
+"""The level at which a task is learned over the smallest loss that is drawn."""
 SPAN = 50
-"""The last step over the first that is drawn: before, nothing is learned."""
+"""The last step over the first that is drawn, unless a task is learned before."""
 
 
-def series(curves: pd.DataFrame, plot: Plot) -> pd.DataFrame:
-    """What is drawn, in long form: median loss (nats) over seeds, and its band.
+class Tables(NamedTuple):
+    """The aggregated runs and the tables fitted to them."""
+
+    losses: pd.DataFrame
+    tasks: pd.DataFrame
+    curves: pd.DataFrame
+    runs: pd.DataFrame
+    emergence: pd.DataFrame
+    horizons: pd.DataFrame
+    exponents: pd.DataFrame
+
+    @property
+    def shown(self) -> list[str]:
+        """The configurations that kept the curves of their tasks."""
+        return [str(name) for name in self.curves["configuration"].unique()]
+
+
+def missing(axes: Axes, text: str) -> None:
+    """Say in the place of a drawing what it would need."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", wrap=True)
+
+
+def series(tables: Tables, plot: Plot) -> pd.DataFrame:
+    """What is drawn, in long form: median loss (bits) over seeds, and its band.
 
     Columns configuration, series ("task 1", ... and "mean"), step, loss, low, high.
     """
-    parts = []
-    for name, rows in curves.groupby("configuration", observed=True, sort=False):
-        rows = rows[rows["step"] >= rows["step"].max() / SPAN]
-        rows = rows[rows["step"].isin(_spaced(rows["step"], plot.steps))]
-        chosen = rows[rows["task"].isin(_spaced(rows["task"], TASKS))]
+    parts = [pd.DataFrame(columns=["configuration", "series", "step", "loss", "low", "high"])]
+    for name in tables.shown:
+        rows = tables.curves[tables.curves["configuration"] == name]
+        tasks = tables.tasks[tables.tasks["configuration"] == name]
+        rows = rows[rows["step"] >= earliest(rows, tasks)]
+        rows = rows[rows["step"].isin(spaced(rows["step"], plot.steps))]
+        chosen = rows[rows["task"].isin(spaced(rows["task"], TASKS))]
         of_tasks = _over_seeds(chosen.assign(series=chosen["task"]), "loss", plot)
         of_tasks["series"] = "task " + of_tasks["series"].astype(str)
-        means = rows[rows["task"] == 1].assign(series="mean")
-        parts.append(pd.concat([of_tasks, _over_seeds(means, "mean_loss", plot)]))
+        means = tables.losses[
+            (tables.losses["configuration"] == name)
+            & (tables.losses["samples"] == 0)
+            & (tables.losses["width"] == rows["width"].max())
+            & tables.losses["step"].isin(rows["step"].unique())
+        ]
+        means = _over_seeds(means.assign(series="mean"), "mean_loss", plot)
+        parts.append(pd.concat([of_tasks, means]))
         parts[-1].insert(0, "configuration", name)
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts[1:] or parts, ignore_index=True)
+
+
+def earliest(curves: pd.DataFrame, tasks: pd.DataFrame) -> float:
+    """The first step that is worth drawing, of one configuration: nothing is learned before."""
+    return float(np.fmin(curves["step"].max() / SPAN, tasks["first_under"].min() / 4))
 
 
 def _over_seeds(rows: pd.DataFrame, column: str, plot: Plot) -> pd.DataFrame:
-    by_step = rows.groupby(["series", "step"])[column]
+    by_step = (rows[column].astype(float) / BIT).groupby([rows["series"], rows["step"]])
     low, high = (by_step.quantile(quantile) for quantile in plot.band)
     return pd.DataFrame({"loss": by_step.median(), "low": low, "high": high}).reset_index()
 
 
-def _spaced(values: pd.Series, count: int) -> np.ndarray:
+def spaced(values: Iterable[float], count: int) -> npt.NDArray[np.float64]:
     """At most `count` of the distinct values, evenly spaced in their logarithm."""
-    distinct: np.ndarray = np.sort(values.unique())
+    distinct: npt.NDArray[np.float64] = np.unique(np.asarray(values))
     if len(distinct) <= count:
         return distinct
     wanted = np.geomspace(distinct[0], distinct[-1], count)
     nearest = np.abs(np.log(wanted[:, None] / distinct)).argmin(axis=1)
-    chosen: np.ndarray = distinct[np.unique(nearest)]
+    chosen: npt.NDArray[np.float64] = distinct[np.unique(nearest)]
     return chosen
 
 
-def curves(drawn: pd.DataFrame, threshold: float, plot: Plot) -> Figure:
-    """A panel for each configuration of `series`, with the threshold (bits) of being learned."""
-    names = drawn["configuration"].unique()
+def curves(
+    drawn: pd.DataFrame, configurations: dict[str, ParityConfiguration], plot: Plot
+) -> Figure:
+    """A panel for each configuration of `series`, with the level at which a task is learned."""
+    names = list(drawn["configuration"].unique())
     with figures.style():
         figure, panels = plt.subplots(
-            len(names),
+            max(len(names), 1),
             1,
-            figsize=(plot.width, HEIGHT * plot.width * len(names)),
+            figsize=(plot.width, HEIGHT * plot.width * max(len(names), 1)),
             squeeze=False,
         )
-        for axes, name in zip(panels[:, 0], names, strict=True):
-            _panel(axes, drawn[drawn["configuration"] == name], threshold)
-            if len(names) > 1:
-                axes.set_title(name, loc="left")
+        if not names:
+            missing(panels[0, 0], "No configuration keeps the curves of its tasks (task_curves).")
+        for axes, name in zip(panels[:, 0], names, strict=False):
+            _panel(axes, drawn[drawn["configuration"] == name], configurations[name])
+            axes.set_title(f"{name}: {_described(configurations[name])}", loc="left")
         figure.draw_without_rendering()
-        for axes, name in zip(panels[:, 0], names, strict=True):
+        for axes, name in zip(panels[:, 0], names, strict=False):
             _name_lines(axes, drawn[drawn["configuration"] == name])
         plt.close(figure)
     return figure
+
+
+def _described(c: ParityConfiguration) -> str:
+    return f"{c.tasks} tasks, width {max(c.widths)}, {c.seeds} seeds"
 
 
 def _looks(drawn: pd.DataFrame) -> dict[str, dict[str, Any]]:
@@ -90,31 +138,46 @@ def _looks(drawn: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return looks | {"mean": {"color": figures.INK, "linewidth": 3.0, "zorder": 3}}
 
 
-def _panel(axes: Axes, drawn: pd.DataFrame, threshold: float) -> None:
+def _panel(axes: Axes, drawn: pd.DataFrame, c: ParityConfiguration) -> None:
     figures.plain_log_axis(axes, "x")
     figures.plain_log_axis(axes, "y")
     for name, look in _looks(drawn).items():
         rows = drawn[drawn["series"] == name]
-        axes.fill_between(
-            rows["step"], rows["low"], rows["high"], color=look["color"], alpha=0.15, linewidth=0
-        )
+        low, high = rows["low"].to_numpy(float), rows["high"].to_numpy(float)
+        axes.fill_between(rows["step"], low, high, color=look["color"], alpha=0.15, linewidth=0)
         axes.plot(rows["step"], rows["loss"], **look)
     axes.margins(x=0)
-    level = threshold * log(2)
-    axes.axhline(level, color=figures.INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.set_ylim(bottom=max(c.learned_below / DEPTH, axes.get_ylim()[0]), top=3)
+    axes.axhline(c.learned_below, color=figures.INK, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.annotate(
-        f"learned: under {threshold:g} bit",
-        (drawn["step"].min(), level),
+        f"learned: under {c.learned_below:g} bit",
+        (drawn["step"].min(), c.learned_below),
         xytext=(4, 3),
         textcoords="offset points",
         fontsize="small",
     )
     axes.set_xlabel("Optimizer steps")
-    axes.set_ylabel("Loss (nats)")
+    axes.set_ylabel("Loss (bits)")
 
 
 def _name_lines(axes: Axes, drawn: pd.DataFrame) -> None:
+    """At their ends; those that leave the panel have their number where they do."""
     looks = _looks(drawn)
-    ends = [drawn[drawn["series"] == name].iloc[-1] for name in looks]
-    points = [(float(end["step"]), float(end["loss"])) for end in ends]
-    figures.label_ends(axes, points, list(looks), [look["color"] for look in looks.values()])
+    bottom = axes.get_ylim()[0]
+    ends: dict[str, tuple[float, float]] = {}
+    for name, look in looks.items():
+        rows = drawn[drawn["series"] == name]
+        low = rows[rows["loss"] < bottom]
+        if low.empty:
+            ends[name] = float(rows["step"].iloc[-1]), float(rows["loss"].iloc[-1])
+        else:
+            axes.annotate(
+                name.removeprefix("task "),
+                (float(low["step"].iloc[0]), bottom),
+                xytext=(2, 4),
+                textcoords="offset points",
+                color=look["color"],
+                fontsize="small",
+            )
+    colours = [looks[name]["color"] for name in ends]
+    figures.label_ends(axes, list(ends.values()), list(ends), colours)

@@ -1,0 +1,253 @@
+"""When tasks of multitask sparse parity are learned: Michaud et al. (2023), Figures 7 and 8.
+
+The heat map has every task's loss at every step: tasks switch from 1 bit to nothing, rarer ones
+later. The other figure has learning time against frequency, with the tasks that no run has learned
+at its end, and what becomes of the slope if the runs had ended earlier.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages import figures
+from stages.analysis.parity_fits import BIT
+from stages.drawing.parity import Tables, earliest, missing, spaced
+from stages.figures import INK
+from stages.params import Michaud, ParityConfiguration, Plot
+from stages.parity.tasks import frequencies
+
+HEAT_TASKS = 40
+"""Tasks in the series of the heat map at most, evenly spaced in the logarithm."""
+LOOKS = {
+    "all": (figures.VERMILION, "-", "censored fit, all tasks"),
+    "learned": (figures.BLUE, "--", "least squares, learned tasks"),
+    "complete": (figures.GREEN, "-.", "least squares, tasks that all seeds learned"),
+}
+"""Colour, line and words of each fit."""
+
+
+def heat_series(tables: Tables) -> pd.DataFrame:
+    """Median loss (bits) over seeds by configuration, task and step, thinned out."""
+    parts = [pd.DataFrame(columns=["configuration", "step", "task", "loss"])]
+    for name in tables.shown:
+        losses = _heat(tables, name)
+        kept = losses.loc[losses.index.isin(spaced(losses.index, HEAT_TASKS))]
+        long = kept.melt(ignore_index=False, var_name="step", value_name="loss").reset_index()
+        parts.append(long[["step", "task", "loss"]])
+        parts[-1].insert(0, "configuration", name)
+    return pd.concat(parts[1:] or parts, ignore_index=True)
+
+
+def _heat(tables: Tables, name: str) -> pd.DataFrame:
+    """Tasks by steps."""
+    rows = tables.curves[tables.curves["configuration"] == name]
+    return rows.assign(loss=rows["loss"].astype(float) / BIT).pivot_table(
+        index="task", columns="step", values="loss", aggfunc="median"
+    )
+
+
+def heat_map(tables: Tables, configurations: dict[str, ParityConfiguration], plot: Plot) -> Figure:
+    """A panel for each configuration that kept curves, both axes logarithmic."""
+    names = tables.shown
+    with figures.style():
+        figure, panels = plt.subplots(
+            max(len(names), 1),
+            1,
+            figsize=(plot.width, 0.5 * plot.width * max(len(names), 1)),
+            squeeze=False,
+        )
+        if not names:
+            missing(panels[0, 0], "No configuration keeps the curves of its tasks (task_curves).")
+        for axes, name in zip(panels[:, 0], names, strict=False):
+            c = configurations[name]
+            losses = _heat(tables, name)
+            of_name = tables.tasks[tables.tasks["configuration"] == name]
+            curves = tables.curves[tables.curves["configuration"] == name]
+            steps, tasks = losses.columns.to_numpy(float), losses.index.to_numpy(float)
+            late = steps >= earliest(curves, of_name)
+            steps, values = steps[late], losses.to_numpy()[:, late]
+            mesh = axes.pcolormesh(
+                _edges(np.log(steps)),
+                np.log(np.append(tasks - 0.5, tasks[-1] + 0.5)),
+                values,
+                vmin=0,
+                vmax=1,
+                cmap="cividis",
+                rasterized=True,
+            )
+            _log_ticks(axes, steps, tasks)
+            widest = _widest(tables.tasks, name)
+            first = widest[widest["task"] == 1]
+            if first["learned"].notna().any():
+                rates = frequencies(c.tasks, c.alpha)
+                expected = float(first["learned"].median()) * rates[0] / rates
+                inside = expected <= steps[-1]
+                axes.plot(
+                    np.log(expected[inside]), np.log(tasks[inside]), "--", color="white", lw=1.5
+                )
+            axes.grid(visible=False)
+            axes.set_title(f"{name}, width {max(c.widths)}; dashed: time ~ 1/p", loc="left")
+            axes.set_xlabel("Optimizer steps")
+            axes.set_ylabel("Task, by falling frequency")
+            bar = figure.colorbar(mesh, ax=axes, label="Loss (bits)")
+            bar.outline.set_visible(False)
+        plt.close(figure)
+    return figure
+
+
+def _edges(centres: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    if len(centres) == 1:
+        return np.array([centres[0] - 0.5, centres[0] + 0.5])
+    middle = (centres[1:] + centres[:-1]) / 2
+    edges: npt.NDArray[np.float64] = np.concatenate(
+        [[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]]
+    )
+    return edges
+
+
+def _log_ticks(axes: Axes, steps: npt.NDArray[np.float64], tasks: npt.NDArray[np.float64]) -> None:
+    """Plain numbers on axes that hold natural logarithms."""
+    for axis, values in [(axes.xaxis, steps), (axes.yaxis, tasks)]:
+        decades = 10.0 ** np.arange(0, 8)
+        ticks = [t for d in decades for t in (d, 2 * d, 5 * d) if values[0] <= t <= values[-1]]
+        axis.set_ticks([float(np.log(t)) for t in ticks], [f"{t:,.0f}" for t in ticks])
+
+
+def times_series(tables: Tables, configurations: dict[str, ParityConfiguration]) -> pd.DataFrame:
+    """Median steps until each task is learned, where more than half of the seeds learned it.
+
+    Of the widest networks on fresh samples. Columns series, task, frequency, learned, seeds.
+    """
+    parts = []
+    for name, c in configurations.items():
+        rows = _widest(tables.tasks, name)
+        known = rows["learned"].astype(float).fillna(np.inf).groupby(rows["task"])
+        median, count = known.median(), rows["learned"].groupby(rows["task"]).count()
+        task = median.index.to_numpy()
+        columns = {
+            "series": name,
+            "task": task,
+            "frequency": frequencies(c.tasks, c.alpha)[task - 1],
+        }
+        table = pd.DataFrame(columns | {"learned": median.to_numpy(), "seeds": count.to_numpy()})
+        parts.append(table[np.isfinite(table["learned"])])
+    return pd.concat(parts, ignore_index=True)
+
+
+def _widest(tasks: pd.DataFrame, name: str) -> pd.DataFrame:
+    rows = tasks[(tasks["configuration"] == name) & (tasks["samples"] == 0)]
+    widest: pd.DataFrame = rows[rows["width"] == rows["width"].max()]
+    return widest
+
+
+def learning_times(
+    tables: Tables,
+    configurations: dict[str, ParityConfiguration],
+    plot: Plot,
+    published: Michaud,
+    alpha: float,
+) -> Figure:
+    """Two panels for each configuration that kept curves: times by frequency, slopes by horizon.
+
+    `alpha` is that of the published learning times; they stand beside configurations like theirs.
+    """
+    names = tables.shown
+    with figures.style():
+        figure, panels = plt.subplots(
+            max(len(names), 1),
+            2,
+            figsize=(plot.width, 0.55 * plot.width * max(len(names), 1)),
+            squeeze=False,
+            width_ratios=[1.35, 1],
+        )
+        if not names:
+            missing(panels[0, 0], "No configuration keeps the curves of its tasks (task_curves).")
+            panels[0, 1].set_axis_off()
+        for (left, right), name in zip(panels, names, strict=False):
+            c = configurations[name]
+            alike = c.tasks == published.tasks and c.alpha == alpha
+            _times(left, tables, name, c, published if alike else None)
+            _horizons(right, tables.horizons[tables.horizons["configuration"] == name], published)
+            left.set_title(name, loc="left")
+        plt.close(figure)
+    return figure
+
+
+def _times(
+    axes: Axes,
+    tables: Tables,
+    name: str,
+    c: ParityConfiguration,
+    published: Michaud | None,
+) -> None:
+    figures.plain_log_axis(axes, "y")
+    rows = _widest(tables.tasks, name)
+    rates = frequencies(c.tasks, c.alpha)[rows["task"] - 1]
+    learned = rows["learned"].notna().to_numpy()
+    times = rows["learned"][learned].astype(float)
+    lowest = max(rates.min(), (rates[learned].min() if learned.any() else rates.max()) / 10)
+    wide = rates.max() > 30 * lowest
+    figures.plain_log_axis(axes, "x", subs=(1.0,) if wide else (1.0, 2.0, 5.0))
+    axes.plot(rates[learned], times, "o", color=INK, ms=3, alpha=0.6)
+    lost = ~learned & (rates >= lowest)
+    if lost.any():
+        label = f"not learned by the end: {np.count_nonzero(~learned)} of {len(rows)}"
+        end = rows["not_before"][lost]
+        axes.plot(rates[lost], end, "^", color=INK, ms=4, mfc="none", label=label)
+    line = np.array([rates.min(), rates.max()])
+    fits = tables.emergence[tables.emergence["configuration"] == name]
+    for kind, (colour, dashes, words) in LOOKS.items():
+        fit = fits[fits["tasks"] == kind].iloc[0]
+        if np.isfinite(fit["slope"]):
+            time = fit["time"] * line ** fit["slope"]
+            axes.plot(line, time, dashes, color=colour, label=f"{_signed(fit['slope'])}: {words}")
+    if published is not None:
+        points = published.learning_steps
+        axes.plot(
+            frequencies(c.tasks, c.alpha)[np.array(points.tasks) - 1],
+            points.steps,
+            "D",
+            color=figures.PURPLE,
+            ms=5,
+            mfc="none",
+            label=f"{_signed(-published.learning_exponent)}: published",
+        )
+    first = float(times.min()) if learned.any() else float(rows["not_before"].max())
+    axes.set_ylim(first / 8, 3 * float(rows["not_before"].max()))  # the legend is below
+    axes.set_xlim(lowest / 1.3, 1.3 * rates.max())
+    axes.set_xlabel("Frequency p of the task")
+    axes.set_ylabel("Steps until it is learned")
+    axes.legend(fontsize="small", loc="lower left")
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")  # noqa: RUF001
+
+
+def _horizons(axes: Axes, rows: pd.DataFrame, published: Michaud) -> None:
+    rows = rows[np.isfinite(rows["slope"].astype(float))]
+    if rows.empty:
+        missing(axes, "Too few tasks are learned for a slope.")
+        return
+    figures.plain_log_axis(axes, "x", subs=(1.0, 3.0))
+    for kind, (colour, dashes, _) in LOOKS.items():
+        of_kind = rows[rows["tasks"] == kind]
+        axes.plot(of_kind["step"], of_kind["slope"], dashes, color=colour, marker="o", ms=3)
+    slopes = rows["slope"].astype(float)
+    for level, words in [(-1.0, "theory"), (-published.learning_exponent, "published")]:
+        axes.axhline(level, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.annotate(
+            words,
+            (1.0, level),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, 2),
+            textcoords="offset points",
+            ha="right",
+            fontsize="small",
+        )
+    axes.set_ylim(max(-2.0, min(slopes.min(), -1.0) - 0.1), min(0.2, max(slopes.max(), -0.8) + 0.1))
+    axes.set_xlabel("Steps, had the runs ended there")
+    axes.set_ylabel("Slope")

@@ -1,0 +1,318 @@
+"""Power laws of multitask sparse parity: Michaud et al. (2023), Figures 2 and 10.
+
+One figure has the mean loss against parameters N, steps S and samples D: above, the configurations
+that stand for the paper's Figure 2 with its points, below those of Figure 10 by alpha. The other
+has the exponents against alpha, beside theory, the published, and what a finite number of tasks
+makes of theory.
+"""
+
+from collections.abc import Iterator
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from stages import figures
+from stages.analysis import quanta
+from stages.analysis.parity_fits import BIT
+from stages.analysis.quanta import RESOURCES, Resource
+from stages.drawing.parity import Tables, missing, spaced
+from stages.figures import INK
+from stages.params import Michaud, ParityConfiguration, ParityVerdict, Plot, Quanta
+from stages.parity.tasks import frequencies
+
+WORDS: dict[Resource, str] = {
+    "N": "Parameters N",
+    "S": "Optimizer steps S",
+    "D": "Training samples D",
+}
+NEEDED: dict[Resource, str] = {
+    "N": "three widths on fresh samples",
+    "S": "a run on fresh samples",
+    "D": "three sizes of training sets (data_limited)",
+}
+POINTS = 60
+"""Of a curve that are drawn."""
+PUBLISHED = "published"
+
+
+def series(tables: Tables, plot: Plot, published: Michaud) -> dict[Resource, pd.DataFrame]:
+    """Median loss (bits) over seeds against each resource, with its band.
+
+    Columns series, size, loss, low, high. The last series is the published one, where there is.
+    """
+    found: dict[Resource, pd.DataFrame] = {}
+    for resource in RESOURCES:
+        parts = []
+        for name in tables.runs["configuration"].unique():
+            by_size = _losses(tables, str(name), resource).groupby("size")["loss"]
+            low, high = (by_size.quantile(quantile) for quantile in plot.band)
+            medians = pd.DataFrame({"loss": by_size.median(), "low": low, "high": high})
+            parts.append(medians.reset_index())
+            parts[-1].insert(0, "series", name)
+        points = pd.DataFrame(_published(resource, published), columns=["size", "loss"])
+        parts.append(points.assign(series=PUBLISHED, low=points["loss"], high=points["loss"]))
+        found[resource] = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    return found
+
+
+def _losses(tables: Tables, name: str, resource: Resource) -> pd.DataFrame:
+    """Size and loss (bits) of each run, or of each evaluation of the widest networks."""
+    runs = tables.runs[tables.runs["configuration"] == name]
+    fresh, limited = runs[runs["samples"] == 0], runs[runs["samples"] > 0]
+    if resource == "N":
+        return pd.DataFrame({"size": fresh["parameters"], "loss": fresh["final_loss"]})
+    if resource == "D":
+        limited = limited[limited["width"] == limited["width"].max()]
+        return pd.DataFrame({"size": limited["samples"], "loss": limited["best_loss"]})
+    losses = tables.losses
+    rows = losses[
+        (losses["configuration"] == name)
+        & (losses["samples"] == 0)
+        & (losses["width"] == fresh["width"].max())
+    ]
+    rows = rows[rows["step"].isin(spaced(rows["step"], POINTS))]
+    return pd.DataFrame({"size": rows["step"], "loss": rows["mean_loss"].astype(float) / BIT})
+
+
+def _published(resource: Resource, published: Michaud) -> list[tuple[float, float]]:
+    if resource == "N":
+        points = published.loss_by_parameters
+        return list(zip(map(float, points.parameters), points.loss, strict=True))
+    if resource == "D":
+        sizes = published.loss_by_samples
+        return list(zip(map(float, sizes.samples), sizes.loss, strict=True))
+    return []
+
+
+def scaling(
+    tables: Tables,
+    drawn: dict[Resource, pd.DataFrame],
+    configurations: dict[str, ParityConfiguration],
+    plot: Plot,
+    published: Michaud,
+    rules: ParityVerdict,
+) -> Figure:
+    """Two rows of panels, one for each resource: Figure 2, and the configurations by alpha."""
+    chosen: dict[Resource, str] = {"N": rules.widths, "S": rules.widths, "D": rules.samples}
+    family = by_alpha(configurations, rules)
+    with figures.style():
+        figure, panels = plt.subplots(2, 3, figsize=(plot.width, 0.85 * plot.width))
+        for (above, below), resource in zip(panels.T, RESOURCES, strict=True):
+            rows = drawn[resource]
+            name = chosen[resource]
+            if name in configurations and (rows["series"] == name).any():
+                _single(above, rows, tables.exponents, name, resource)
+                theirs = rows[rows["series"] == PUBLISHED]
+                if len(theirs):
+                    label = "published"
+                    colour = figures.PURPLE
+                    above.plot(theirs["size"], theirs["loss"], "D", color=colour, mfc="none",
+                               ms=5, label=label)  # fmt: skip
+                above.legend(fontsize="small", loc="lower left")
+                above.set_title(name, loc="left")
+            else:
+                missing(above, f"Not trained:\nconfiguration {name}\nis not in params.yaml.")
+            there = [n for n in family if (rows["series"] == n).any()]
+            if there:
+                _many(below, rows, tables.exponents, {n: family[n] for n in there}, resource)
+            else:
+                missing(below, f"Not trained:\nconfigurations {rules.exponents}*\nwith "
+                               f"{NEEDED[resource]}.")  # fmt: skip
+        for axes in panels[:, 0]:
+            axes.set_ylabel("Mean loss (bits)")
+        plt.close(figure)
+    return figure
+
+
+def by_alpha(
+    configurations: dict[str, ParityConfiguration], rules: ParityVerdict
+) -> dict[str, float]:
+    """alpha of the configurations that stand for Figure 10's, rising."""
+    named = {n: c.alpha for n, c in configurations.items() if n.startswith(rules.exponents)}
+    return dict(sorted(named.items(), key=lambda item: item[1]))
+
+
+def _axes(axes: Axes, resource: Resource) -> None:
+    figures.plain_log_axis(axes, "x", subs=(1.0,))
+    figures.plain_log_axis(axes, "y")
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda x, _: f"{x / 1e6:g} million" if x >= 1e6 else f"{x:,.0f}")
+    )
+    axes.set_xlabel(WORDS[resource])
+
+
+def _fit(exponents: pd.DataFrame, name: str, resource: Resource) -> pd.Series:
+    rows = exponents[(exponents["configuration"] == name) & (exponents["exponent"] == resource)]
+    return rows.iloc[0]
+
+
+def _single(
+    axes: Axes, rows: pd.DataFrame, exponents: pd.DataFrame, name: str, resource: Resource
+) -> None:
+    _axes(axes, resource)
+    ours = rows[rows["series"] == name]
+    low, high = ours["low"].to_numpy(float), ours["high"].to_numpy(float)
+    axes.fill_between(ours["size"], low, high, color=figures.BLUE, alpha=0.2, linewidth=0)
+    axes.plot(ours["size"], ours["loss"], "o", color=figures.BLUE, ms=3)
+    fit = _fit(exponents, name, resource)
+    if np.isfinite(fit["value"]):
+        span = np.array([fit["first"], fit["last"]])
+        for slope, colour, dashes, words in [
+            (fit["value"], figures.BLUE, "-", "ours"),
+            (fit["theory"], INK, "--", "theory"),
+        ]:
+            loss = fit["loss"] * (span / span[0]) ** -slope
+            axes.plot(span, loss, dashes, color=colour, label=f"{slope:.3f}: {words}")
+
+
+def _many(
+    axes: Axes,
+    rows: pd.DataFrame,
+    exponents: pd.DataFrame,
+    family: dict[str, float],
+    resource: Resource,
+) -> None:
+    _axes(axes, resource)
+    ends, texts, colours = [], [], figures.sequence(len(family))
+    for (name, alpha), colour in zip(family.items(), colours, strict=True):
+        ours = rows[rows["series"] == name]
+        marker = "-" if resource == "S" else "o"
+        axes.plot(ours["size"], ours["loss"], marker, color=colour, ms=2.5, lw=1)
+        fit = _fit(exponents, name, resource)
+        if np.isfinite(fit["value"]):
+            span = np.array([fit["first"], fit["last"]])
+            axes.plot(span, fit["loss"] * (span / span[0]) ** -fit["value"], color=colour, lw=1)
+        ends.append((float(ours["size"].iloc[-1]), float(ours["loss"].iloc[-1])))
+        texts.append(f"{alpha:g}")
+    axes.set_title("by alpha, with fits", loc="left")
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    figures.label_ends(axes, ends, texts, colours)
+
+
+def exponent_series(tables: Tables, rules: Quanta, published: Michaud) -> pd.DataFrame:
+    """Exponents against alpha: ours, theory, theory with a finite number of tasks, published.
+
+    Columns series, alpha, value, low, high.
+    """
+    return pd.DataFrame(_exponent_rows(tables, rules, published))
+
+
+def _exponent_rows(
+    tables: Tables, rules: Quanta, published: Michaud
+) -> Iterator[dict[str, object]]:
+    theirs = published.exponents.model_dump()
+    for resource in RESOURCES:
+        name = f"alpha_{resource}"
+        for alpha, value in zip(theirs["alpha"], theirs[resource], strict=True):
+            few = frequencies(published.tasks, alpha)
+            yield {"series": f"{name}, published", "alpha": alpha, "value": value}
+            theory = quanta.theory(resource, alpha)
+            yield {"series": f"{name}, theory", "alpha": alpha, "value": theory}
+            finite = quanta.finite(resource, alpha, few, *rules.finite_tasks)
+            words = f"{name}, theory for {published.tasks} tasks"
+            yield {"series": words, "alpha": alpha, "value": finite}
+        ours = tables.exponents[
+            (tables.exponents["exponent"] == resource) & tables.exponents["value"].notna()
+        ].sort_values(["alpha", "configuration"])
+        for _, row in ours.iterrows():
+            kept = {column: row[column] for column in ("alpha", "value", "low", "high")}
+            yield {"series": f"{name}, ours ({row['configuration']})", **kept}
+
+
+def exponents(
+    tables: Tables,
+    configurations: dict[str, ParityConfiguration],
+    plot: Plot,
+    published: Michaud,
+    rules: Quanta,
+    family: dict[str, float],
+) -> Figure:
+    """A panel for each exponent against alpha, and one for the sums that bias them.
+
+    `family` names the configurations that stand for Figure 10's; others with as many tasks are
+    drawn hollow.
+    """
+    with figures.style():
+        figure, panels = plt.subplots(2, 2, figsize=(plot.width, 0.9 * plot.width))
+        for axes, resource in zip(panels.flat, RESOURCES, strict=False):
+            _exponent(axes, tables.exponents, configurations, published, rules, family, resource)
+        panels[0, 0].legend(fontsize="small", loc="upper left")
+        _sums(panels[1, 1], published, rules)
+        plt.close(figure)
+    return figure
+
+
+def _exponent(
+    axes: Axes,
+    table: pd.DataFrame,
+    configurations: dict[str, ParityConfiguration],
+    published: Michaud,
+    rules: Quanta,
+    family: dict[str, float],
+    resource: Resource,
+) -> None:
+    theirs = published.exponents.model_dump()
+    alphas = np.array(theirs["alpha"])
+    axes.plot(alphas, [quanta.theory(resource, a) for a in alphas], "--", color=INK, label="theory")
+    finite = [
+        quanta.finite(resource, a, frequencies(published.tasks, a), *rules.finite_tasks)
+        for a in alphas
+    ]
+    label = f"theory for {published.tasks} tasks"
+    axes.plot(alphas, finite, "-.", color=figures.VERMILION, label=label)
+    axes.plot(alphas, theirs[resource], "D", color=figures.PURPLE, mfc="none", label="published")
+    rows = table[(table["exponent"] == resource) & table["value"].notna()]
+    alike = [n for n, c in configurations.items() if c.tasks == published.tasks]
+    rows = rows[rows["configuration"].isin(alike)]
+    for _, row in rows.iterrows():
+        own = row["configuration"] in family
+        low, high = row["low"], row["high"]
+        colour = figures.BLUE
+        if np.isfinite(low):
+            axes.plot([row["alpha"]] * 2, [low, high], color=colour, lw=1.2)
+        axes.plot(
+            row["alpha"], row["value"], "o", color=colour, ms=5, mfc=colour if own else "none"
+        )
+    if rows.empty:
+        axes.text(
+            0.97,
+            0.05,
+            f"ours: not trained\n(needs {NEEDED[resource]},\n{published.tasks} tasks)",
+            transform=axes.transAxes,
+            ha="right",
+            fontsize="small",
+        )
+    else:
+        axes.plot([], [], "o", color=figures.BLUE, label="ours")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("alpha of the tasks' frequencies")
+    axes.set_ylabel(f"alpha_{resource}")
+
+
+def _sums(axes: Axes, published: Michaud, rules: Quanta) -> None:
+    first, last = rules.finite_tasks
+    alphas = published.exponents.alpha
+    shown = [alphas[0], alphas[len(alphas) // 2 - 1], alphas[-1]]
+    figures.plain_log_axis(axes, "x")
+    figures.plain_log_axis(axes, "y")
+    ends, texts, colours = [], [], figures.sequence(len(shown))
+    for alpha, colour in zip(shown, colours, strict=True):
+        rates = frequencies(published.tasks, alpha)
+        n = np.arange(1, last + 1)
+        sums = quanta.unlearned(rates)[n]
+        axes.plot(n, sums, color=colour)
+        span = np.array([first, last])
+        axes.plot(span, sums[first - 1] * (span / first) ** -alpha, "--", color=colour, lw=1)
+        slope = quanta.finite_slope(rates, first, last)
+        ends.append((float(last), float(sums[last - 1])))
+        texts.append(f"{alpha:g}: slope {slope:.3f}")
+    axes.set_xlim(1, last)
+    axes.set_ylim(0.6 * min(y for _, y in ends), 1.2)
+    axes.set_title("sum of p over tasks k > n; dashed: n^−alpha", loc="left")  # noqa: RUF001
+    axes.set_xlabel("n tasks learned")
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    figures.label_ends(axes, ends, texts, colours)
