@@ -66,14 +66,23 @@ class Data(Section):
         return 100 if self.source == "cifar100" else 10
 
 
-class Manifold(Section):
-    """Section `manifold`: the images that are generated, and their labels."""
+Generated = Annotated[int, Field(gt=0, le=2**17)]
+"""Images, as many as the order of an epoch can hold."""
 
-    dimension: Annotated[int, Field(ge=1, le=64)]
+
+class GeneratedImages(Section):
+    """Images that are generated, and their labels."""
+
     seed: Annotated[int, Field(ge=0)]
     patches: Positive
-    train: Annotated[int, Field(gt=0, le=2**17)]  # as many as the order of an epoch can hold
-    test: Annotated[int, Field(gt=0, le=2**17)]
+    train: Generated
+    test: Generated
+
+
+class Manifold(GeneratedImages):
+    """Section `manifold`: generated images of a known dimension."""
+
+    dimension: Annotated[int, Field(ge=1, le=64)]
 
 
 class Training(Section):
@@ -108,6 +117,15 @@ class Cnn(Section):
 
     widths: Widths
     sweeps: Annotated[dict[Name, CnnSweep], Field(min_length=1)]
+
+
+class Method(Section):
+    """Section `method`: the whole method where the dimension is known, on generated images."""
+
+    dimensions: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
+    images: GeneratedImages
+    widths: Widths
+    training: CnnSweep
 
 
 @dataclass(frozen=True)
@@ -581,6 +599,7 @@ class Params(Section):
     data: Data
     manifold: Manifold
     cnn: Cnn
+    method: Method
     imports: dict[Name, Import]
     parity: Parity
     quanta: Quanta

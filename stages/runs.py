@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.errors import InputError
-from stages.params import CnnSweep, ParityConfiguration, fingerprint
+from stages.params import CnnSweep, Method, ParityConfiguration, fingerprint
 
 CNN_PARTS = Path("metrics/runs/cnn")
 PARITY_PARTS = Path("metrics/runs/parity")
+METHOD_PARTS = Path("metrics/runs/manifold")
 
 CNN_SCHEMA = pa.schema(
     [
@@ -157,6 +158,19 @@ def cnn_part(data: dict[str, Any], name: str, sweep: CnnSweep, width: int) -> Pa
         CNN_SCHEMA,
         {"data": data, "sweep": name, "width": width, "params": sweep.model_dump()},
         _keys({"seed": range(sweep.seeds), "epoch": range(1, sweep.epochs + 1)}),
+    )
+
+
+def method_part(settings: Method, dimension: int) -> Part:
+    """The part of one known dimension: every width, seed and epoch."""
+    training = settings.training
+    epochs = range(1, training.epochs + 1)
+    return Part(
+        f"calibrate_method@{dimension}",
+        METHOD_PARTS / f"{dimension}.parquet",
+        CNN_SCHEMA,
+        {"dimension": dimension, "params": settings.model_dump(exclude={"dimensions"})},
+        _keys({"width": settings.widths, "seed": range(training.seeds), "epoch": epochs}),
     )
 
 
