@@ -58,8 +58,11 @@ class Tables:
 def grid(
     rows: int, columns: int, plot: Plot, aspect: float, **more: Any
 ) -> tuple[Figure, NDArray[Any]]:
-    """A figure as wide as params say, `aspect` times as high, and its axes; `more` as subplots."""
-    figure = Figure(figsize=(plot.width, plot.width * aspect))
+    """A figure as wide as params say, `aspect` times as high, and its axes; `more` as subplots.
+
+    More than two columns, as with imported sweeps, make it wider.
+    """
+    figure = Figure(figsize=(plot.width * max(1, columns / 2), plot.width * aspect))
     return figure, figure.subplots(rows, columns, squeeze=False, **more)
 
 

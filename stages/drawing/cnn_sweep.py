@@ -73,7 +73,7 @@ def violins(tables: Tables, sweep: str, plot: Plot) -> Figure:
     figure, grid = cnn.grid(2, 2, plot, 0.8, sharex=True)
     rows = tables.of(sweep)
     widths = rows.groupby("parameters")["width"].first()
-    ticks = widths.iloc[:: max(1, round(len(widths) / 5))]
+    ticks = _apart(widths.iloc[:: max(1, round(len(widths) / 5))])
     for axes, (metric, title) in zip(grid.flat, PANELS.items(), strict=True):
         axes.set_title(title)
         finite = rows[np.isfinite(rows[metric])]
@@ -98,6 +98,15 @@ def violins(tables: Tables, sweep: str, plot: Plot) -> Figure:
         fontsize="medium",
     )
     return figure
+
+
+def _apart(widths: pd.Series) -> pd.Series:
+    """Those with room between them for a number: a seventh of their range."""
+    kept: list[int] = []
+    for place, width in enumerate(widths):
+        if not kept or width - widths.iloc[kept[-1]] >= (widths.iloc[-1] - widths.iloc[0]) / 7:
+            kept.append(place)
+    return widths.iloc[kept]
 
 
 def _ranked(rows: pd.DataFrame, metric: str, count: int) -> pd.DataFrame:
