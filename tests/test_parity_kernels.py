@@ -4,23 +4,28 @@ They run on a GPU or, where there is none, in Triton's interpreter (see conftest
 cases are small.
 """
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 pytest.importorskip("triton", reason="PyTorch brings no Triton on this platform")
 
-from stages.params import ParityConfiguration
-from stages.parity import one, replicas
+from stages.params import ParityConfiguration, ParityFamily, ParityRun
+from stages.parity import kernels as parity_kernels
+from stages.parity import one, replicas, shuffle
 from stages.parity.draws import Draws
-from stages.parity.replicas import Replicas
+from stages.parity.network import flatten, initial
+from stages.parity.replicas import SideBySide
 from stages.training import kernels
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 FORM = pytest.mark.parametrize("form", ["notebook", "paper"])
 FORMS = {
-    "notebook": {"tasks": 3, "bits": 20, "width": 24, "logits": 1, "optimizer": "adam"},
-    "paper": {"tasks": 11, "bits": 140, "width": 40, "logits": 2, "optimizer": "adamw"},
+    "notebook": {"tasks": 3, "bits": 20, "widths": [24], "logits": 1, "optimizer": "adam"},
+    "paper": {"tasks": 11, "bits": 140, "widths": [40], "logits": 2, "optimizer": "adamw"},
 }
 
 
@@ -28,85 +33,134 @@ def configure(form: str, **values: object) -> ParityConfiguration:
     small = FORMS[form] | {
         "subset_size": 3, "alpha": 0.4, "learning_rate": 1e-2, "weight_decay": 0.1,
         "batch_size": 90, "steps": 2, "evaluate_every": 1, "evaluation_samples": 30,
-        "seeds": 1, "precision": "float32",
+        "seeds": 1, "precision": "float32", "learned_below": 0.1, "task_curves": 2,
+        "data_limited": {"widths": [24], "samples": [150], "steps": 2, "evaluate_every": 1},
     }  # fmt: skip
     return ParityConfiguration.model_validate(small | values)
+
+
+def engine_of(c: ParityConfiguration, run: ParityRun) -> SideBySide:
+    """A run in training: on fresh samples, or on a training set."""
+    family = c.families()[run.samples > 0]
+    engine = SideBySide(c, family, [run], DEVICE)
+    engine.load()
+    return engine
+
+
+def reference(c: ParityConfiguration, run: ParityRun) -> one.Replica:
+    return one.Replica(c, run, flatten(initial(c, run.width, run.seed)))
 
 
 @pytest.fixture(autouse=True)
 def _small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few programs, with several tiles each: the interpreter takes its time over each program."""
     if DEVICE.type == "cpu":
-        for name, value in {"TILE": 32, "UNITS": 32, "SHARES": 2, "EVALUATION_SHARES": 3}.items():
+        for name, value in {
+            "TILE": 32,
+            "UNITS": 32,
+            "SHARES": 2,
+            "EVALUATION_SHARES": 3,
+            "CHOOSE_BLOCK": 32,
+        }.items():
             monkeypatch.setattr(replicas, name, value)
         monkeypatch.setattr(kernels, "BLOCK", 4096)
 
 
 @FORM
-def test_samples_are_the_same_integers(form: str) -> None:
+@pytest.mark.parametrize("samples", [0, 150], ids=["fresh", "training set"])
+def test_samples_are_the_same_integers(form: str, samples: int) -> None:
+    # 3 steps: a training set's last batch is short, and then a second pass begins
     c = configure(form)
     group = 16
-    engine = Replicas(c, 1, DEVICE)
-    engine.load([9])
-    for step in range(2):
-        engine.train()
-        expected = Draws(c, 9).batch(c.batch_size, step)
+    run = ParityRun(c.widths[0], samples, 9)
+    engine = engine_of(c, run)
+    (replica,) = engine.replicas
+    for step in range(3):
+        replica.train()
+        expected = Draws(c, 9, samples).batch(step)
         counts = np.bincount(expected.task, minlength=c.tasks)
         slots = group * np.sum(-(-counts // group))
-        label = engine.batch.labels[0, :slots].cpu().numpy()
-        words = engine.batch.words[0, :slots].cpu().numpy().view(np.uint32)
-        task = engine.group_tasks[0, : slots // group].cpu().numpy().repeat(group)
+        label = replica.batch.labels[0, :slots].cpu().numpy()
+        words = replica.batch.words[0, :slots].cpu().numpy().view(np.uint32)
+        task = replica.group_tasks[0, : slots // group].cpu().numpy().repeat(group)
         filled = label < 2
-        assert np.array_equal(label[filled], expected.label)
-        assert np.array_equal(words[filled], expected.words)
+        assert filled.sum() == len(expected.task)
         assert np.array_equal(task[filled], expected.task)
-    engine.evaluate()
-    expected = Draws(c, 9).evaluation(np.arange(c.tasks), c.evaluation_samples, step=2)
-    label = engine.evaluation.labels[0].cpu().numpy()
-    words = engine.evaluation.words[0].cpu().numpy().view(np.uint32)
+        drawn = np.column_stack([task, label, words])[filled]
+        wanted = np.column_stack([expected.task, expected.label, expected.words])
+        if samples:  # a training set's are in no order among those of a task
+            drawn, wanted = (rows[np.lexsort(rows.T)] for rows in (drawn, wanted))
+        assert np.array_equal(drawn, wanted)
+        replica.done.fill_(step + 1)
+    replica.done.fill_(2)
+    replica.evaluate()
+    expected = Draws(c, 9, samples).evaluation(np.arange(c.tasks), c.evaluation_samples, step=2)
+    label = replica.evaluation.labels[0].cpu().numpy()
+    words = replica.evaluation.words[0].cpu().numpy().view(np.uint32)
     assert np.array_equal(label[label < 2], expected.label)
     assert np.array_equal(words[label < 2], expected.words)
 
 
+def test_the_shuffle_is_the_same_function() -> None:
+    assert parity_kernels.ROUNDS.value == shuffle.ROUNDS
+
+
 @FORM
+@pytest.mark.parametrize("samples", [0, 150], ids=["fresh", "training set"])
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 2e-6), ("tf32", 5e-3)])
-def test_one_step_agrees_with_the_cpu(form: str, precision: str, tolerance: float) -> None:
+def test_one_step_agrees_with_the_cpu(
+    form: str, samples: int, precision: str, tolerance: float
+) -> None:
     c = configure(form, precision=precision)
-    engine = Replicas(c, 1, DEVICE)
-    engine.load([4])
-    replica = one.Replica(c, seed=4)
-    engine.train()
+    width = c.widths[0]
+    run = ParityRun(width, samples, 4)
+    (engine,) = engine_of(c, run).replicas
+    replica = reference(c, run)
+    steps = range(1)
+    if samples:  # the short last batch
+        engine.done.fill_(1)
+        steps = range(1, 2)
+    for step in steps:
+        engine.train()
+        replica.train(step)
     engine.evaluate()
-    replica.train(0)
     partials = engine.weights.partials[0].cpu()
     gradient = []
     for layer, size in (("tasks", c.tasks), ("bits", c.bits + 1)):
-        at, length = engine.weights.partial_offsets[layer], size * c.width
+        at, length = engine.weights.partial_offsets[layer], size * width
         end = engine.weights.partial_offsets["bits" if layer == "tasks" else "output"]
         gradient.append(partials[at:end].view(-1, length).sum(0))
-    length = (c.width + 1) * c.logits
+    length = (width + 1) * c.logits
     gradient.append(partials[engine.weights.partial_offsets["output"] :].view(-1, length).sum(0))
     assert replica.values.grad is not None
     error = (torch.cat(gradient) - replica.values.grad).norm() / replica.values.grad.norm()
     assert error < tolerance
-    loss, accuracy = replica.evaluate(1)
-    assert np.abs(engine.losses[0, 0].cpu().numpy() - loss).max() < tolerance
-    assert np.abs(engine.accuracies[0, 0].cpu().numpy() - accuracy).max() < 0.02
 
 
 @FORM
-def test_training_agrees_with_the_cpu(form: str) -> None:
-    c = configure(form, evaluate_every=2)
-    ours = replicas.train(c, [2], DEVICE, lambda steps, loss: None)
-    reference = one.train(c, [2], lambda steps, loss: None)
-    assert np.abs(ours.losses - reference.losses).max() < 1e-4
-    assert np.abs(ours.accuracies - reference.accuracies).max() < 0.02
+@pytest.mark.parametrize("which", [0, 1], ids=["fresh", "training set"])
+def test_training_agrees_with_the_cpu(form: str, which: int) -> None:
+    c = configure(form)
+    family = c.families()[which]
+    ours = replicas.train(c, family, DEVICE, lambda steps, loss: None)
+    theirs = one.train(c, family, lambda steps, loss: None)
+    assert np.abs(ours.mean_losses - theirs.mean_losses).max() < 1e-4
+    kinds = [history.frame("tasks") for history in (ours, theirs)]
+    assert np.abs(kinds[0]["loss"] - kinds[1]["loss"]).max() < 1e-4
+    assert np.abs(kinds[0]["accuracy"] - kinds[1]["accuracy"]).max() < 0.02
 
 
-def test_a_run_does_not_depend_on_its_neighbours() -> None:
+@pytest.mark.parametrize("limited", [False, True])
+def test_a_run_does_not_depend_on_its_neighbours(limited: bool) -> None:
     c = configure("notebook", precision="tf32")
-    together = replicas.train(c, [0, 1], DEVICE, lambda steps, loss: None)
-    alone = replicas.train(c, [1], DEVICE, lambda steps, loss: None)
-    assert np.array_equal(together.losses[1], alone.losses[0])
-    assert np.array_equal(together.accuracies[1], alone.accuracies[0])
-    assert not np.array_equal(together.losses[0], together.losses[1])
+    widths, samples = ([8, 24], [150, 60]) if limited else ([8, 24, 40], [0])
+    family = ParityFamily(widths, samples, [0, 1], steps=2, evaluate_every=1)
+    together = replicas.train(c, family, DEVICE, lambda steps, loss: None)
+    for run in family.runs[-3:-1]:
+        of_run = replace(family, widths=[run.width], samples=[run.samples], seeds=[run.seed])
+        alone = replicas.train(c, of_run, DEVICE, lambda steps, loss: None)
+        frame, key = together.frame("tasks"), [run.width, run.samples, run.seed]
+        frame = frame[frame[["width", "samples", "seed"]].eq(key).all(axis=1)]
+        pd.testing.assert_frame_equal(frame.reset_index(drop=True), alone.frame("tasks"))
+        assert np.array_equal(together.mean_losses[family.runs.index(run)], alone.mean_losses[0])
+    assert len(np.unique(together.mean_losses, axis=0)) == len(together.mean_losses)

@@ -7,7 +7,8 @@ alone or beside others.
 A batch is laid out in slots: its samples by task, each task beginning a new group of GROUP slots
 and filling its last one with slots that hold no sample. TILE slots are worked on at once. Of a
 group all samples have one task, so the gradient of the task's row of weights is a sum over rows.
-Evaluation lays its samples out likewise, each task beginning a new tile.
+Evaluation lays its samples out likewise, each task beginning a new tile. Of a training set the
+batch's samples are first chosen in any order, and then sorted into their slots.
 
 The hidden layer is never stored, only where it is above 0. Programs own a block of its units and
 go over tiles: the block's weights are read once, and each block adds its share to a logit. With
@@ -16,7 +17,12 @@ See stages/parity/one.py for the gradient.
 
 Layouts, each with a leading replica axis; S slots, n the width, blocks of UNITS hidden units:
 
-    histograms      programs x T        samples of each task, from each program of `count`
+    histograms      programs x T        samples of each task in a program of `count` or `choose`,
+                                        which `arrange` turns into those in the programs before
+    set_ends        T                   samples of the training set up to and including each task
+    chosen, ranks   programs x BLOCK    samples of the training set, from 0, or -1; how many of its
+                                        task are before it in its program
+    samples         S                   which sample of the training set is in a slot
     sample_ends     T                   samples up to and including each task
     group_ends      T                   groups up to and including each task
     group_tasks     S / GROUP           the task of each group
@@ -42,7 +48,14 @@ NONE = tl.constexpr(2)
 SCALE, UNSCALE = tl.constexpr(64.0), tl.constexpr(1 / 64)
 """Factor on weights, up to 1,000 of them, and on slopes, which are below 1, in float16."""
 BATCH_TASKS, BATCH_BITS, EVALUATION_BITS = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+TRAINING_SET_BITS, ORDER = tl.constexpr(3), tl.constexpr(4)
 """Streams of random words; see stages/parity/draws.py."""
+ROUNDS = tl.constexpr(6)
+"""Of the shuffle; see stages/parity/shuffle.py."""
+UNSPECIALISED = [
+    "width", "total", "total_partials", "offset", "offset_bits", "offset_output", "programs",
+]  # fmt: skip
+"""Arguments whose multiples of 16 get no kernel of their own: it would be compiled for nothing."""
 
 
 @triton.jit
@@ -159,24 +172,97 @@ def count(
 
 
 @triton.jit
-def arrange(histograms, sample_ends, group_ends, PROGRAMS: tl.constexpr, LOG: tl.constexpr):
-    """Where each task's samples and groups end. Grid (1, replicas)."""
+def _permuted(key, number, value, bits):
+    """Where the Feistel network of `bits` bits takes each value in shuffle `number`."""
+    split = bits // 2
+    low = value & ((1 << split) - 1)
+    high = value >> split
+    for i in tl.static_range(0, ROUNDS, 2):
+        word, _, _, _ = tl.philox(key, high, i, number, 0)
+        low ^= word.to(tl.int32, bitcast=True) & ((1 << split) - 1)
+        word, _, _, _ = tl.philox(key, low, i + 1, number, 0)
+        high ^= word.to(tl.int32, bitcast=True) & ((1 << (bits - split)) - 1)
+    return (high << split) | low
+
+
+@triton.jit
+def choose(
+    seeds, step, sizes, bits, set_ends, histograms, chosen, ranks, batch, tasks,
+    LOG: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Choose the batch from the training set, and count its tasks. Grid (programs, replicas).
+
+    See stages/parity/shuffle.py for the shuffle.
+    """
+    replica = tl.program_id(1).to(tl.int64)
+    size = tl.load(sizes + replica)
+    batch = tl.minimum(batch, size)
+    batches = (size + batch - 1) // batch
+    done = tl.load(step)
+    i = tl.arange(0, BLOCK)
+    place = tl.program_id(0) * BLOCK + i
+    first = (done % batches) * batch
+    valid = (place < batch) & (first + place < size)
+    key = _key(seeds + replica, ORDER)
+    length = tl.load(bits + replica)
+    sample = _permuted(key, done // batches, tl.minimum(first + place, size - 1), length)
+    while tl.max(sample, axis=0) >= size:
+        again = _permuted(key, done // batches, sample, length)
+        sample = tl.where(sample >= size, again, sample)
+    task = tl.minimum(_at_most(set_ends + (replica << LOG), sample, LOG), tasks - 1)
+    before = (task[:, None] == task[None, :]) & valid[None, :] & (i[None, :] < i[:, None])
+    program = replica * tl.num_programs(0) + tl.program_id(0)
+    tl.store(chosen + program * BLOCK + i, tl.where(valid, sample, -1))
+    tl.store(ranks + program * BLOCK + i, tl.sum(before.to(tl.int32), axis=1))
+    total = tl.histogram(task, 1 << LOG, mask=valid)
+    tl.store(histograms + (program << LOG) + tl.arange(0, 1 << LOG), total)
+
+
+@triton.jit(do_not_specialize=UNSPECIALISED)
+def arrange(
+    histograms, sample_ends, group_ends, programs, LOG: tl.constexpr, ROWS: tl.constexpr
+):  # fmt: skip
+    """Where each task's samples and groups end, and those of each program. Grid (1, replicas)."""
     replica = tl.program_id(1).to(tl.int64)
     task = tl.arange(0, 1 << LOG)
     samples = tl.zeros((1 << LOG,), tl.int32)
-    for i in range(PROGRAMS):
-        samples += tl.load(histograms + ((replica * PROGRAMS + i) << LOG) + task)
+    for first in range(0, programs, ROWS):
+        program = first + tl.arange(0, ROWS)
+        at = histograms + ((replica * programs + program)[:, None] << LOG) + task[None, :]
+        mask = (program < programs)[:, None]
+        counted = tl.load(at, mask=mask, other=0)
+        tl.store(at, samples[None, :] + tl.cumsum(counted, axis=0) - counted, mask=mask)
+        samples += tl.sum(counted, axis=0)
     groups = (samples + GROUP - 1) // GROUP
     tl.store(sample_ends + (replica << LOG) + task, tl.cumsum(samples))
     tl.store(group_ends + (replica << LOG) + task, tl.cumsum(groups))
 
 
 @triton.jit
-def draw_batch(
-    seeds, step, masks, sample_ends, group_ends, group_tasks, words, labels, slots, tasks,
-    LOG: tl.constexpr, TILE: tl.constexpr, WORDS: tl.constexpr,
+def sort(
+    set_ends, histograms, chosen, ranks, group_ends, samples, slots, tasks,
+    LOG: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Draw the batch's bits, and label them. Grid (tiles, replicas)."""
+    """Bring the samples that were chosen into their slots. Grid (programs, replicas)."""
+    replica = tl.program_id(1).to(tl.int64)
+    program = replica * tl.num_programs(0) + tl.program_id(0)
+    at = program * BLOCK + tl.arange(0, BLOCK)
+    sample = tl.load(chosen + at)
+    task = tl.minimum(_at_most(set_ends + (replica << LOG), sample, LOG), tasks - 1)
+    first = tl.load(group_ends + (replica << LOG) + task - 1, mask=task > 0, other=0) * GROUP
+    slot = first + tl.load(histograms + (program << LOG) + task) + tl.load(ranks + at)
+    tl.store(samples + replica * slots + slot, sample, mask=sample >= 0)
+
+
+@triton.jit
+def draw_batch(
+    seeds, step, masks, sample_ends, group_ends, group_tasks, words, labels, set_ends, samples,
+    slots, tasks, LOG: tl.constexpr, TILE: tl.constexpr, WORDS: tl.constexpr, LIMITED: tl.constexpr,
+):  # fmt: skip
+    """Draw the batch's bits, and label them. Grid (tiles, replicas).
+
+    `set_ends` and `samples` are those of a training set, and unused without one.
+    """
     replica = tl.program_id(1).to(tl.int64)
     sample_ends += replica << LOG
     group_ends += replica << LOG
@@ -191,11 +277,18 @@ def draw_batch(
         valid = (group < groups) & (sample < tl.load(sample_ends + task))
         group_tasks += replica * (slots // GROUP)
         tl.store(group_tasks + group, task, mask=slot % GROUP == 0)
-        _draw(
-            words + replica * slots * WORDS, labels + replica * slots,
-            masks + replica * tasks * WORDS, _key(seeds + replica, BATCH_BITS),
-            slot, valid, sample, tl.load(step), 0, task, WORDS,
-        )  # fmt: skip
+        words += replica * slots * WORDS
+        labels += replica * slots
+        masks += replica * tasks * WORDS
+        if LIMITED:
+            key = _key(seeds + replica, TRAINING_SET_BITS)
+            first = tl.load(set_ends + (replica << LOG) + task - 1, mask=task > 0, other=0)
+            sample = tl.load(samples + replica * slots + slot, mask=valid, other=0) - first
+            _draw(words, labels, masks, key, slot, valid, sample, 0, task, task, WORDS)
+        else:
+            key = _key(seeds + replica, BATCH_BITS)
+            done = tl.load(step)
+            _draw(words, labels, masks, key, slot, valid, sample, done, 0, task, WORDS)
 
 
 @triton.jit
@@ -215,7 +308,7 @@ def draw_evaluation(
     )  # fmt: skip
 
 
-@triton.jit
+@triton.jit(do_not_specialize=UNSPECIALISED)
 def forward(
     weights, words, group_tasks, group_ends, contrasts, active,
     slots, tasks, bits, width, total, TRAIN: tl.constexpr, LOG: tl.constexpr,
@@ -255,7 +348,7 @@ def forward(
             tl.store(active + at, (hidden > 0).to(tl.int8))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=UNSPECIALISED)
 def slope(
     weights, labels, contrasts, group_ends, slopes,
     slots, tasks, width, total, offset,
@@ -276,10 +369,10 @@ def slope(
         tl.store(slopes + replica * slots + slot, tl.where(label == NONE, 0.0, value))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=UNSPECIALISED)
 def backward(
-    weights, words, slopes, group_tasks, group_ends, active, group_sums, partials,
-    batch, slots, tasks, bits, width, total, total_partials, offset_bits, offset_output,
+    weights, words, slopes, group_tasks, sample_ends, group_ends, active, group_sums, partials,
+    slots, tasks, bits, width, total, total_partials, offset_bits, offset_output,
     LOG: tl.constexpr, TILE: tl.constexpr, UNITS: tl.constexpr, WORDS: tl.constexpr,
     K: tl.constexpr, LOGITS: tl.constexpr, PIECES: tl.constexpr,
 ):  # fmt: skip
@@ -297,7 +390,7 @@ def backward(
     bias = tl.load(weights + (tasks + bits) * width + unit, mask=inside, other=0.0)
     output = _output(weights + (tasks + bits + 1) * width, width, unit, LOGITS)
     groups = tl.load(group_ends + (replica << LOG) + tasks - 1)
-    share = (1.0 / batch) * UNSCALE
+    share = (1.0 / tl.load(sample_ends + (replica << LOG) + tasks - 1)) * UNSCALE
     matrix = tl.zeros((K, UNITS), tl.float32)
     of_bias = tl.zeros((UNITS,), tl.float32)
     of_output = tl.zeros((UNITS,), tl.float32)
@@ -344,7 +437,7 @@ def backward(
             tl.store(target + LOGITS * width, -of_output_bias)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=UNSPECIALISED)
 def sum_tasks(
     group_ends, group_sums, partials, slots, width, total_partials, offset,
     LOG: tl.constexpr, ROWS: tl.constexpr, UNITS: tl.constexpr,
@@ -364,7 +457,7 @@ def sum_tasks(
     tl.store(partials + unit, tl.sum(gradient, axis=0), mask=unit < width)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=UNSPECIALISED)
 def score(
     weights, step, labels, contrasts, losses, accuracies,
     slots, tasks, samples, width, total, offset, every, evaluations,

@@ -1,9 +1,10 @@
-"""Replicas of one configuration, trained side by side on a GPU: a step of all is one graph.
+"""Runs of one configuration, trained side by side on a GPU: a step of all is one graph.
 
 The counterpart of stages/parity/one.py, which trains one replica on the CPU.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import torch
 import triton
 from torch import Tensor
 
-from stages.params import ParityConfiguration
-from stages.parity import kernels, tasks
+from stages.params import ParityConfiguration, ParityFamily, ParityRun
+from stages.parity import draws, kernels, shuffle, tasks
 from stages.parity.history import History, Report
 from stages.parity.network import flatten, initial
 from stages.training import device as devices
@@ -25,8 +26,8 @@ UNITS = 64
 """Hidden units that a program owns."""
 SHARES, EVALUATION_SHARES = 32, 64
 """Programs among which the tiles of a batch, and of an evaluation, are shared out."""
-COUNT_BLOCK, SLOPE_BLOCK, SCORE_BLOCK = 256, 256, 256
-SUM_ROWS, SUM_UNITS = 16, 128
+COUNT_BLOCK, CHOOSE_BLOCK, SLOPE_BLOCK, SCORE_BLOCK = 256, 128, 256, 256
+ARRANGE_ROWS, SUM_ROWS, SUM_UNITS = 16, 16, 128
 """How the other kernels tile their work; what each counts is in its name."""
 WARPS_STAGES = {"forward": (8, 3), "backward": (8, 3)}
 """Warps of a program and stages of its pipeline; the other kernels have 4 and 3."""
@@ -48,22 +49,34 @@ class Slots:
 
 
 class Replicas:
-    """R networks of one configuration in training, and the captured steps that advance all."""
+    """R networks of one width in training, launched side by side.
+
+    Attributes:
+        losses, accuracies: of every evaluation so far; (R, evaluations, tasks).
+        done: how many steps have been taken; ().
+    """
 
     def __init__(
-        self, configuration: ParityConfiguration, replicas: int, device: torch.device
+        self,
+        configuration: ParityConfiguration,
+        family: ParityFamily,
+        width: int,
+        replicas: int,
+        device: torch.device,
     ) -> None:
         self._c = c = configuration
-        self._device = device
-        self._units = min(UNITS, max(16, triton.next_power_of_2(c.width)))
-        self._blocks = -(-c.width // self._units)
+        self._width, self._every, self._limited = width, family.evaluate_every, family.limited
+        self._evaluations = len(family.evaluated)
+        self._units = min(UNITS, max(16, triton.next_power_of_2(width)))
+        self._blocks = -(-width // self._units)
         self._words = 4 * -(-c.bits // tasks.BLOCK)
         self._log = max(5, (c.tasks - 1).bit_length())
-        self._pieces = 1 if c.precision == "tf32" else 2
+        pieces = 1 if c.precision == "tf32" else 2
+        self._form = (self._words, max(32, triton.next_power_of_2(c.bits)), c.logits, pieces)
         layers = [
-            Layer("tasks", c.tasks * c.width, 1),
-            Layer("bits", (c.bits + 1) * c.width, SHARES),
-            Layer("output", (c.width + 1) * c.logits, SHARES),
+            Layer("tasks", c.tasks * width, 1),
+            Layer("bits", (c.bits + 1) * width, SHARES),
+            Layer("output", (width + 1) * c.logits, SHARES),
         ]
         self.weights = Weights(layers, replicas, device)
 
@@ -73,110 +86,186 @@ class Replicas:
         self._seeds, self._masks = buffer(), buffer(c.tasks, self._words)
         self._thresholds = _as_int32(_padded(tasks.thresholds(c.tasks, c.alpha), 1 << self._log))
         self._thresholds = self._thresholds.to(device)
-        self._programs = -(-c.batch_size // (4 * COUNT_BLOCK))
+        batch = min(c.batch_size, max(family.samples)) if self._limited else c.batch_size
+        self._programs = -(-batch // (CHOOSE_BLOCK if self._limited else 4 * COUNT_BLOCK))
         self._histograms = buffer(self._programs, 1 << self._log)
         self._sample_ends, self._group_ends = buffer(1 << self._log), buffer(1 << self._log)
 
         group = kernels.GROUP.value
-        unfilled = min(c.tasks, c.batch_size) * (group - 1)
-        slots = -(-(c.batch_size + unfilled) // TILE) * TILE
+        unfilled = min(c.tasks, batch) * (group - 1)
+        slots = -(-(batch + unfilled) // TILE) * TILE
         self.batch = Slots(replicas, slots, self._words, self._blocks, device)
         self.group_tasks = buffer(slots // group)
         self._active = buffer(slots, self._blocks * self._units, dtype=torch.int8)
         self._slopes = buffer(slots, dtype=torch.float32)
-        self._group_sums = buffer(slots // group, c.width, dtype=torch.float32)
+        self._group_sums = buffer(slots // group, width, dtype=torch.float32)
+        # of training sets
+        self._sizes, self._bits, self._set_ends = buffer(), buffer(), buffer(1 << self._log)
+        chosen = self._programs * CHOOSE_BLOCK if self._limited else 0
+        self._chosen, self._ranks = buffer(chosen), buffer(chosen)
+        self._samples = buffer(slots if self._limited else 0)
         slots = c.tasks * -(-c.evaluation_samples // TILE) * TILE
         self.evaluation = Slots(replicas, slots, self._words, self._blocks, device)
-        evaluations = c.steps // c.evaluate_every
         self.losses, self.accuracies = (
-            buffer(evaluations, c.tasks, dtype=torch.float32) for _ in range(2)
+            buffer(self._evaluations, c.tasks, dtype=torch.float32) for _ in range(2)
         )
 
         self._optimizer = Adam.of(c)
-        self._schedule = torch.from_numpy(self._optimizer.schedule(c.steps)).to(device)
-        self._done = torch.zeros((), dtype=torch.int32, device=device)
-        self.train = devices.captured(self._train, device)
-        self._done.fill_(c.evaluate_every)
-        self.evaluate = devices.captured(self._evaluate, device)
+        self._schedule = torch.from_numpy(self._optimizer.schedule(family.steps)).to(device)
+        self.done = torch.zeros((), dtype=torch.int32, device=device)
 
-    def load(self, seeds: Sequence[int]) -> None:
-        """Start training, one replica for each seed."""
+    def load(self, runs: Sequence[ParityRun]) -> None:
+        """Start training, one replica for each run."""
         c = self._c
-        self.weights.load(torch.stack([flatten(initial(c, seed)) for seed in seeds]))
+        seeds = [run.seed for run in runs]
+        self.weights.load(torch.stack([flatten(initial(c, self._width, seed)) for seed in seeds]))
         subsets = (tasks.subsets(c.tasks, c.bits, c.subset_size, seed) for seed in seeds)
         masks = np.stack([tasks.masks(of_seed, c.bits) for of_seed in subsets])
         self._masks.copy_(_as_int32(masks))
         self._seeds.copy_(torch.tensor(seeds, dtype=torch.int32))
-        self._done.zero_()
+        if self._limited:
+            sizes = [run.samples for run in runs]
+            self._sizes.copy_(torch.tensor(sizes, dtype=torch.int32))
+            self._bits.copy_(torch.tensor([*map(shuffle.bits, sizes)], dtype=torch.int32))
+            ends = np.stack([draws.counts(c, run.seed, run.samples).cumsum() for run in runs])
+            self._set_ends.fill_(2**31 - 1)[:, : c.tasks] = torch.from_numpy(ends)
+        self.done.zero_()
 
     def _launch(self, kernel: Any, grid: tuple[int, ...], *arguments: Any) -> None:
         warps, stages = WARPS_STAGES.get(kernel.fn.__name__, (4, 3))
         grid = (*grid, len(self.weights.values))
         kernel[grid](*arguments, num_warps=warps, num_stages=stages)
 
-    def _train(self) -> None:
+    def train(self) -> None:
+        """Launch a step of every replica."""
         c, w, batch = self._c, self.weights, self.batch
-        shape = (batch.count, c.tasks, c.bits, c.width, w.total)
+        shape = (batch.count, c.tasks, c.bits, self._width, w.total)
         ends = (self._sample_ends, self._group_ends)
         tiling = (TILE, self._units)
-        form = (self._words, max(32, triton.next_power_of_2(c.bits)), c.logits, self._pieces)
+        chosen = (self._histograms, self._chosen, self._ranks)
+        if self._limited:
+            self._launch(
+                kernels.choose, (self._programs,),
+                self._seeds, self.done, self._sizes, self._bits, self._set_ends, *chosen,
+                c.batch_size, c.tasks, self._log, CHOOSE_BLOCK,
+            )  # fmt: skip
+        else:
+            self._launch(
+                kernels.count, (self._programs,),
+                self._seeds, self.done, self._thresholds, self._histograms,
+                c.batch_size, c.tasks, self._log, COUNT_BLOCK,
+            )  # fmt: skip
         self._launch(
-            kernels.count, (self._programs,),
-            self._seeds, self._done, self._thresholds, self._histograms,
-            c.batch_size, c.tasks, self._log, COUNT_BLOCK,
+            kernels.arrange, (1,),
+            self._histograms, *ends, self._programs, self._log, ARRANGE_ROWS,
         )  # fmt: skip
-        self._launch(kernels.arrange, (1,), self._histograms, *ends, self._programs, self._log)
+        if self._limited:
+            self._launch(
+                kernels.sort, (self._programs,),
+                self._set_ends, *chosen, self._group_ends, self._samples,
+                batch.count, c.tasks, self._log, CHOOSE_BLOCK,
+            )  # fmt: skip
         self._launch(
             kernels.draw_batch, (batch.count // TILE,),
-            self._seeds, self._done, self._masks, *ends, self.group_tasks,
-            batch.words, batch.labels, batch.count, c.tasks, self._log, TILE, self._words,
+            self._seeds, self.done, self._masks, *ends, self.group_tasks,
+            batch.words, batch.labels, self._set_ends, self._samples,
+            batch.count, c.tasks, self._log, TILE, self._words, self._limited,
         )  # fmt: skip
         self._launch(
             kernels.forward, (self._blocks, SHARES),
             w.values, batch.words, self.group_tasks, self._group_ends,
-            batch.contrasts, self._active, *shape, True, self._log, *tiling, *form,
+            batch.contrasts, self._active, *shape, True, self._log, *tiling, *self._form,
         )  # fmt: skip
         self._launch(
             kernels.slope, (-(-batch.count // SLOPE_BLOCK),),
             w.values, batch.labels, batch.contrasts, self._group_ends, self._slopes,
-            batch.count, c.tasks, c.width, w.total, w.offsets["output"],
+            batch.count, c.tasks, self._width, w.total, w.offsets["output"],
             self._log, SLOPE_BLOCK, c.logits, self._blocks,
         )  # fmt: skip
         self._launch(
             kernels.backward, (self._blocks, SHARES),
-            w.values, batch.words, self._slopes, self.group_tasks, self._group_ends,
-            self._active, self._group_sums, w.partials, c.batch_size, *shape,
+            w.values, batch.words, self._slopes, self.group_tasks, *ends,
+            self._active, self._group_sums, w.partials, *shape,
             w.total_partials, w.partial_offsets["bits"], w.partial_offsets["output"],
-            self._log, *tiling, *form,
+            self._log, *tiling, *self._form,
         )  # fmt: skip
         self._launch(
-            kernels.sum_tasks, (-(-c.width // SUM_UNITS), c.tasks),
-            self._group_ends, self._group_sums, w.partials, batch.count, c.width,
+            kernels.sum_tasks, (-(-self._width // SUM_UNITS), c.tasks),
+            self._group_ends, self._group_sums, w.partials, batch.count, self._width,
             w.total_partials, w.partial_offsets["tasks"], self._log, SUM_ROWS, SUM_UNITS,
         )  # fmt: skip
-        w.update(self._optimizer, self._schedule, self._done)
-        self._done += 1
+        w.update(self._optimizer, self._schedule, self.done)
+        self.done += 1
 
-    def _evaluate(self) -> None:
+    def evaluate(self) -> None:
+        """Launch an evaluation of every replica."""
         c, w, e = self._c, self.weights, self.evaluation
-        form = (self._words, max(32, triton.next_power_of_2(c.bits)), c.logits, self._pieces)
         self._launch(
             kernels.draw_evaluation, (e.count // TILE,),
-            self._seeds, self._done, self._masks, e.words, e.labels,
+            self._seeds, self.done, self._masks, e.words, e.labels,
             e.count, c.tasks, c.evaluation_samples, TILE, self._words,
         )  # fmt: skip
         self._launch(
             kernels.forward, (self._blocks, EVALUATION_SHARES),
             w.values, e.words, self.group_tasks, self._group_ends, e.contrasts, self._active,
-            e.count, c.tasks, c.bits, c.width, w.total, False, self._log,
-            TILE, self._units, *form,
+            e.count, c.tasks, c.bits, self._width, w.total, False, self._log,
+            TILE, self._units, *self._form,
         )  # fmt: skip
         self._launch(
             kernels.score, (c.tasks,),
-            w.values, self._done, e.labels, e.contrasts, self.losses, self.accuracies,
-            e.count, c.tasks, c.evaluation_samples, c.width, w.total, w.offsets["output"],
-            c.evaluate_every, c.steps // c.evaluate_every, SCORE_BLOCK, c.logits, self._blocks,
+            w.values, self.done, e.labels, e.contrasts, self.losses, self.accuracies,
+            e.count, c.tasks, c.evaluation_samples, self._width, w.total, w.offsets["output"],
+            self._every, self._evaluations, SCORE_BLOCK, c.logits, self._blocks,
         )  # fmt: skip
+
+
+class SideBySide:
+    """Runs of a family in training, and the captured steps that advance all.
+
+    The networks of each width are a branch of the graph: narrow ones alone do not fill a GPU.
+    """
+
+    def __init__(
+        self,
+        configuration: ParityConfiguration,
+        family: ParityFamily,
+        runs: Sequence[ParityRun],
+        device: torch.device,
+    ) -> None:
+        self._of_width = [list(of_width) for _, of_width in groupby(runs, lambda run: run.width)]
+        self.replicas = [
+            Replicas(configuration, family, of_width[0].width, len(of_width), device)
+            for of_width in self._of_width
+        ]
+        self._branches = [devices.Branch(device) for _ in self.replicas]
+        self.train = devices.captured(self._train, device)
+        for replicas in self.replicas:
+            replicas.done.fill_(family.evaluate_every)
+        self.evaluate = devices.captured(self._evaluate, device)
+
+    def load(self) -> None:
+        """Start training."""
+        for replicas, runs in zip(self.replicas, self._of_width, strict=True):
+            replicas.load(runs)
+
+    def results(self, evaluations: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Losses and accuracies of some evaluations: (runs, evaluations, tasks) each."""
+        losses = torch.cat([replicas.losses[:, evaluations] for replicas in self.replicas])
+        accuracies = torch.cat([replicas.accuracies[:, evaluations] for replicas in self.replicas])
+        return losses.cpu().numpy(), accuracies.cpu().numpy()
+
+    def _train(self) -> None:
+        self._together([replicas.train for replicas in self.replicas])
+
+    def _evaluate(self) -> None:
+        self._together([replicas.evaluate for replicas in self.replicas])
+
+    def _together(self, launches: Sequence[Callable[[], None]]) -> None:
+        for branch, launch in zip(self._branches, launches, strict=True):
+            with branch():
+                launch()
+        for branch in self._branches:
+            branch.join()
 
 
 def _padded(thresholds: tasks.Words, size: int) -> tasks.Words:
@@ -189,41 +278,39 @@ def _as_int32(words: np.ndarray) -> Tensor:
 
 def train(
     configuration: ParityConfiguration,
-    seeds: Sequence[int],
+    family: ParityFamily,
     device: torch.device,
     report: Report,
 ) -> History:
-    """Train the seeds side by side, in groups that fit the device's memory.
+    """Train the runs of a family side by side, in groups that fit the device's memory.
 
     Raises:
-        InputError: not even one replica fits the device.
+        InputError: not even one run fits the device.
     """
-    c = configuration
-
-    def build(replicas: int) -> Replicas:
-        return Replicas(c, replicas, device)
-
-    sizes = [len(seeds)]
+    c, runs = configuration, family.runs
+    sizes = [len(runs)]
     if device.type == "cuda":
-        what = f"width {c.width}, batch {c.batch_size}, {c.tasks} tasks"
-        sizes = devices.groups(len(seeds), build, what)
-    history = History(c, seeds)
-    evaluations = len(history.steps)
+        widest = max(runs, key=lambda run: run.width)
+        what = f"width {widest.width}, batch {c.batch_size}, {c.tasks} tasks"
+        sizes = devices.groups(
+            len(runs), lambda count: SideBySide(c, family, [widest] * count, device), what
+        )
+    history = History(c, family)
+    evaluations = len(family.evaluated)
     between = -(-evaluations // REPORTS)
     at = 0
     for size in sizes:
         rows = slice(at, at + size)
-        replicas = build(size)
-        replicas.load(seeds[rows])
+        group = SideBySide(c, family, runs[rows], device)
+        group.load()
         for first in range(0, evaluations, between):
-            span = slice(first, min(first + between, evaluations))
-            for _ in range(span.start, span.stop):
-                for _ in range(c.evaluate_every):
-                    replicas.train()
-                replicas.evaluate()
-            values = (replicas.losses[:, span], replicas.accuracies[:, span])
-            history.record(rows, span, *(value.cpu().numpy() for value in values))
-            steps = size * (span.stop - span.start) * c.evaluate_every
-            report(steps, float(history.mean_loss(rows, span)[:, -1].mean()))
+            end = min(first + between, evaluations)
+            for _ in range(first, end):
+                for _ in range(family.evaluate_every):
+                    group.train()
+                group.evaluate()
+            history.record(rows, first, *group.results(slice(first, end)))
+            steps = size * (end - first) * family.evaluate_every
+            report(steps, float(history.mean_losses[rows, end - 1].mean()))
         at += size
     return history
