@@ -28,6 +28,9 @@ def scaling(tables: Tables, sweep: str, plot: Plot) -> Figure:
     ends: dict[Axes, list[cnn.End]] = {}
     for axes, (metric, title) in zip(grid.flat, PANELS.items(), strict=True):
         axes.set_title(title)
+        if cnn.positive(rows, metric).empty:  # an import may lack it
+            axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center")
+            continue
         axes.plot(
             *_ranked(rows, metric, plot.points).to_numpy().T,
             "o",
