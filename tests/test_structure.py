@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From the top down: a module imports from its own room and from the floors below it.
 FLOORS = [
-    ["stages.drawing"],
+    ["stages.drawing", "stages.sweeping"],
     ["stages.cnn", "stages.parity", "stages.analysis", "stages.tensorboard"],
     ["stages.training"],
     ["stages.params", "stages.runs", "stages.errors", "stages.figures"],

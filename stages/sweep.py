@@ -1,0 +1,128 @@
+"""Train the graph's stale stages in parallel; `dvc repro` then finds them up to date.
+
+  python -m stages.sweep                              what is stale, on all cores or GPUs here
+  python -m stages.sweep train_parity 'train_cnn@paper-*' --workers 4
+  python -m stages.sweep --engine ray --address auto  on a Ray cluster
+  python -m stages.sweep --adopt FOLDER               take over what was trained elsewhere
+
+The parts and dvc.lock are those that `dvc repro` would have made. A sweep that was interrupted,
+killed or in part failed goes on when it is run again. docs/sweeps.md says more.
+"""
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from stages import errors, params
+from stages.errors import InputError
+from stages.sweeping import parts
+from stages.sweeping.board import Board
+from stages.sweeping.finished import Finished
+from stages.sweeping.graph import FOLDER, Graph, alone
+from stages.sweeping.local import Local
+from stages.sweeping.train import Engine, Recorder, adopt, sweep
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.sweep",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("stages", nargs="*", help="training stages, families of them, or globs in quotes (all)")
+    add("--dry-run", action="store_true", help="list what would run, and stop")
+    add("--engine", choices=["local", "ray"], default="local", help="where stages run (local)")
+    add("--workers", type=_positive, help="local: processes (1 a core, or 2 a GPU)")
+    add("--address", help="ray: of the cluster (one that runs here, or else a new one)")
+    add("--cpus", type=float, default=1.0, help="ray: cores for each stage (1)")
+    add("--gpus", type=float, help="ray: GPUs for each stage, such as 0.5 (1, if there are any)")
+    add("--adopt", type=Path, metavar="FOLDER", help="record parts of another workspace instead")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def _engine(arguments: argparse.Namespace, graph: Graph) -> Engine:
+    logs = graph.folder / "logs"
+    if arguments.engine == "local":
+        return Local(graph.root, graph.folder / "work", logs, arguments.workers)
+    try:
+        from stages.sweeping.cluster import Cluster
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"--engine ray: {error}; install it: {sys.executable} -m pip install ray"
+        ) from None
+    return Cluster(graph.root, logs, arguments.address, arguments.cpus, arguments.gpus)
+
+
+def _ready(graph: Graph, names: list[str]) -> Graph:
+    """The graph once all that the training stages need is there, such as the images."""
+    first = graph.upstream(names, missing=bool(graph.stale(names)))
+    if not first:
+        return graph
+    graph.close()
+    done = subprocess.run([sys.executable, "-m", "dvc", "repro", *first], check=False)
+    if done.returncode:
+        sys.exit(done.returncode)  # DVC has said why
+    return Graph(graph.root)
+
+
+def _run(arguments: argparse.Namespace) -> dict[str, str]:
+    """Do what the arguments say; why stages failed, by name."""
+    start = time.monotonic()
+    graph = Graph(Path())
+    names = graph.training(arguments.stages)
+    if not arguments.adopt:
+        graph = _ready(graph, names)
+    finished = Finished(graph.folder / "finished")
+    recorder = Recorder(graph, finished, lambda: parts.expected(params.load()))
+    recorder.record()  # what a sweep that was killed had finished
+    tasks = graph.tasks(graph.stale(names))
+    if arguments.adopt:
+        faults = adopt(arguments.adopt, tasks, finished, recorder)
+    elif tasks:
+        # Widths are listed from narrow to wide: let what takes longest not start last.
+        with _engine(arguments, graph) as engine, Board(len(tasks)) as board:
+            faults = sweep(engine, tasks[::-1], finished, recorder, board)
+    else:
+        faults = {}
+    print(f"recorded {recorder.recorded} stages in {time.monotonic() - start:.0f} s")
+    left = len(graph.stale(names))
+    print(f"{left} training stages are still stale" if left else "`dvc repro` does the rest")
+    return faults
+
+
+def main() -> None:
+    arguments = _arguments()
+    params.load()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # how a cluster says: time is up
+    if arguments.dry_run:
+        graph = Graph(Path())
+        names = graph.training(arguments.stages)
+        stale = graph.stale(names)
+        print(*graph.upstream(names, missing=bool(stale)), *stale, sep="\n")
+        return
+    try:
+        with alone(Path()):
+            faults = _run(arguments)
+    except KeyboardInterrupt:
+        print("interrupted: what had ended is recorded; run it again to go on", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        raise InputError(f"{error}; what had ended is kept: mend it and run it again") from None
+    for name, fault in faults.items():
+        log = FOLDER / "logs" / f"{name}.log"
+        print(f"error: {name}: {fault}{f'; log: {log}' if log.exists() else ''}", file=sys.stderr)
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    errors.run(main)

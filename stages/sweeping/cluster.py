@@ -1,0 +1,191 @@
+"""Training on a Ray cluster: Ray places the stages, sends the data, and retries what it loses.
+
+Its workers get the code from here, as Ray's working directory, and the data from Ray's object
+store, once per node. They return what a stage wrote; they need PyTorch and Ray, but no DVC, no git
+and no file system shared with the head. Ray keeps a worker process for stage after stage, so it
+imports torch once.
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+
+from stages.errors import InputError
+from stages.sweeping import work
+from stages.sweeping.work import Result, Share, Task
+
+Files = dict[str, NDArray[np.uint8]]
+"""Contents by path. Ray maps arrays into each process, where it would copy bytes."""
+
+RETRIES = 3
+"""Of a stage whose worker or node was lost, before it fails."""
+
+CODE = "stages"
+
+_ALLOWED = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+"""Cores of this process before a stage has it keep to some of them."""
+
+
+class Cluster:
+    """The Ray cluster at `address`, or else the one that is running here, or else a new one here.
+
+    A stage takes `cpus` cores and `gpus` GPUs, which may be a fraction: 0.5 lets two share one.
+    `logs` gets what each stage says. Use as a context manager: its end kills what still runs.
+    """
+
+    def __init__(
+        self, root: Path, logs: Path, address: str | None, cpus: float, gpus: float | None
+    ) -> None:
+        self._root, self._logs, self._address = root, logs, address
+        self._cpus, self._gpus = cpus, gpus
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        code = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        shutil.copytree(
+            self._root / CODE, code / CODE, ignore=shutil.ignore_patterns("__pycache__", ".*")
+        )
+        env = {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
+        if device := os.environ.get("SCALING_DEVICE"):
+            env["SCALING_DEVICE"] = device
+        try:
+            ray.init(
+                self._address,
+                runtime_env={"working_dir": str(code), "env_vars": env},
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            self._stack.close()
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"Ray at {self._address or 'this machine'}: {reason}") from None
+        self._stack.callback(ray.shutdown)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def running(self) -> int:
+        """How many stages run just now, by the resources that Ray has given away."""
+        kind, each = ("GPU", self._gpus) if self._gpus else ("CPU", self._cpus)
+        taken = ray.cluster_resources().get(kind, 0) - ray.available_resources().get(kind, 0)
+        return round(taken / each) if each else 0
+
+    def run(self, tasks: list[Task]) -> Iterator[Result | None]:
+        """The results as they come; None whenever a second has passed without one."""
+        if self._gpus is None:
+            self._gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
+        inputs = {path for task in tasks for path in task.inputs}
+        files = _files(self._root, inputs)
+        train = ray.remote(
+            num_cpus=self._cpus,
+            num_gpus=self._gpus,
+            max_retries=RETRIES,
+            max_calls=0,  # or Ray would start a process, and import torch, for each stage on a GPU
+        )(_train)
+        there, digest = ray.put(files), _digest(files)
+        pending = {train.remote(t, there, digest, self._cpus, self._gpus): t for t in tasks}
+        while pending:
+            ready, _ = ray.wait(list(pending), num_returns=len(pending), timeout=1)
+            if not ready:
+                yield None
+            for reference in ready:
+                yield self._result(pending.pop(reference), reference)
+
+    def _result(self, task: Task, reference: Any) -> Result:
+        try:
+            result, said = ray.get(reference)
+        except ray.exceptions.RayError as error:
+            result, said = Result(task, fault=" ".join(str(error).split())[:300]), str(error)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        (self._logs / f"{task.name}.log").write_text(said)
+        return result
+
+
+def _train(task: Task, files: Files, digest: str, cpus: float, gpus: float) -> tuple[Result, str]:
+    """Train one task in a worker; its result, and what it said."""
+    here = Path.cwd()  # Ray's copy of the code, which all workers of a node share
+    inputs = here / f"inputs-{digest}"
+    scratch = here / f"work-{uuid.uuid4().hex}"
+    log = scratch.with_suffix(".log")
+    with ExitStack() as stack:
+        stack.callback(log.unlink, missing_ok=True)
+        with (here / "inputs.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not inputs.exists():
+                _write(files, inputs)
+        share = Share(_cores(here, cpus, stack), _gpu() if gpus else None, min(1.0, gpus or 1.0))
+        result = work.run(task, inputs, scratch, log, share)
+        return result, log.read_text(errors="replace") if log.exists() else ""
+
+
+def _write(files: Files, folder: Path) -> None:
+    aside = folder.with_suffix(".tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    for path, content in files.items():
+        (aside / path).parent.mkdir(parents=True, exist_ok=True)
+        content.tofile(aside / path)
+    os.replace(aside, folder)
+
+
+def _cores(here: Path, count: float, stack: ExitStack) -> tuple[int, ...]:
+    """As many cores as Ray has given this worker, and no other worker, until the stack closes.
+
+    Ray counts cores, but leaves it to the system which they are.
+    """
+    cores: list[int] = []
+    for core in _ALLOWED:
+        lock = stack.enter_context((here / f"core-{core}.lock").open("w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        cores.append(core)
+        if len(cores) >= count:
+            break
+    return tuple(cores)
+
+
+def _gpu() -> int:
+    """The GPU that Ray has given this worker, counted as PyTorch counts those it may see."""
+    given = str(ray.get_runtime_context().get_accelerator_ids()["GPU"][0])
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",").index(given) if visible else int(given)
+
+
+def _files(root: Path, paths: set[str]) -> Files:
+    found = [root / path for path in sorted(paths)]
+    files = [p for f in found for p in (sorted(f.rglob("*")) if f.is_dir() else [f])]
+    return {
+        path.relative_to(root).as_posix(): np.fromfile(path, np.uint8)
+        for path in files
+        if path.is_file()
+    }
+
+
+def _digest(files: Files) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    for path, content in files.items():
+        digest.update(f"{path} {content.size} ".encode())
+        digest.update(content.data)
+    return digest.hexdigest()

@@ -1,0 +1,321 @@
+"""The workspace's DVC graph: which training stages are stale, and recording those that are done.
+
+The only module that uses DVC's Python API. That API is internal to DVC, and this is written for
+3.67: an upgrade runs tests/test_sweep_graph.py first.
+
+It does what `dvc status` and `dvc commit` do, at a cost that they do not bound. DVC reads the whole
+of params.yaml again for every stage, and writes the whole of dvc.lock again for every stage that it
+records; both grow with the number of stages, so the time grows with its square. Here each file is
+read and hashed once, and stages are recorded many at a time. The lock file is replaced, not
+overwritten: it is never half there.
+"""
+
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from fnmatch import fnmatchcase
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+from typing import Any
+
+from dvc.dependency.param import ParamsDependency, read_param_file
+from dvc.dvcfile import LOCK_FILE
+from dvc.exceptions import DvcException
+from dvc.lock import Lock, LockError
+from dvc.repo import Repo
+from dvc.repo.reproduce import get_active_graph, plan_repro
+from dvc.stage.serialize import to_single_stage_lockfile
+from dvc.utils.serialize import dump_yaml, loads_yaml
+
+from stages.errors import InputError
+from stages.sweeping.work import Task
+
+TRAINING = ("train_cnn", "train_parity", "calibrate_method")
+"""The stages of dvc.yaml that a sweep trains: those that take long and depend on no other such."""
+
+FOLDER = Path(".dvc/tmp/sweep")
+"""Where a sweep keeps its own files: logs, and what is finished and not yet recorded."""
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """No other sweep runs in the workspace meanwhile.
+
+    Raises:
+        InputError: one does.
+    """
+    (root / FOLDER).mkdir(parents=True, exist_ok=True)
+    lock = Lock(str(root / FOLDER / "lock"))
+    try:
+        lock.lock()
+    except LockError:
+        raise InputError("another sweep runs in this workspace; wait for its end") from None
+    try:
+        yield
+    finally:
+        lock.unlock()
+
+
+class Graph:
+    """The graph as it was when it was opened; `keys` looks again at what stages depend on."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.folder = self.root / FOLDER
+        try:
+            self._repo = Repo(str(self.root), _wait_for_lock=True)
+            with self._repo.lock:
+                order = plan_repro(get_active_graph(self._repo.index.graph))
+                self._stages = {stage.addressing: stage for stage in order}
+                self._locked = {
+                    name: [dep.hash_info for dep in stage.deps]
+                    for name, stage in self._stages.items()
+                }
+                self._made = {
+                    out.fs_path: out for stage in order for out in stage.outs if out.hash_info
+                }
+                self._graph = self._repo.index.graph
+                self._lock_file, self._contents = self._read_lock()
+        except DvcException as error:
+            raise InputError(f"dvc: {error}") from None
+        self._before = self._names_before()
+
+    def close(self) -> None:
+        self._repo.close()
+
+    def training(self, patterns: Collection[str] = ()) -> list[str]:
+        """The training stages, in DVC's order; of them those that `patterns` name, if any.
+
+        A pattern is a stage, such as `train_cnn@paper-3`, a family, `train_cnn`, or has wildcards,
+        `train_cnn@paper-*`.
+
+        Raises:
+            InputError: a pattern names no training stage.
+        """
+        names = [name for name in self._stages if name.partition("@")[0] in TRAINING]
+        if not patterns:
+            return names
+        matched: set[str] = set()
+        for pattern in patterns:
+            found = {n for n in names if fnmatchcase(n, pattern) or n.partition("@")[0] == pattern}
+            if not found:
+                families = ", ".join(sorted({name.partition("@")[0] for name in names}))
+                raise InputError(
+                    f"{pattern}: no training stage of dvc.yaml; name one of {families}, "
+                    "one of their items, such as train_cnn@paper-3, or a glob in quotes"
+                )
+            matched |= found
+        return [name for name in names if name in matched]
+
+    def stale(self, names: Iterable[str]) -> list[str]:
+        """Those of `names` that have changed. Of data that is not here, dvc.lock knows what it is.
+
+        Nothing is said of what changes once `upstream` has run.
+        """
+        with self._repo.lock:
+            measured = _Measured(self._made)
+            return [name for name in names if self._is_stale(name, measured)]
+
+    def upstream(self, names: Collection[str], missing: bool) -> list[str]:
+        """The stages before `names` that have changed or, with `missing`, whose outs are not here.
+
+        In DVC's order.
+        """
+        below = plan_repro(self._graph, [self._stages[name] for name in names])
+        found = {stage.addressing for stage in below} - {*names}
+        with self._repo.lock:
+            measured = _Measured(self._made)
+            return [
+                name
+                for name in self._stages
+                if name in found and self._is_stale(name, measured, missing)
+            ]
+
+    def _is_stale(self, name: str, measured: "_Measured", missing: bool = True) -> bool:
+        stage = self._stages[name]
+        if stage.is_callback or stage.always_changed or stage.changed_stage():
+            return True
+        try:
+            if [measured(dep)[0] for dep in stage.deps] != self._locked[name]:
+                return True
+        except InputError:
+            return True  # something that it needs is not here
+        return any(out.status() for out in stage.outs if missing or out.exists)
+
+    def tasks(self, names: Collection[str]) -> list[Task]:
+        """What workers need to run `names`.
+
+        Raises:
+            InputError: a stage's command is not `python -m module`, or what it needs is missing.
+        """
+        keys = self.keys(names)
+        return [self._task(name, keys[name]) for name in names]
+
+    def _task(self, name: str, key: str) -> Task:
+        stage = self._stages[name]
+        match shlex.split(stage.cmd):
+            case ["python", "-m", module, *arguments]:
+                pass
+            case _:
+                raise InputError(f"dvc.yaml: {name}: not `python -m module`, but {stage.cmd}")
+        deps = {self._relative(dep.fs_path) for dep in stage.deps}
+        return Task(
+            name,
+            module,
+            tuple(arguments),
+            tuple(sorted(path for path in deps if not path.endswith(".py"))),
+            tuple(sorted(self._relative(out.fs_path) for out in stage.outs)),
+            key,
+        )
+
+    def _relative(self, path: str) -> str:
+        return Path(path).relative_to(self.root).as_posix()
+
+    def keys(self, names: Iterable[str]) -> dict[str, str]:
+        """What tells apart everything that a stage depends on, at this moment, for each of `names`.
+
+        Raises:
+            InputError: something that a stage depends on is missing.
+        """
+        with self._repo.lock:
+            measured = _Measured(self._made)
+            return {name: self._key(name, measured) for name in names}
+
+    def _key(self, name: str, measured: "_Measured") -> str:
+        """Sets the stage's dependencies to what they are now."""
+        stage = self._stages[name]
+        for dep in stage.deps:
+            dep.hash_info, dep.meta = measured(dep)
+        depends = to_single_stage_lockfile(stage)
+        depends.pop("outs", None)
+        return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+
+    def record(self, keys: dict[str, str], place: Callable[[str], None]) -> dict[str, str]:
+        """Write stages that were made from `keys` into dvc.lock; why the others were not.
+
+        `place(name)` puts the outs of a stage where they belong, or raises an InputError.
+
+        Raises:
+            OSError: a file cannot be written; dvc.lock is as before.
+        """
+        refused, entries = {}, {}
+        with self._repo.lock, self._repo.scm_context(quiet=True) as scm:
+            if (found := self._lock_bytes()) != self._lock_file:
+                self._lock_file, self._contents = found, _parsed(found)
+            measured = _Measured(self._made)
+            for name, key in keys.items():
+                try:
+                    if name not in self._stages or self._key(name, measured) != key:
+                        raise InputError("its command, params, code or data have changed since")
+                    place(name)
+                except InputError as error:
+                    refused[name] = str(error)
+                    continue
+                stage = self._stages[name]
+                stage.save_outs()
+                stage.commit()
+                entries[name] = deepcopy(
+                    to_single_stage_lockfile(stage)
+                )  # YAML marks what is shared
+                self._locked[name] = [dep.hash_info for dep in stage.deps]
+                stage.cmd_changed = False
+            if entries:
+                self._write_lock(entries)
+                scm.track_file(LOCK_FILE)
+        return refused
+
+    def _write_lock(self, entries: dict[str, Any]) -> None:
+        contents = self._contents or {"schema": "2.0"}
+        recorded = contents.get("stages", {}) | entries
+        old = [name for name in recorded if name in self._before]
+        order = [name for name in self._stages if name in recorded and name not in self._before]
+        others = [name for name in recorded if name not in {*old, *order}]
+        stages = {name: recorded[name] for name in [*old, *order, *others]}
+        path = self.root / LOCK_FILE
+        aside = path.with_name(f".{path.name}.tmp")
+        try:
+            dump_yaml(str(aside), contents | {"stages": stages})
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+        self._contents = contents | {"stages": stages}
+        self._lock_file = self._lock_bytes()
+        remembered = {"before": self._before, "lock": _md5(self._lock_file)}
+        (self.folder / "order.json").write_text(json.dumps(remembered))
+
+    def _names_before(self) -> list[str]:
+        """The stages in dvc.lock when the sweep began, also if that sweep was killed.
+
+        DVC writes new stages behind them, in its own order, whatever the order that they end in.
+        """
+        with_lock = list((self._contents or {}).get("stages", {}))
+        try:
+            remembered = json.loads((self.folder / "order.json").read_text())
+        except (OSError, ValueError):
+            return with_lock
+        same = remembered["lock"] == _md5(self._lock_file)
+        return list(remembered["before"]) if same else with_lock
+
+    def _read_lock(self) -> tuple[bytes, dict[str, Any]]:
+        content = self._lock_bytes()
+        return content, _parsed(content)
+
+    def _lock_bytes(self) -> bytes:
+        path = self.root / LOCK_FILE
+        return path.read_bytes() if path.exists() else b""
+
+
+class _Measured:
+    """Dependencies as they are now; each file is hashed once, each params file read once."""
+
+    def __init__(self, made: dict[str, Any]) -> None:
+        self._made = made
+        self._files: dict[str, tuple[Any, Any]] = {}
+        self._params: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, dep: Any) -> tuple[Any, Any]:
+        if isinstance(dep, ParamsDependency):
+            return self._values(dep), dep.meta
+        if dep.fs_path not in self._files:
+            self._files[dep.fs_path] = self._file(dep)
+        return self._files[dep.fs_path]
+
+    def _file(self, dep: Any) -> tuple[Any, Any]:
+        if dep.exists:
+            before = dep.hash_info, dep.meta
+            dep.save()
+            now = dep.hash_info, dep.meta
+            dep.hash_info, dep.meta = before
+            return now
+        if dep.fs_path in self._made:  # data that another stage makes: as dvc.lock knows it
+            out = self._made[dep.fs_path]
+            return out.hash_info, out.meta
+        raise InputError(f"{dep}: missing; restore it: git checkout")
+
+    def _values(self, dep: Any) -> Any:
+        if dep.fs_path not in self._params:
+            self._params[dep.fs_path] = read_param_file(dep.repo.fs, dep.fs_path)
+        content = self._params[dep.fs_path]
+        values = {}
+        for key in dep.params or content:
+            try:
+                values[key] = reduce(getitem, key.split(".") if dep.params else [key], content)
+            except (KeyError, TypeError):
+                raise InputError(f"{dep}: no {key}, which dvc.yaml names") from None
+        before = dep.hash_info
+        dep.fill_values(values)
+        now, dep.hash_info = dep.hash_info, before
+        return now
+
+
+def _parsed(lock: bytes) -> dict[str, Any]:
+    return loads_yaml(lock.decode()) or {} if lock else {}
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

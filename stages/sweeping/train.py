@@ -1,0 +1,129 @@
+"""A sweep: have an engine train tasks, and record each that ends well."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from stages import runs
+from stages.sweeping import parts
+from stages.sweeping.board import Board
+from stages.sweeping.finished import Finished
+from stages.sweeping.graph import Graph
+from stages.sweeping.work import Result, Task
+
+SHARE = 0.1
+"""Of the time, at most what recording takes: the larger dvc.lock, the more stages at once."""
+
+Expected = Callable[[], Mapping[str, list[runs.Part]]]
+"""The parts that params.yaml, as it is at that moment, wants of each stage."""
+
+
+class Engine(Protocol):
+    """Where stages are trained. A context manager, whose end stops what still runs."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    @property
+    def running(self) -> int:
+        """How many are being trained just now."""
+
+    def run(self, tasks: list[Task]) -> Iterator[Result | None]:
+        """The results as they come; None now and then while there is none."""
+
+
+class Recorder:
+    """Puts finished stages in their places and into dvc.lock: those that fit, and no other.
+
+    One fits if it was made from the command, params, code and data that it would be made from at
+    this moment, and if its parts have the fingerprint and the rows that params.yaml asks for.
+    """
+
+    def __init__(self, graph: Graph, finished: Finished, expected: Expected) -> None:
+        self._graph, self._finished, self._expected = graph, finished, expected
+        self._due = 0.0
+        self.recorded = 0
+        self.refused: dict[str, str] = {}
+        """Why a finished stage was not recorded; it is stale as before."""
+
+    def record(self) -> None:
+        """Record all that is finished.
+
+        Raises:
+            OSError: a file cannot be written; what was not recorded is kept for the next time.
+        """
+        start = time.monotonic()
+        keys = self._finished.keys()
+        if not keys:
+            return
+        expected = self._expected()
+
+        def place(name: str) -> None:
+            outs = self._finished.outs(name)
+            parts.check(expected.get(name, []), outs)
+            self._finished.place(name, self._graph.root)
+
+        refused = self._graph.record(keys, place)
+        for name in keys:
+            self._finished.remove(name)
+        self.refused |= refused
+        self.recorded += len(keys) - len(refused)
+        end = time.monotonic()
+        self._due = end + (end - start) * (1 / SHARE - 1)
+
+    def record_if_due(self) -> None:
+        """The same, unless recording has taken more than its share of the time so far."""
+        if time.monotonic() >= self._due:
+            self.record()
+
+
+def sweep(
+    engine: Engine, tasks: list[Task], finished: Finished, recorder: Recorder, board: Board
+) -> dict[str, str]:
+    """Train tasks and record them; why those that failed did.
+
+    Raises:
+        OSError: a file cannot be written. Here and on any other error, what is finished is
+            recorded or kept for the next time.
+    """
+    faults = {}
+    try:
+        for result in engine.run(tasks):
+            if result is not None:
+                if result.fault:
+                    faults[result.task.name] = result.fault
+                    board.say(f"{result.task.name} failed: {result.fault}")
+                else:
+                    finished.add(result)
+                board.ended(bool(result.fault))
+            recorder.record_if_due()
+            board.show(engine.running)
+    finally:
+        recorder.record()
+    return faults | recorder.refused
+
+
+def adopt(
+    folder: Path, tasks: list[Task], finished: Finished, recorder: Recorder
+) -> dict[str, str]:
+    """Record what lies in another workspace, `folder`, if it fits; why some of it does not.
+
+    A stage of which nothing is there is passed over.
+    """
+    faults = {}
+    for task in tasks:
+        present = [path for path in task.outs if (folder / path).is_file()]
+        if len(present) == len(task.outs):
+            finished.add(Result(task, outs={p: (folder / p).read_bytes() for p in task.outs}))
+        elif present:
+            faults[task.name] = f"{folder}: lacks {', '.join({*task.outs} - {*present})}"
+    recorder.record()
+    return faults | recorder.refused
