@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from stages import params, runs
-from stages.analysis.dimension import measure
+from stages.analysis.dimension import measure, side_by_side
 from stages.cnn.activations import BATCH, last_hidden, trained
 from stages.cnn.images import open_images
 from stages.cnn.network import Network, initial
@@ -25,6 +25,12 @@ IMAGES = RANDOM.integers(0, 256, (BATCH + 7, 32, 32, 3), dtype=np.uint8)
 def scaled(images: NDArray[np.uint8], low: float, high: float) -> Tensor:
     pixels = torch.from_numpy(images.astype(np.float64)).permute(0, 3, 1, 2)
     return low + pixels / 255 * (high - low)
+
+
+def hidden(
+    network: Network, images: NDArray[np.uint8], input_range: list[float]
+) -> NDArray[np.float32]:
+    return last_hidden([network], images, input_range)[0]
 
 
 def briefly_trained(width: int) -> Network:
@@ -55,7 +61,7 @@ def save(part: runs.Part, network: Network, fingerprint: str | None = None) -> N
 @pytest.mark.parametrize("input_range", [[-1.0, 1.0], [0.0, 1.0]])
 def test_activations_are_those_of_the_network(width: int, input_range: list[float]) -> None:
     network = briefly_trained(width)
-    found = last_hidden(network, IMAGES, input_range)
+    found = hidden(network, IMAGES, input_range)
     assert found.shape == (len(IMAGES), 64)
     assert found.dtype == np.float32
     assert found.min() == 0
@@ -66,28 +72,42 @@ def test_activations_are_those_of_the_network(width: int, input_range: list[floa
 
 def test_an_image_is_not_changed_by_those_beside_it() -> None:
     network = initial(4, seed=1)
-    together = last_hidden(network, IMAGES, [0.0, 1.0])
+    together = hidden(network, IMAGES, [0.0, 1.0])
     for row in (0, BATCH - 1, BATCH, BATCH + 6):
-        alone = last_hidden(network, IMAGES[row : row + 1], [0.0, 1.0])
+        alone = hidden(network, IMAGES[row : row + 1], [0.0, 1.0])
         assert np.allclose(alone[0], together[row], rtol=1e-4, atol=1e-6)
 
 
+def test_networks_together_say_what_each_says_alone() -> None:
+    networks = [initial(width, seed=0) for width in (5, 1, 3)]
+    together = last_hidden(networks, IMAGES, [-1.0, 1.0])
+    for network, found in zip(networks, together, strict=True):
+        assert np.allclose(hidden(network, IMAGES, [-1.0, 1.0]), found, rtol=1e-4, atol=1e-6)
+
+
+def test_batches_made_side_by_side_give_the_same_bytes() -> None:
+    networks = [initial(2, seed=0), initial(4, seed=0)]
+    alone = last_hidden(networks, IMAGES, [0.0, 1.0])
+    with side_by_side() as apply:
+        assert last_hidden(networks, IMAGES, [0.0, 1.0], apply).tobytes() == alone.tobytes()
+
+
 def test_the_same_weights_give_the_same_bytes() -> None:
-    one, other = (last_hidden(initial(3, 0), IMAGES, [0.0, 1.0]) for _ in range(2))
+    one, other = (hidden(initial(3, 0), IMAGES, [0.0, 1.0]) for _ in range(2))
     assert one.tobytes() == other.tobytes()
 
 
 def test_reads_images_that_are_mapped_read_only(small_images: Path) -> None:
     images = open_images(small_images).test_images
     assert not images.flags.writeable
-    assert last_hidden(initial(1, 0), images, [0.0, 1.0]).shape == (len(images), 64)
+    assert hidden(initial(1, 0), images, [0.0, 1.0]).shape == (len(images), 64)
 
 
 def test_saved_weights_come_back(part: runs.Part) -> None:
     network = briefly_trained(2)
     save(part, network)
-    expected = last_hidden(network, IMAGES, [0.0, 1.0])
-    assert np.array_equal(last_hidden(trained(part), IMAGES, [0.0, 1.0]), expected)
+    expected = hidden(network, IMAGES, [0.0, 1.0])
+    assert np.array_equal(hidden(trained(part), IMAGES, [0.0, 1.0]), expected)
 
 
 def test_weights_that_are_missing_are_named(part: runs.Part) -> None:
@@ -121,7 +141,7 @@ def test_a_dead_network_has_no_dimension() -> None:
     network = initial(2, seed=0)
     with torch.no_grad():
         network.linear1.bias.fill_(-1e6)
-    found = measure(last_hidden(network, IMAGES, [0.0, 1.0]), PARAMS.dimension)
+    found = measure(hidden(network, IMAGES, [0.0, 1.0]), PARAMS.dimension)
     assert {e.status for e in found} == {"constant"}
 
 
@@ -129,5 +149,5 @@ def test_a_diverged_network_has_no_dimension() -> None:
     network = initial(2, seed=0)
     with torch.no_grad():
         network.conv2.weight.fill_(torch.nan)
-    found = measure(last_hidden(network, IMAGES, [0.0, 1.0]), PARAMS.dimension)
+    found = measure(hidden(network, IMAGES, [0.0, 1.0]), PARAMS.dimension)
     assert {e.status for e in found} == {"not finite"}

@@ -281,7 +281,10 @@ class _Search:
     def _positions(self, a: ArrayLike, b: ArrayLike) -> Ints:
         """Rows below the lines, (lines, groups)."""
         a, b = np.asarray(a), np.asarray(b)
-        return np.stack([np.searchsorted(y, a + b * x) for x, y in self._in_group()], axis=-1)
+        positions = np.empty((*a.shape, len(self.x)), np.int64)
+        for group, (x, y) in enumerate(self._in_group()):
+            positions[..., group] = y.searchsorted(a + b * x)
+        return positions
 
     def _sums(self, who: Ints, position: Ints) -> tuple[Floats, Floats]:
         slot = who[:, None] * self.cumulated.shape[1] + self.start + position
