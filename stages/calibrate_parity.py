@@ -1,8 +1,8 @@
 """Stage `calibrate_parity`: how often the intervals of `fit_parity` hold what is known.
 
 Writes metrics/parity_coverage.csv, a row for each kind of simulated family and interval; it depends
-on no run. Expect coverages of 0.90 to 0.99 for intervals over runs at 0.95; see
-`stages.analysis.parity_coverage` for those that are lower. Takes about 10 seconds on two cores.
+on no run. `stages.analysis.parity_coverage` says what to expect. Takes about 10 seconds on two
+cores.
 """
 
 import argparse

@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from stages.analysis.parity_verdict import NOT_TRAINED
 from stages.analysis.verdict import RULE
 from stages.errors import InputError
 from stages.params import Params
@@ -26,6 +27,16 @@ QUANTITIES = {
     "dimension_ratio": "4/alpha of test loss / dimension",
     "notebook": "The notebook's 4/alpha, epochs pooled",
 }
+PARITY = {
+    "learning_exponent": "Learning time against 1/p, exponent",
+    "learning_steps": "Steps until task {} is learned",
+    "loss_by_parameters": "Mean loss at N = {}, bits",
+    "loss_by_samples": "Mean loss at D = {}, bits",
+    "alpha_N": "alpha_N at alpha = {}",
+    "alpha_S": "alpha_S at alpha = {}",
+    "alpha_D": "alpha_D at alpha = {}",
+}
+"""Of multitask sparse parity, with a place for the task, N, D or alpha."""
 SYMBOLS = {"reproduced": "✓", "not reproduced": "✗", "cannot be told": "?"}
 
 
@@ -99,6 +110,50 @@ def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, An
     }
 
 
+def parity(table: pd.DataFrame) -> dict[str, Any]:
+    """What the verdict's table of multitask sparse parity says, for a template.
+
+    `parity_rows` by the rules, `parity_others` by other choices, `parity_counts` of outcomes by the
+    rules, `parity_absent`: how many of each quantity have no configuration of ours.
+    """
+    records = [row | {"name": parity_name(row)} for row in table.to_dict("records")]
+    absent = [row for row in records if row["status"] == NOT_TRAINED]
+    there = [row for row in records if row["status"] != NOT_TRAINED]
+    rows = [row for row in there if row["choice"] == RULE]
+    outcomes = [row["outcome"] for row in rows]
+    return {
+        "parity_rows": rows,
+        "parity_others": [row for row in there if row["choice"] != RULE],
+        "parity_counts": {outcome: outcomes.count(outcome) for outcome in SYMBOLS},
+        "parity_absent": {
+            quantity: count
+            for quantity in PARITY
+            if (count := sum(row["quantity"] == quantity for row in absent))
+        },
+    }
+
+
+def parity_name(row: Any) -> str:
+    """A quantity of multitask sparse parity, with the place that it is of."""
+    at = f"{row['at']:,.10g}" if math.isfinite(row["at"]) else ""
+    return PARITY[row["quantity"]].format(at)
+
+
+def close(low: float, high: float) -> str:
+    """An interval to three significant digits, or nothing where there is none."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"[{significant(low)}, {significant(high)}]"
+
+
+def significant(value: float | None) -> str:
+    """A number to three digits, or whole where it has more; a dash for none."""
+    if value is None or not math.isfinite(value):
+        return number(None)
+    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
+    return number(value, digits)
+
+
 def render(template: str, **content: Any) -> str:
     """Fill in a template of `templates/`; a name that it lacks is an error."""
     environment = jinja2.Environment(
@@ -110,7 +165,9 @@ def render(template: str, **content: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"number": number, "percent": percent, "choice": choice}
+    environment.filters["significant"] = significant
     environment.globals |= {
+        "close": close,
         "interval": interval,
         "published": published,
         "quantities": QUANTITIES,

@@ -17,12 +17,16 @@ from stages import errors, inline, pages, params, runs
 TABLES = {
     "metrics/verdict.csv": "verdict",
     "metrics/verdict_curve.csv": "verdict",
+    "metrics/verdict_parity.csv": "verdict",
     "metrics/cnn_fits.csv": "fit_cnn",
     "metrics/cnn_sensitivity.csv": "fit_cnn",
     "metrics/cnn_failed.csv": "fit_cnn",
     "metrics/coverage.csv": "calibrate_fit",
     "metrics/dimension.csv": "measure_dimension",
     "metrics/dimension_calibration.csv": "calibrate_dimension",
+    "metrics/parity_emergence.csv": "fit_parity",
+    "metrics/parity_exponents.csv": "fit_parity",
+    "metrics/parity_coverage.csv": "calibrate_parity",
 }
 """What the page's tables come from, and the stage that makes it."""
 FIGURES = {
@@ -68,6 +72,27 @@ FIGURES = {
         "plot_parity",
         "The loss of each parity task and their mean against optimizer steps: tasks fall one after "
         "the other, the mean smoothly.",
+    ),
+    "plots/parity_emergence.svg": (
+        "plot_parity",
+        "The loss of every parity task at every step, both axes logarithmic: where a task turns "
+        "dark it has been learned. Dashed: learning times that go as 1/p.",
+    ),
+    "plots/parity_learning_times.svg": (
+        "plot_parity",
+        "Steps until a task is learned against its frequency, tasks not learned by the end "
+        "included; and the slope of each fit, had the runs ended earlier.",
+    ),
+    "plots/parity_scaling.svg": (
+        "plot_parity",
+        "Mean loss against parameters, steps and training samples, with power laws: beside the "
+        "published Figure 2, and by alpha.",
+    ),
+    "plots/parity_exponents.svg": (
+        "plot_parity",
+        "Exponents of the mean loss against alpha, with intervals, beside theory, what theory "
+        "says of a finite number of tasks, and the published; and the sums that make the "
+        "difference.",
     ),
 }
 """The stage that draws each figure, and what it shows."""
@@ -152,20 +177,29 @@ def content(p: params.Params) -> dict[str, Any]:
     losses = median[median["metric"].str.endswith(("loss", "error"))]
     models = tables["cnn_sensitivity"].query("factor == 'model' and model == 'irreducible_loss'")
     failed = tables["cnn_failed"]
+    exponents = tables["parity_exponents"].to_dict("records")
     compare = tables["dimension_calibration"]
     compare = compare[compare["known"] == p.dimension.known.compare]
-    return pages.verdict(tables["verdict"], tables["verdict_curve"], p) | {
-        "fits": losses.to_dict("records"),
-        "models": models.to_dict("records"),
-        "failed": failed[failed["failed"] > 0].to_dict("records"),
-        "runs": {name: int(rows["runs"].sum()) for name, rows in failed.groupby("sweep")},
-        "coverage": tables["coverage"].to_dict("records"),
-        "networks": dimensions(tables["dimension"], p)["rows"],
-        "known": dimensions(compare, p)["rows"],
-        "figures": {figure["name"]: figure for figure in figures(drawn)},
-        "imports": {name: imports(name, tables) for name in p.imports},
-        "sources": sources(made | {path: stage for path, (stage, _) in drawn.items()}),
-    }
+    judged = pages.verdict(tables["verdict"], tables["verdict_curve"], p)
+    return (
+        judged
+        | pages.parity(tables["verdict_parity"])
+        | {
+            "fits": losses.to_dict("records"),
+            "models": models.to_dict("records"),
+            "failed": failed[failed["failed"] > 0].to_dict("records"),
+            "runs": {name: int(rows["runs"].sum()) for name, rows in failed.groupby("sweep")},
+            "coverage": tables["coverage"].to_dict("records"),
+            "laws": tables["parity_emergence"].to_dict("records"),
+            "exponents": [row for row in exponents if "no runs" not in row["status"]],
+            "parity_coverage": tables["parity_coverage"].to_dict("records"),
+            "networks": dimensions(tables["dimension"], p)["rows"],
+            "known": dimensions(compare, p)["rows"],
+            "figures": {figure["name"]: figure for figure in figures(drawn)},
+            "imports": {name: imports(name, tables) for name in p.imports},
+            "sources": sources(made | {path: stage for path, (stage, _) in drawn.items()}),
+        }
+    )
 
 
 def main() -> None:

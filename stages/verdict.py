@@ -1,8 +1,9 @@
 """Stage `verdict`: our numbers beside the published ones, by the rules in params.yaml.
 
-Writes metrics/verdict.csv (every comparison, with those of other choices), verdict_curve.csv (the
-test loss at each N beside the curve of Figure 6), verdict.json (what the rules say, for
-`dvc metrics`) and verdict.md, the same to read. About 2 s, half of it imports.
+Writes metrics/verdict.csv (every comparison of the CNN's, with those of other choices),
+verdict_curve.csv (the test loss at each N beside the curve of Figure 6), verdict_parity.csv (every
+comparison of multitask sparse parity's), verdict.json and verdict_parity.json (what the rules say)
+and verdict.md, the same to read. About 2 s, half of it imports.
 """
 
 import json
@@ -13,9 +14,11 @@ from typing import Any
 import pandas as pd
 
 from stages import errors, pages, params, runs
-from stages.analysis import verdict
+from stages.analysis import parity_verdict, verdict
 
 METRICS = Path("metrics")
+PARITY = ["runs", "emergence", "exponents"]
+"""The tables of `fit_parity` that are judged."""
 
 
 def headline(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
@@ -36,24 +39,55 @@ def headline(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return found
 
 
+def quanta(table: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """By quantity of multitask sparse parity that we have, how many comparisons end in what."""
+    rules = table[table["choice"] == verdict.RULE]
+    trained = rules[rules["status"] != parity_verdict.NOT_TRAINED]
+    return {
+        str(quantity): {
+            outcome: int((rows["outcome"] == outcome).sum()) for outcome in verdict.OUTCOMES
+        }
+        for quantity, rows in trained.groupby("quantity", sort=False)
+    }
+
+
 def main() -> None:
     p = params.load()
     published = p.published.sharma_kaplan
     fits = pages.table("metrics/cnn_fits.csv", "fit_cnn")
     dimensions = pages.table("metrics/dimension.csv", "measure_dimension")
     cnn = pages.table("metrics/cnn.parquet", "aggregate_cnn")
+    of_runs, laws, exponents = (
+        pages.table(f"metrics/parity_{name}.csv", "fit_parity") for name in PARITY
+    )
+    tasks = pages.table("metrics/parity_tasks.parquet", "aggregate_parity")
+    fitted = parity_verdict.Fitted(of_runs, laws, exponents, tasks)
     table = verdict.verdicts(fits, dimensions, published, p.verdict, p.fit)
+    of_parity = parity_verdict.verdicts(
+        fitted,
+        p.parity.configurations,
+        p.published.michaud,
+        p.verdict.parity,
+        p.quanta.confidence,
+    )
     curve = verdict.curve(cnn, published.test_loss_curve, p.verdict.fit)
-    for name, frame in [("verdict", table), ("verdict_curve", curve)]:
+    written = {"verdict": table, "verdict_curve": curve, "verdict_parity": of_parity}
+    for name, frame in written.items():
         with runs.aside(METRICS / f"{name}.csv") as path:
             frame.to_csv(path, index=False, float_format="%.6g")
     found = headline(table)
     with runs.aside(METRICS / "verdict.json") as path:
         path.write_text(json.dumps(found, indent=2) + "\n")
+    counts = quanta(of_parity)
+    with runs.aside(METRICS / "verdict_parity.json") as path:
+        path.write_text(json.dumps(counts, indent=2) + "\n")
     with runs.aside(METRICS / "verdict.md") as path:
-        path.write_text(pages.render("verdict.md", **pages.verdict(table, curve, p)))
+        filled = pages.verdict(table, curve, p) | pages.parity(of_parity)
+        path.write_text(pages.render("verdict.md", **filled))
     for name, entry in found.items():
         print(f"{name}: {entry['outcome']}")
+    for name, of_name in counts.items():
+        print(f"{name}: {', '.join(f'{n} {outcome}' for outcome, n in of_name.items() if n)}")
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ def _steps(
 def _interpolated(
     runs: pd.DataFrame, size: str, loss: str, at: float, confidence: float
 ) -> Estimate:
-    """The loss at a size between those trained: each seed's own, on straight lines in logarithms."""
+    """The loss at a size between those trained, interpolated in logarithms for each seed."""
     if runs.empty:
         return missing(NOT_TRAINED)
     if not runs[size].min() <= at <= runs[size].max():

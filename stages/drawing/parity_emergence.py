@@ -121,7 +121,7 @@ def times_series(tables: Tables, configurations: dict[str, ParityConfiguration])
 
     Of the widest networks on fresh samples. Columns series, task, frequency, learned, seeds.
     """
-    parts = []
+    parts: list[pd.DataFrame] = []
     for name, c in configurations.items():
         rows = _widest(tables.tasks, name)
         known = rows["learned"].astype(float).fillna(np.inf).groupby(rows["task"])
