@@ -9,10 +9,12 @@ six seeds, half of it compilation; the images are made in memory, and no network
 """
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 
 from stages import errors, params, runs
 from stages.analysis.dimension import measure_each
@@ -48,7 +50,7 @@ def measure(
     """The dimension of the test images and of the networks' last hidden layers."""
     test = images.test_images
     torch.set_num_threads(1)  # they are measured side by side
-    sets = [partial(test.reshape, len(test), -1)]
+    sets: list[Callable[[], ArrayLike]] = [lambda: test.reshape(len(test), -1)]
     sets += [partial(last_hidden, network, test, input_range) for network in networks.values()]
     sources = [IMAGES, *(str(width) for width in networks)]
     rows = [
