@@ -61,5 +61,7 @@ def test_a_sample_gives_the_same_bits_among_others() -> None:
 def test_weights_that_are_no_numbers_show() -> None:
     weights = [np.zeros(shape, np.float32) for shape in ((2, 40), (8, 40), 40, 40)]
     weights[1][3, 35] = np.nan
-    outputs, _ = lookup.forward(np.array([[1 << 3, 64, 128]], np.uint32), *weights)
-    assert np.isnan(outputs[0])
+    words = np.array([[1 << 3, 0, 0, 0], [1 << 4, 0, 0, 0]], np.uint32)
+    rows = lookup.rows(Samples(np.array([1, 1]), words, np.zeros(2, np.uint8)), bits=8)
+    outputs, _ = lookup.forward(rows, *weights)
+    assert np.isnan(outputs).tolist() == [True, False]

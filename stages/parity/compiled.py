@@ -1,134 +1,31 @@
-"""What Numba compiles for training on multitask sparse parity: see stages/parity/lookup.py.
+"""What Numba compiles for training on multitask sparse parity on a CPU: see `lookup`.
 
-Machine code is kept in `__pycache__`, made anew when this file changes or the processor is another
-kind. The order of every addition is written down, so it does not change results.
+The order of every addition is written down: the compiler does not change results.
 """
 # mypy: ignore-errors
 # What is compiled here is typed by its signature, and by LLVM.
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic, models, register_model
+
+from stages.training.vectors import (
+    add,
+    compiled,
+    dot,
+    load32,
+    positive,
+    repeat32,
+    store,
+    where,
+)
 
 UNITS = 32
-"""Hidden units that are worked on at once: 4 registers of 8 floats, or 2 of 16."""
+"""Hidden units that are worked on at once: a row of the tables."""
 GROUP = 6
 """Bits whose sums are tabulated: of 100 bits, the tables of 32 units take 140 kB."""
 SUMS = 1 << GROUP
 
 
-# A row of a table is one LLVM vector: from loops over its elements, LLVM makes code three to six
-# times slower, which stores each partial sum.
-class _Row(types.Type):
-    def __init__(self):
-        super().__init__(f"{UNITS} floats")
-
-
-_ROW = _Row()
-_VECTOR = ir.VectorType(ir.FloatType(), UNITS)
-_BITS = ir.VectorType(ir.IntType(1), UNITS)
-_ZEROS = ir.Constant(_VECTOR, None)
-
-
-@register_model(_Row)
-class _Model(models.PrimitiveModel):
-    def __init__(self, manager, row):
-        super().__init__(manager, row, _VECTOR)
-
-
-def _pointer(context, builder, kind, array, row):
-    data = context.make_array(kind)(context, builder, array).data
-    first = builder.mul(row, ir.Constant(row.type, UNITS))
-    return builder.bitcast(builder.gep(data, [first]), _VECTOR.as_pointer())
-
-
-@intrinsic
-def _load(typing, table, row):
-    """Row number `row` of a table of rows."""
-
-    def code(context, builder, signature, arguments):
-        return builder.load(_pointer(context, builder, signature.args[0], *arguments), align=4)
-
-    return _ROW(table, types.uintp), code
-
-
-@intrinsic
-def _store(typing, table, row, value):
-    def code(context, builder, signature, arguments):
-        pointer = _pointer(context, builder, signature.args[0], *arguments[:2])
-        builder.store(arguments[2], pointer, align=4)
-        return context.get_dummy_value()
-
-    return types.void(table, types.uintp, _ROW), code
-
-
-@intrinsic
-def _add(typing, a, b):
-    def code(context, builder, signature, arguments):
-        return builder.fadd(*arguments)
-
-    return _ROW(_ROW, _ROW), code
-
-
-@intrinsic
-def _positive(typing, row):
-    """Which elements are above 0 or no numbers, one bit each."""
-
-    def code(context, builder, signature, arguments):
-        positive = builder.fcmp_unordered(">", arguments[0], _ZEROS)
-        return builder.bitcast(positive, ir.IntType(UNITS))
-
-    return types.uint32(_ROW), code
-
-
-@intrinsic
-def _where(typing, active, row):
-    """The row where `active` has ones, and else 0."""
-
-    def code(context, builder, signature, arguments):
-        return builder.select(builder.bitcast(arguments[0], _BITS), arguments[1], _ZEROS)
-
-    return _ROW(types.uint32, _ROW), code
-
-
-@intrinsic
-def _repeated(typing, value):
-    def code(context, builder, signature, arguments):
-        index = ir.IntType(32)
-        first = builder.insert_element(_ZEROS, arguments[0], index(0))
-        return builder.shuffle_vector(first, _ZEROS, ir.Constant(ir.VectorType(index, UNITS), None))
-
-    return _ROW(types.float32), code
-
-
-@intrinsic
-def _dot(typing, a, b):
-    """The sum of the products, halves added until one is left."""
-
-    def code(context, builder, signature, arguments):
-        row = builder.fmul(*arguments)
-        index = ir.IntType(32)
-        size = UNITS
-        while size > 1:
-            size //= 2
-            low, high = (
-                ir.Constant(ir.VectorType(index, size), list(range(first, first + size)))
-                for first in (0, size)
-            )
-            row = builder.fadd(
-                builder.shuffle_vector(row, row, low), builder.shuffle_vector(row, row, high)
-            )
-        return builder.extract_element(row, index(0))
-
-    return types.float32(_ROW, _ROW), code
-
-
-def _compiled(signature):
-    return njit(signature, nogil=True, cache=True)
-
-
-@_compiled("void(uint32[:, ::1], int64[::1], int64, uint32[:, ::1])")
+@compiled("void(uint32[:, ::1], int64[::1], int64, uint32[:, ::1])")
 def rows(words, task, bits, found):
     """See `lookup.rows`, whose result is `found`."""
     samples, size = words.shape
@@ -141,12 +38,13 @@ def rows(words, task, bits, found):
             value = np.uint64(words[sample, word])
             if word + 1 < size:
                 value |= np.uint64(words[sample, word + 1]) << np.uint64(32)
-            found[sample, group] = np.uint64(group * SUMS) + (value >> shift & used)
+            row = np.uint64(group * SUMS) + (value >> shift & used)
+            found[sample, group] = row * np.uint64(UNITS)
     for sample in range(samples):
-        found[sample, terms - 1] = (terms - 1) * SUMS + task[sample]
+        found[sample, terms - 1] = ((terms - 1) * SUMS + task[sample]) * UNITS
 
 
-@_compiled("void(float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1], int64)")
+@compiled("void(float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1], int64)")
 def _tabulate(tables, tasks, bits, bias, first):
     """Fill the tables of the hidden units from number `first`."""
     of_tasks = len(tables) - len(tasks)
@@ -160,12 +58,12 @@ def _tabulate(tables, tasks, bits, bias, first):
         for value in range(1, SUMS):
             rest = value & (value - 1)
             if rest > 0:
-                low = start + value - rest
-                total = _add(_load(tables, start + rest), _load(tables, low))
-                _store(tables, start + value, total)
+                one, others = (start + value - rest) * UNITS, (start + rest) * UNITS
+                total = add(load32(tables, others), load32(tables, one))
+                store(tables, (start + value) * UNITS, total)
 
 
-@_compiled("void(float32[:, ::1], float32[:, ::1], float32[:, ::1], int64)")
+@compiled("void(float32[:, ::1], float32[:, ::1], float32[:, ::1], int64)")
 def _untabulate(tables, tasks, bits, first):
     """Sum the rows of the tables that each bit has a part in; empty the tables."""
     of_tasks = len(tables) - len(tasks)
@@ -173,10 +71,10 @@ def _untabulate(tables, tasks, bits, first):
         for value in range(SUMS - 1, 0, -1):
             rest = value & (value - 1)
             if rest > 0:
-                low = start + value - rest
-                total = _load(tables, start + value)
-                _store(tables, start + rest, _add(_load(tables, start + rest), total))
-                _store(tables, low, _add(_load(tables, low), total))
+                one, others = (start + value - rest) * UNITS, (start + rest) * UNITS
+                total = load32(tables, (start + value) * UNITS)
+                store(tables, others, add(load32(tables, others), total))
+                store(tables, one, add(load32(tables, one), total))
     units = min(UNITS, tasks.shape[1] - first)
     for unit in range(units):
         for bit in range(len(bits)):
@@ -188,7 +86,7 @@ def _untabulate(tables, tasks, bits, first):
             tables[row, unit] = 0
 
 
-@_compiled(
+@compiled(
     "void(uint32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1], float32[:, ::1],"
     " float32[:, ::1], float32[::1], uint32[:, ::1])"
 )
@@ -196,17 +94,17 @@ def forward(rows, tasks, bits, bias, output, tables, outputs, active):
     samples, terms = rows.shape
     for block in range(len(active)):
         _tabulate(tables, tasks, bits, bias, block * UNITS)
-        weights = _load(output, block)
+        weights = load32(output, block * UNITS)
         for sample in range(samples):
-            hidden = _load(tables, rows[sample, 0])
+            hidden = load32(tables, rows[sample, 0])
             for term in range(1, terms):
-                hidden = _add(hidden, _load(tables, rows[sample, term]))
-            positive = _positive(hidden)
-            active[block, sample] = positive
-            outputs[sample] += _dot(_where(positive, hidden), weights)
+                hidden = add(hidden, load32(tables, rows[sample, term]))
+            above = positive(hidden)
+            active[block, sample] = above
+            outputs[sample] += dot(where(above, hidden), weights)
 
 
-@_compiled(
+@compiled(
     "void(uint32[:, ::1], float32[::1], uint32[:, ::1], float32[:, ::1],"
     " float32[:, ::1], float32[:, ::1])"
 )
@@ -214,8 +112,8 @@ def backward(rows, slopes, active, tables, tasks, bits):
     samples, terms = rows.shape
     for block in range(len(active)):
         for sample in range(samples):
-            slope = _where(active[block, sample], _repeated(slopes[sample]))
+            slope = where(active[block, sample], repeat32(slopes[sample]))
             for term in range(terms):
                 row = rows[sample, term]
-                _store(tables, row, _add(_load(tables, row), slope))
+                store(tables, row, add(load32(tables, row), slope))
         _untabulate(tables, tasks, bits, block * UNITS)

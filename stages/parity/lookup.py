@@ -13,16 +13,14 @@ import numpy.typing as npt
 from stages.parity import compiled
 from stages.parity.compiled import GROUP, SUMS, UNITS
 from stages.parity.draws import Samples
+from stages.training.vectors import LINE
 
 Floats = npt.NDArray[np.float32]
 Words = npt.NDArray[np.uint32]
 
-LINE = 64
-"""Bytes of a cache line."""
-
 
 def rows(samples: Samples, bits: int) -> Words:
-    """Which rows of the tables each sample adds: (n, groups of bits + 1)."""
+    """Where in the tables the rows begin that each sample adds: (n, groups of bits + 1)."""
     found = np.empty((len(samples.task), -(-bits // GROUP) + 1), np.uint32)
     compiled.rows(samples.words, samples.task, bits, found)
     return found
@@ -63,7 +61,7 @@ def backward(rows: Words, slopes: Floats, active: Words, tasks: Floats, bits: Fl
 
 
 def _tables(rows: Words, tasks: int) -> Floats:
-    """Rows of 0 that begin where cache lines do: others take half as long again to read."""
+    """Rows of 0 that begin where cache lines do."""
     size = (rows.shape[1] - 1) * SUMS + tasks
     memory = np.zeros((size + 1) * UNITS, np.float32)
     first = -memory.ctypes.data % LINE // memory.itemsize

@@ -3,7 +3,6 @@
 import torch
 
 from stages.params import ParityConfiguration, ParityFamily
-from stages.parity import one
 from stages.parity.history import History, Report
 
 
@@ -19,6 +18,8 @@ def train(
         InputError: a run does not fit the device's memory.
     """
     if device.type == "cpu":
+        from stages.parity import one  # needs Numba, which a GPU does not
+
         return one.train(configuration, family, report)
     from stages.parity import replicas  # needs Triton, which PyTorch brings where there is CUDA
 
