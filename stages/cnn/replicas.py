@@ -24,7 +24,7 @@ from stages.training.kernels import Layer, Weights
 CHUNKS = 16
 """Chunks of a batch over which a convolution's weight gradient is summed in parallel."""
 CROP_BLOCK = 1024
-CONV1_CELLS, CONV1_WEIGHT_CELLS, CONV1_WEIGHT_K = 64, 32, 64
+CONV1_CELLS, CONV1_WEIGHT_CELLS, CONV1_WEIGHT_K = 64, 32, 16
 CONV2_CELLS, CONV2_PIXELS, CONV2_WEIGHT_ROWS = 64, 256, 32
 CONV3_ROWS, CONV3_WEIGHT_ROWS = 64, 32
 HEAD_ROWS, LINEAR1_K, LINEAR1_ROWS = 16, 32, 16
