@@ -9,7 +9,6 @@ six seeds, half of it compilation; the images are made in memory, and no network
 """
 
 import argparse
-from collections.abc import Callable
 from functools import partial
 
 import pandas as pd
@@ -17,16 +16,14 @@ import torch
 from numpy.typing import ArrayLike
 
 from stages import errors, params, runs
-from stages.analysis.dimension import measure_each
+from stages.analysis.dimension import measure, side_by_side
+from stages.analysis.method import IMAGES
 from stages.cnn import manifold
 from stages.cnn.activations import last_hidden
 from stages.cnn.images import Images
 from stages.cnn.network import Network
 from stages.cnn.train import train
 from stages.training import device, progress
-
-IMAGES = "images"
-"""What the table of dimensions calls the images; a network has its width."""
 
 
 def train_widths(
@@ -44,18 +41,20 @@ def train_widths(
     return pd.concat(frames, ignore_index=True), networks
 
 
-def measure(
+def measure_all(
     networks: dict[int, Network], images: Images, input_range: list[float], p: params.Dimension
 ) -> pd.DataFrame:
     """The dimension of the test images and of the networks' last hidden layers."""
     test = images.test_images
-    torch.set_num_threads(1)  # they are measured side by side
-    sets: list[Callable[[], ArrayLike]] = [lambda: test.reshape(len(test), -1)]
-    sets += [partial(last_hidden, network, test, input_range) for network in networks.values()]
+    torch.set_num_threads(1)  # batches and networks are worked on side by side
+    with side_by_side() as apply:
+        activations = last_hidden([*networks.values()], test, input_range, apply)
+        clouds: list[ArrayLike] = [test.reshape(len(test), -1), *activations]
+        measured = list(apply(partial(measure, settings=p), clouds))
     sources = [IMAGES, *(str(width) for width in networks)]
     rows = [
         {"source": source} | vars(estimate)
-        for source, estimates in zip(sources, measure_each(sets, p), strict=True)
+        for source, estimates in zip(sources, measured, strict=True)
         for estimate in estimates
     ]
     return pd.DataFrame(rows)
@@ -76,7 +75,7 @@ def main() -> None:
     part = runs.method_part(settings, dimension)
     images = manifold.images(params.Manifold(dimension=dimension, **settings.images.model_dump()))
     rows, networks = train_widths(settings, dimension, images)
-    table = measure(networks, images, settings.training.input_range, p.dimension)
+    table = measure_all(networks, images, settings.training.input_range, p.dimension)
     with runs.aside(part.path.with_suffix(".csv")) as path:
         table.to_csv(path, index=False, float_format="%.5g")
     part.write(rows)
