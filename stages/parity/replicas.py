@@ -138,10 +138,15 @@ class Replicas:
 
     def train(self) -> None:
         """Launch a step of every replica."""
-        c, w, batch = self._c, self.weights, self.batch
-        shape = (batch.count, c.tasks, c.bits, self._width, w.total)
+        self.draw()
+        self._differentiate()
+        self.weights.update(self._optimizer, self._schedule, self.done)
+        self.done += 1
+
+    def draw(self) -> None:
+        """Launch the drawing of every replica's next batch."""
+        c, batch = self._c, self.batch
         ends = (self._sample_ends, self._group_ends)
-        tiling = (TILE, self._units)
         chosen = (self._histograms, self._chosen, self._ranks)
         if self._limited:
             self._launch(
@@ -171,6 +176,11 @@ class Replicas:
             batch.words, batch.labels, self._set_ends, self._samples,
             batch.count, c.tasks, self._log, TILE, self._words, self._limited,
         )  # fmt: skip
+
+    def _differentiate(self) -> None:
+        c, w, batch = self._c, self.weights, self.batch
+        shape = (batch.count, c.tasks, c.bits, self._width, w.total)
+        tiling = (TILE, self._units)
         self._launch(
             kernels.forward, (self._blocks, SHARES),
             w.values, batch.words, self.group_tasks, self._group_ends,
@@ -184,7 +194,8 @@ class Replicas:
         )  # fmt: skip
         self._launch(
             kernels.backward, (self._blocks, SHARES),
-            w.values, batch.words, self._slopes, self.group_tasks, *ends,
+            w.values, batch.words, self._slopes, self.group_tasks,
+            self._sample_ends, self._group_ends,
             self._active, self._group_sums, w.partials, *shape,
             w.total_partials, w.partial_offsets["bits"], w.partial_offsets["output"],
             self._log, *tiling, *self._form,
@@ -194,8 +205,6 @@ class Replicas:
             self._group_ends, self._group_sums, w.partials, batch.count, self._width,
             w.total_partials, w.partial_offsets["tasks"], self._log, SUM_ROWS, SUM_UNITS,
         )  # fmt: skip
-        w.update(self._optimizer, self._schedule, self.done)
-        self.done += 1
 
     def evaluate(self) -> None:
         """Launch an evaluation of every replica."""
