@@ -13,7 +13,9 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from stages.tensorboard import events, records
+from stages.errors import InputError
+from stages.params import Import
+from stages.tensorboard import events, logs, records
 
 FLOAT, DOUBLE, INT32, INT64, HALF, STRING = 1, 2, 3, 9, 19, 7  # of TensorFlow's types.proto
 
@@ -105,8 +107,14 @@ def test_hyperparameters_are_read(tmp_path: Path) -> None:
     plugin = SummaryMetadata.PluginData(plugin_name="hparams", content=content.SerializeToString())
     metadata = SummaryMetadata(plugin_data=plugin)
     one = event("_hparams_/session_start_info", metadata=metadata)
-    log = events.read(written(tmp_path / "tfevents", [one]))
+    path = tmp_path / "tfevents"
+    log = events.read(written(path, [one]))
     assert log.hyperparameters == {"width": 5.0, "optimizer": "adam"}
+    named = Import(folder=".", hyperparameters={"width": "width"})
+    assert logs.read(path, tmp_path, named).width == 5
+    wrong = Import(folder=".", hyperparameters={"width": "optimizer"})
+    with pytest.raises(InputError, match="width by hyperparameter optimizer is 'adam'; expected"):
+        logs.read(path, tmp_path, wrong)
 
 
 def test_what_we_write_tensorboard_reads(tmp_path: Path) -> None:

@@ -199,9 +199,9 @@ def _size(stated: dict[Quantity, int], path: Path, spec: Import, needed: bool) -
     """Width and parameters; of the project's network one follows from the other."""
     width, parameters = stated.get("width", 0), stated.get("parameters", 0)
     if width and not parameters:
-        parameters = _parameters(width)
+        parameters = size_of(width)
     elif parameters and not width:
-        width = _width(parameters)
+        width = width_of(parameters)
         if not width:
             raise InputError(
                 f"{path}: {parameters} parameters and no width; of the project's network no width "
@@ -216,17 +216,17 @@ def _size(stated: dict[Quantity, int], path: Path, spec: Import, needed: bool) -
     return width, parameters
 
 
-def _parameters(width: int) -> int:
+def size_of(width: int) -> int:
     """N of the project's network, `stages.cnn.network`, which would import torch."""
     return 54 * width**2 + 4640 * width + 714
 
 
-def _width(parameters: int) -> int:
+def width_of(parameters: int) -> int:
     """The width at which the network has so many parameters; 0 if there is none."""
     width = math.isqrt(parameters // 54)  # at least
-    while width > 0 and _parameters(width) > parameters:
+    while width > 0 and size_of(width) > parameters:
         width -= 1
-    return width if _parameters(width) == parameters else 0
+    return width if size_of(width) == parameters else 0
 
 
 def _whole(text: str, quantity: str, place: str, path: Path) -> int:
