@@ -112,9 +112,9 @@ def rows_parity(p: params.Params, where: torch.device) -> Iterator[dict[str, Any
     torch.set_num_threads(cpu.cores())
     baseline = stepped(notebook.parity_steps(c, where), 5)
     for runs in RUNS[where.type]:
-        c = c.model_copy(update={"steps": steps * (WARM + REPEATS)})
+        c = c.model_copy(update={"steps": steps * (WARM + REPEATS), "seeds": runs})
         clock = Clock(runs * steps)
-        train_parity(c, range(runs), where, clock)
+        train_parity(c, c.families()[0], where, clock)
         yield row("parity", runs, baseline, [t / steps / runs for t in clock.seconds()])
 
 

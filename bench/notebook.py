@@ -73,9 +73,10 @@ def parity_steps(c: ParityConfiguration, device: torch.device) -> Iterator[float
     subsets = torch.from_numpy(np.asarray(chosen, dtype=np.int64)).to(device)
     frequency = torch.arange(1, c.tasks + 1, dtype=torch.float32, device=device) ** -(c.alpha + 1)
     frequency /= frequency.sum()
-    network = nn.Sequential(
-        nn.Linear(c.tasks + c.bits, c.width), nn.ReLU(), nn.Linear(c.width, 1)
-    ).to(device)
+    (width,) = c.widths
+    network = nn.Sequential(nn.Linear(c.tasks + c.bits, width), nn.ReLU(), nn.Linear(width, 1)).to(
+        device
+    )
     optimizer = torch.optim.Adam(network.parameters(), lr=c.learning_rate)
 
     def samples(task: Tensor) -> tuple[Tensor, Tensor]:
