@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from stages import params
-from stages.cnn import draws, one
+from stages.cnn import draws, layers, one
 from stages.cnn.images import Images, open_images
 from stages.cnn.network import Network, initial, parameters
 from stages.params import CnnSweep
@@ -65,7 +65,8 @@ def test_an_epoch_is_the_papers_loop(name: str, images: Images) -> None:
     losses, accuracies = [], []
     for start in range(0, len(order), sweep.batch_size):  # 16, 16 and a short batch of 8
         batch = order[start : start + sweep.batch_size]
-        x = one.augmented(pixels, batch).permute(0, 3, 1, 2) / 255 * (high - low) + low
+        x = layers.drawn(pixels, batch, (high - low) / 255, low)[:, : 34 * 34 * 3]
+        x = x.view(-1, 34, 34, 3)[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
         y = labels[batch & (draws.MAX_IMAGES - 1)]
         x = F.max_pool2d(F.relu(network.conv1(x)), 2)
         x = F.max_pool2d(F.relu(network.conv2(x)), 2)

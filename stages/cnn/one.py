@@ -1,8 +1,8 @@
-"""One replica in plain PyTorch: how a CPU trains, and what the CUDA kernels are tested against.
+"""One replica on the CPU: how a CPU trains.
 
 Replicas run side by side on threads, one core each, so that a replica computes the same on any
-number of cores. What makes it fast: images resident as uint8 and augmented in batches, channels
-last, pooling before the ReLU, and memory that the allocator keeps.
+number of cores. What makes it fast: images resident as uint8, `layers`, channels last, pooling
+before the ReLU, and memory that the allocator keeps.
 """
 
 from collections.abc import Generator, Sequence
@@ -13,34 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from stages.cnn import draws
+from stages.cnn import draws, layers
 from stages.cnn.history import History, Report, Trained
 from stages.cnn.images import CLASSES, Images
 from stages.cnn.network import Network, initial
 from stages.params import CnnSweep
 from stages.training import cpu
 from stages.training.adam import Adam
-
-
-def augmented(pixels: Tensor, packed: draws.Draws) -> Tensor:
-    """Images as drawn: uint8 (B, 32, 32, 3) from the data set's (images, 32, 32, 3).
-
-    A flip comes before the crop, and what the crop adds is black, as torchvision does on PIL
-    images.
-    """
-    draw = torch.from_numpy(packed).long()
-    images = pixels[draw & (draws.MAX_IMAGES - 1)]
-    offsets = draw >> draws.INDEX_BITS
-    if bool((offsets == draws.UNMOVED).all()):
-        return images
-    size, padding = images.shape[1], draws.PADDING
-    flip = (offsets >> 8 & 1).bool().view(-1, 1, 1, 1)
-    images = torch.where(flip, images.flip(2), images)
-    padded = F.pad(images, (0, 0, padding, padding, padding, padding))
-    along = torch.arange(size)
-    rows = (offsets & 15).view(-1, 1, 1) + along.view(1, -1, 1)
-    columns = (offsets >> 4 & 15).view(-1, 1, 1) + along
-    return padded[torch.arange(len(images)).view(-1, 1, 1), rows, columns]
 
 
 class Replica:
@@ -54,8 +33,8 @@ class Replica:
         self._batch = sweep.batch_size
 
     def _evaluated(self, pixels: Tensor, labels: Tensor, packed: draws.Draws) -> tuple[Tensor, int]:
-        images = augmented(pixels, packed).permute(0, 3, 1, 2).float()
-        logits = self.network(images.mul_(self._scale).add_(self._low))
+        images = layers.drawn(pixels, packed, self._scale, self._low)
+        logits = layers.logits(self.network, images)
         target = labels[torch.from_numpy(packed & (draws.MAX_IMAGES - 1)).long()]
         return F.cross_entropy(logits, target), int((logits.argmax(1) == target).sum())
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import torch
 
-from stages.cnn import one
 from stages.cnn.history import Report, Trained
 from stages.cnn.images import Images
 from stages.params import CnnSweep
@@ -24,6 +23,8 @@ def train(
         InputError: a replica does not fit the device's memory.
     """
     if device.type == "cpu":
+        from stages.cnn import one  # needs Numba, which a GPU does not
+
         return one.train(sweep, width, seeds, images, report)
     from stages.cnn import replicas  # needs Triton, which PyTorch brings where there is CUDA
 

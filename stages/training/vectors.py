@@ -59,6 +59,14 @@ def _load(size):
     return load
 
 
+def _repeated(vector, builder, value):
+    index = ir.IntType(32)
+    nothing = ir.Constant(vector.llvm, ir.Undefined)
+    first = builder.insert_element(nothing, value, index(0))
+    zeros = ir.Constant(ir.VectorType(index, vector.size), None)
+    return builder.shuffle_vector(first, nothing, zeros)
+
+
 def _repeat(size):
     vector = Vector(size)
 
@@ -67,19 +75,33 @@ def _repeat(size):
         """A vector of one value."""
 
         def code(context, builder, signature, arguments):
-            index = ir.IntType(32)
-            nothing = ir.Constant(vector.llvm, ir.Undefined)
-            first = builder.insert_element(nothing, arguments[0], index(0))
-            zeros = ir.Constant(ir.VectorType(index, size), None)
-            return builder.shuffle_vector(first, nothing, zeros)
+            return _repeated(vector, builder, arguments[0])
 
         return vector(types.float32), code
 
     return repeat
 
 
+def _spread(size):
+    vector = Vector(size)
+
+    @intrinsic
+    def spread(typing, array, at):
+        """A vector of one element of a contiguous array, numbered as if it were flat."""
+
+        def code(context, builder, signature, arguments):
+            array, at = arguments
+            data = context.make_array(signature.args[0])(context, builder, array).data
+            return _repeated(vector, builder, builder.load(builder.gep(data, [at])))
+
+        return vector(array, types.uintp), code
+
+    return spread
+
+
 load8, load16, load32 = map(_load, (8, 16, 32))
 repeat8, repeat32 = map(_repeat, (8, 32))
+spread8 = _spread(8)
 
 
 @intrinsic
