@@ -1,57 +1,81 @@
-"""`dvc exp run -S`: a value, a list, a new configuration, one removed; and what moved by it."""
+"""The recipes of docs/experiments.md, run as they stand there, and configurations by `-S`."""
 
 import json
-from typing import Any
+import re
+import time
+from pathlib import Path
 
 import pandas as pd
+import pytest
+import yaml
 
 from conftest import Clone
 from test_pipeline import ran
 
-SMALL = (
-    "{tasks: 2, bits: 8, subset_size: 2, alpha: 0.4, widths: [8], logits: 1, optimizer: adam, "
-    "learning_rate: 1e-3, weight_decay: 0, batch_size: 16, steps: 4, evaluate_every: 2, "
-    "evaluation_samples: 8, learned_below: 0.1, task_curves: 0, seeds: 1, precision: float32}"
-)
+RECIPES = Path(__file__).resolve().parent.parent / "docs/experiments.md"
 
 
-def test_an_experiment_runs_what_it_changes_and_shows_what_moved(ready: Clone) -> None:
-    said = ready.run(
-        *("dvc", "exp", "run"),
-        *("-S", "cnn.sweeps.paper.learning_rate=2e-3"),
-        *("-S", "cnn.widths=[2]"),
-        *("-S", f"+parity.configurations.small={SMALL}"),
-        *("plot_cnn", "aggregate_parity"),
-    ).stdout
-    trained = [stage for stage in ran(said) if stage.startswith("train")]
-    assert trained == [
-        "train_cnn@paper-2",
-        "train_parity@small",
-    ]
-    cnn = pd.read_parquet(ready.root / "metrics/cnn.parquet")
-    assert set(cnn["width"]) == {2}
-    parity = pd.read_parquet(ready.root / "metrics/parity_losses.parquet")
-    assert set(parity["configuration"]) == {"notebook", "small"}
-
-    moved = diff(ready, "params")["params.yaml"]
-    assert moved["cnn.sweeps.paper.learning_rate"] == {"old": 0.001, "new": 0.002, "diff": 0.001}
-    assert moved["cnn.widths"] == {"old": "[1, 2]", "new": "[2]"}
-    assert moved["parity.configurations.small.tasks"] == {"old": None, "new": 2}
-    numbers = diff(ready, "metrics")
-    assert numbers["metrics/cnn.json"]["paper.runs"] == {"old": 4, "new": 2, "diff": -2}
-    plots = json.loads(ready.run("dvc", "plots", "diff", "--json", "HEAD").stdout)["data"]
-    (curves,) = plots["Validation loss by parameters"]
-    points = {(row["rev"], row["parameters"]) for row in curves["content"]["data"]["values"]}
-    assert points == {("HEAD", "5408"), ("HEAD", "10210"), ("workspace", "10210")}
-
-    removed = ready.run(
-        "dvc", "exp", "run", "-S", "~parity.configurations.small", "aggregate_parity"
-    ).stdout
-    assert not [stage for stage in ran(removed) if "train" in stage or "cnn" in stage]
-    parity = pd.read_parquet(ready.root / "metrics/parity_losses.parquet")
-    assert set(parity["configuration"]) == {"notebook"}
+def recipes() -> list[str]:
+    return re.findall(r"^```sh\n(.*?)^```$", RECIPES.read_text(), re.DOTALL | re.MULTILINE)
 
 
-def diff(clone: Clone, what: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(clone.run("dvc", what, "diff", "--json", "HEAD").stdout)
-    return found
+def wait_for_the_queue(clone: Clone) -> None:
+    deadline = time.monotonic() + 240
+    while re.search(r"Queued|Running", status := clone.run("dvc", "queue", "status").stdout):
+        assert time.monotonic() < deadline, status
+        time.sleep(1)
+    clone.run("dvc", "queue", "stop")
+    assert status.count("Success") == 2, status
+
+
+def tolerance(clone: Clone) -> float:
+    content: dict[str, dict[str, float]] = yaml.safe_load((clone.root / "params.yaml").read_text())
+    return content["verdict"]["tolerance"]
+
+
+def test_the_recipes_do_what_they_say(ready: Clone) -> None:
+    said = []
+    for recipe in recipes():
+        done = ready.run("bash", "-euo", "pipefail", "-c", recipe)
+        said.append(done.stdout)
+        if "queue start" in recipe:
+            wait_for_the_queue(ready)
+    _, override, _, training, _, compared, kept, back = said
+    assert ran(override) == ["validate", "verdict"]
+    assert re.search(r"verdict\.fit\.epochs +best +last", override)
+    assert ran(training) == ["validate", "train_cnn@paper-2", "aggregate_cnn"]
+    assert re.search(r"\[fast\].* \[2\] +0\.002 ", compared)
+    tolerances = re.findall(r"Success .* (0\.05|0\.2) ", compared)
+    assert sorted(tolerances) == ["0.05", "0.2"]
+    assert re.search(r"verdict\.fit\.epochs +best +last", compared)
+    assert "'faster-learning' has been created" in kept
+    assert ran(back) == []
+    assert ready.changed() == []
+    assert tolerance(ready) == 0.1
+    assert "epochs: last" in ready.run("git", "show", "HEAD:params.yaml").stdout
+    branch = ready.run("git", "show", "faster-learning:params.yaml").stdout
+    assert "learning_rate: 0.002" in branch
+
+
+def test_a_configuration_is_added_and_left_out_by_an_override(ready: Clone) -> None:
+    content = yaml.safe_load((ready.root / "params.yaml").read_text())
+    first = next(iter(content["parity"]["configurations"].values()))
+    small = json.dumps(first | {"seeds": 1})
+    run = ("dvc", "exp", "run")
+    said = ready.run(*run, "-S", f"+parity.configurations.small={small}", "aggregate_parity").stdout
+    assert ran(said) == ["validate", "train_parity@small", "aggregate_parity"]
+    assert parity(ready) == {"notebook", "small"}
+    said = ready.run(*run, "-S", "~parity.configurations.small", "aggregate_parity").stdout
+    assert ran(said) == ["validate", "aggregate_parity"]
+    assert parity(ready) == {"notebook"}
+
+
+def parity(clone: Clone) -> set[str]:
+    return set(pd.read_parquet(clone.root / "metrics/parity_losses.parquet")["configuration"])
+
+
+@pytest.mark.parametrize("columns", [110])
+def test_the_headline_fits_a_terminal(clone: Clone, columns: int) -> None:
+    clone.run("python", "-m", "stages.headline")
+    for line in clone.run("dvc", "metrics", "show").stdout.splitlines():
+        assert len(line) <= columns, line

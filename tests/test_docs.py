@@ -1,0 +1,49 @@
+"""What the docs show is run as it stands there, and what they link to is there."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+
+
+def test_the_tour_redraws_figure_6_from_the_committed_tables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mpl.use("svg")
+    (tmp_path / "metrics").symlink_to(ROOT / "metrics")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    figure, *rest = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "docs/tour.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert len(figure.splitlines()) <= 10
+    for block in [figure, *rest]:
+        exec(compile(block, "tour.md", "exec"), names)
+    plt.close("all")
+
+    curves = pd.read_csv(ROOT / "plots/cnn_curves.csv")
+    for sweep, loss in names["median"].items():
+        ours = curves[curves["series"] == f"{sweep}, best epoch"]
+        np.testing.assert_array_equal(ours["parameters"], loss.index)
+        np.testing.assert_allclose(ours["validation_loss"], loss, rtol=1e-4)
+    assert "<svg" in (tmp_path / "tour.svg").read_text()
+    printed = capsys.readouterr().out
+    assert re.search(r"paper +best +19\.", printed)
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_every_file_that_a_page_links_or_names_is_there(page: Path) -> None:
+    text = page.read_text()
+    for path in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (page.parent / path).is_file(), path
+    made = {"metrics/headline.json"}  # by the pipeline
+    for path in re.findall(r"`((?:metrics|plots|stages|templates|\.github)/[\w./-]+\.\w+)`", text):
+        assert path in made or (ROOT / path).is_file(), path
