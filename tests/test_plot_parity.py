@@ -1,4 +1,4 @@
-"""The parity figure and its series: drawn from the table alone, the same bytes each time."""
+"""The parity figures and their series: drawn from the tables alone, the same bytes each time."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -7,92 +7,181 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from matplotlib.colors import to_rgb
 
-from conftest import run_stage
-from stages import errors, figures, params, plot_parity
-from stages.drawing import parity
+import simulated_parity
+from stages import errors, figures, fit_parity, params, plot_parity
+from stages.analysis.parity_fits import BIT
+from stages.analysis.simulate_parity import Truth
+from stages.drawing import parity, parity_emergence
+from stages.drawing.parity import Tables
 from stages.parity.tasks import frequencies
 
 ROOT = Path(__file__).resolve().parent.parent
-PLOT = params.load(ROOT / "params.yaml").plot
+P = params.load(ROOT / "params.yaml")
+NOTEBOOK = simulated_parity.configuration(
+    tasks=10, widths=[200], logits=1, steps=2500, evaluate_every=10, seeds=5
+)
+LIMITED = {
+    **{"widths": [200], "samples": [50_000, 200_000, 600_000, 2_000_000]},
+    **{"steps": 5000, "evaluate_every": 100},
+}
+PAPERS = {
+    "widths": simulated_parity.configuration(tasks=500),
+    "samples": simulated_parity.configuration(
+        tasks=500, widths=[200], steps=5000, task_curves=0, data_limited=LIMITED
+    ),
+    "alpha_01": simulated_parity.configuration(tasks=500, alpha=0.1, task_curves=0),
+    "alpha_04": simulated_parity.configuration(tasks=500, task_curves=0, data_limited=LIMITED),
+}
 
 
-def curves(name: str, tasks: int, steps: range, seeds: int = 3) -> pd.DataFrame:
-    """Tasks that are learned one after the other, at each seed at another time."""
-    at = 50.0 * np.arange(1, tasks + 1) * (1 + 0.2 * np.arange(seeds)[:, None])
-    losses = 0.69 / (1 + (np.array(steps)[:, None] / at[:, None, :]) ** 4)
-    mean = losses @ frequencies(tasks, 0.4)
-    index = pd.MultiIndex.from_product(
-        [range(seeds), steps, range(1, tasks + 1)], names=["seed", "step", "task"]
-    )
-    return index.to_frame(index=False).assign(
-        configuration=name,
-        loss=losses.ravel(),
-        accuracy=1.0,
-        mean_loss=np.repeat(mean.ravel(), tasks),
-    )
+def made(folder: Path, configurations: dict[str, params.ParityConfiguration]) -> Path:
+    """A folder with params.yaml, the tables and figures of simulated runs."""
+    truth = Truth(np.ones(1), time=500, per_width=0.2)
+    simulated_parity.save(folder / "metrics", simulated_parity.tables(configurations, truth))
+    content = P.model_dump()
+    content["parity"]["configurations"] = {n: c.model_dump() for n, c in configurations.items()}
+    content["quanta"]["resamples"] = 100
+    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("sys.argv", ["stage"])
+        fit_parity.main()
+        plot_parity.main()
+    return folder
 
 
-def save(path: Path, *tables: pd.DataFrame) -> Path:
-    pd.concat(tables).astype({"configuration": "category"}).to_parquet(path, index=False)
-    return path
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("notebook"), {"notebook": NOTEBOOK})
 
 
-def test_the_series_is_the_median_over_seeds_and_its_band() -> None:
-    table = curves("notebook", 10, range(1, 2501))
-    drawn = parity.series(table, PLOT)
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("full"), {"notebook": NOTEBOOK} | PAPERS)
+
+
+def texts(path: Path) -> str:
+    svg = ElementTree.parse(path)
+    found = [element for element in svg.iter() if element.tag.endswith("}text")]
+    return " | ".join("".join(element.itertext()).strip() for element in found)
+
+
+def test_the_series_is_the_median_over_seeds_and_its_band(notebook: Path) -> None:
+    tables = plot_parity.read(notebook / "metrics")
+    drawn = parity.series(tables, P.plot)
     assert set(drawn["series"]) == {f"task {i}" for i in range(1, 11)} | {"mean"}
-    assert len(drawn) < 3000
     assert drawn["step"].max() == 2500
-    step = drawn["step"].iloc[20]
-    here, shown = table[table["step"] == step], drawn[drawn["step"] == step]
-    losses = here.loc[here["task"] == 3, "loss"]
-    row = shown[shown["series"] == "task 3"].iloc[0]
-    assert row["loss"] == pytest.approx(losses.median())
-    assert row["low"] == pytest.approx(losses.quantile(PLOT.band[0]))
-    row = shown[shown["series"] == "mean"].iloc[0]
-    assert row["loss"] == pytest.approx(here.groupby("seed")["mean_loss"].first().median())
+    step = drawn["step"].iloc[5]
+    shown = drawn[drawn["step"] == step].set_index("series")
+    losses = tables.curves.query("step == @step and task == 3")["loss"] / BIT
+    assert shown["loss"]["task 3"] == pytest.approx(losses.median())
+    assert shown["low"]["task 3"] == pytest.approx(losses.quantile(P.plot.band[0]))
+    means = tables.losses.query("step == @step")["mean_loss"] / BIT
+    assert shown["loss"]["mean"] == pytest.approx(means.median())
 
 
-def test_of_many_tasks_some_are_drawn_and_of_few_all() -> None:
-    drawn = parity.series(curves("paper", 500, range(100, 3001, 100)), PLOT)
-    tasks = [int(name.split()[1]) for name in drawn["series"].unique() if name != "mean"]
+def test_of_many_tasks_some_are_drawn(full: Path) -> None:
+    drawn = parity.series(plot_parity.read(full / "metrics"), P.plot)
+    assert set(drawn["configuration"]) == {"notebook", "widths"}  # those that kept curves
+    names = drawn.loc[drawn["configuration"] == "widths", "series"].unique()
+    tasks = [int(name.split()[1]) for name in names if name != "mean"]
     assert len(tasks) <= parity.TASKS
-    assert tasks[0] == 1
-    assert tasks[-1] == 500
-    drawn = parity.series(curves("one", 1, range(5, 6), seeds=1), PLOT)
-    assert drawn["series"].tolist() == ["task 1", "mean"]
+    assert (tasks[0], tasks[-1]) == (1, 500)
+    heat = parity_emergence.heat_series(plot_parity.read(full / "metrics"))
+    assert heat.groupby("configuration")["task"].nunique().max() <= parity_emergence.HEAT_TASKS
+    assert heat["loss"].between(0, 1.01).all()
+
+
+def test_learning_times_are_of_tasks_that_most_seeds_learned(full: Path) -> None:
+    table = pd.read_csv(full / "plots/parity_learning_times.csv")
+    widths = table[table["series"] == "widths"]
+    assert (widths["seeds"] >= 2).all()
+    np.testing.assert_allclose(
+        widths["frequency"], frequencies(500, 0.4)[widths["task"] - 1], rtol=1e-4
+    )
+    slope = np.polyfit(np.log(widths["frequency"]), np.log(widths["learned"]), 1)[0]
+    assert slope == pytest.approx(-1, abs=0.1)
+
+
+def test_losses_are_medians_beside_the_published(full: Path) -> None:
+    runs = pd.read_csv(full / "metrics/parity_runs.csv")
+    table = pd.read_csv(full / "plots/parity_loss_by_parameters.csv")
+    assert set(table["series"]) == {"notebook", *PAPERS, "published"}
+    widths = table[table["series"] == "widths"].set_index("size")["loss"]
+    expected = runs.query("configuration == 'widths'").groupby("parameters")["final_loss"].median()
+    np.testing.assert_allclose(widths, expected, rtol=1e-4)
+    samples = pd.read_csv(full / "plots/parity_loss_by_samples.csv")
+    assert set(samples["series"]) == {"samples", "alpha_04", "published"}
+    assert samples.groupby("series").size()["samples"] == 4
+
+
+def test_exponents_stand_beside_theory_and_the_published(full: Path) -> None:
+    table = pd.read_csv(full / "plots/parity_exponents.csv").set_index(["series", "alpha"])
+    assert table["value"]["alpha_N, theory", 0.4] == 0.4
+    assert table["value"]["alpha_S, theory", 0.8] == pytest.approx(0.8 / 1.8, abs=1e-5)
+    assert table["value"]["alpha_N, theory for 500 tasks", 0.1] == pytest.approx(0.279, abs=1e-3)
+    assert table["value"]["alpha_D, published", 0.5] == 0.335
+    ours = table.xs("alpha_N, ours (alpha_01)")
+    assert (ours["low"] < ours["value"]).all()
+
+
+def test_figures_show_what_there_is(full: Path) -> None:
+    drawn = {path.stem: texts(path) for path in (full / "plots").glob("*.svg")}
+    assert len(drawn) == len(plot_parity.TITLES) == 5
+    assert not any("Not trained" in words for words in drawn.values())
+    assert "task 500" in drawn["parity_curves"]
+    assert "censored fit, all tasks" in drawn["parity_learning_times"]
+    assert "published" in drawn["parity_learning_times"]
+    assert "Training samples D" in drawn["parity_scaling"]
+    assert "theory for 500 tasks" in drawn["parity_exponents"]
+    assert "0.1: slope 0.279" in drawn["parity_exponents"]
+
+
+def test_figures_say_what_is_not_trained(notebook: Path) -> None:
+    scaling = texts(notebook / "plots/parity_scaling.svg")
+    assert scaling.count("Not trained:") == 6
+    assert "configuration widths" in scaling
+    assert "configurations alpha_*" in scaling
+    assert texts(notebook / "plots/parity_exponents.svg").count("ours: not trained") == 3
+    assert "task 10" in texts(notebook / "plots/parity_curves.svg")
 
 
 def test_the_stage_writes_the_same_bytes_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = save(
-        tmp_path / "parity.parquet",
-        curves("notebook", 10, range(1, 501)),
-        curves("short", 3, range(5, 6), seeds=1),
-    )
-    done = run_stage("stages.plot_parity", table, tmp_path / "a")
-    assert done.returncode == 0, done.stderr
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("sys.argv", ["", "--table", str(table), "--output", str(tmp_path / "b")])
+    monkeypatch.chdir(notebook)
+    monkeypatch.setattr("sys.argv", ["plot_parity", "--output", str(tmp_path)])
     plot_parity.main()
-    for name in ("parity_curves.svg", "parity_curves.csv"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    svg = ElementTree.parse(tmp_path / "a" / "parity_curves.svg")
-    texts = {"".join(element.itertext()).strip() for element in svg.iter()}
-    assert {"task 1", "task 10", "mean", "Loss (nats)", plot_parity.TITLE} <= texts
-    written = pd.read_csv(tmp_path / "a" / "parity_curves.csv")
-    assert {"notebook, task 1", "notebook, mean", "short, task 3"} <= set(written["series"])
+    names = [path.name for path in tmp_path.iterdir()]
+    assert len(names) == 5 + 7
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (notebook / "plots" / name).read_bytes()
 
 
-def test_a_table_that_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(errors.InputError, match="make it again"):
-        plot_parity.read(tmp_path / "parity.parquet")
-    table = curves("notebook", 2, range(1, 3))
+def test_configurations_without_curves_are_no_fault(notebook: Path) -> None:
+    tables = plot_parity.read(notebook / "metrics")
+    bare = Tables(**tables._asdict() | {"curves": tables.curves.iloc[:0]})
+    p = params.load(notebook / "params.yaml")
+    drawn, series = plot_parity.draw(bare, p)
+    assert len(drawn) == 5
+    assert series["emergence"].empty
+    assert list(series["curves"].columns[:2]) == ["configuration", "series"]
+
+
+def test_a_table_that_cannot_be_drawn_is_refused(notebook: Path, tmp_path: Path) -> None:
+    with pytest.raises(errors.InputError, match=r"parity_losses.*dvc repro aggregate_parity"):
+        plot_parity.read(tmp_path)
+    for path in (notebook / "metrics").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "parity_runs.csv").unlink()
+    with pytest.raises(errors.InputError, match=r"parity_runs.*dvc repro fit_parity"):
+        plot_parity.read(tmp_path)
+    (tmp_path / "parity_runs.csv").write_text("configuration,width\n")
     with pytest.raises(errors.InputError, match="no rows"):
-        plot_parity.read(save(tmp_path / "empty.parquet", table.iloc[:0]))
+        plot_parity.read(tmp_path)
 
 
 def luminance(colour: str) -> float:

@@ -31,7 +31,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
 from stages.analysis import bootstrap
 
@@ -47,7 +47,7 @@ _MAX_PRECISION = 1e4
 _CERTAIN = 6.0
 """Standard deviations beyond which a censored task could not have been learned: no information."""
 _LATE = 4.0
-"""Standard deviations of ln T: of 10,000 tasks one may be that late by chance."""
+"""Standard deviations of ln T: three tasks in 100,000 are that late by chance."""
 _GAIN = 1e-10
 """In log likelihood, below which a step is not worth taking."""
 _FAILED = 0.05
@@ -132,7 +132,7 @@ def law(times: Times, kind: Kind, resampling: Resampling) -> Law:
     if counts[there].sum() < (1 - _FAILED) * counts.sum():
         return replace(found, status="no interval over seeds: some learned too few tasks")
     error = np.sqrt(np.cov(slopes[there], fweights=counts[there], ddof=0))
-    half = float(stats.t.ppf((1 + resampling.confidence) / 2, found.seeds - 1) * error)
+    half = float(special.stdtrit(found.seeds - 1, (1 + resampling.confidence) / 2) * error)
     return replace(found, slope_low=found.slope - half, slope_high=found.slope + half)
 
 

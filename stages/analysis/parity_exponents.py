@@ -19,7 +19,7 @@ from math import nan
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import stdtrit
 
 from stages.analysis import bootstrap
 from stages.analysis.emergence import Resampling, least_squares
@@ -150,5 +150,5 @@ def _with_interval(found: Exponent, slopes: Floats, freedom: int, confidence: fl
         return replace(found, status="no interval: some resamples have no slope")
     if error < 1e-12:  # rounding
         return replace(found, status="no interval: no difference between runs")
-    half = float(stats.t.ppf((1 + confidence) / 2, freedom) * error)
+    half = float(stdtrit(freedom, (1 + confidence) / 2) * error)
     return replace(found, low=found.value - half, high=found.value + half)

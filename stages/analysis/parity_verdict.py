@@ -137,13 +137,16 @@ def _steps(
     rows = rows[rows["width"] == rows["width"].max()]
     points = published.learning_steps
     for task, value in zip(points.tasks, points.steps, strict=True):
-        steps = rows.loc[rows["task"] == task, "learned"]
-        if steps.empty:
+        of_task = rows[rows["task"] == task]
+        missed = int(of_task["learned"].isna().sum())
+        if of_task.empty:
             estimate = missing(NOT_TRAINED)
-        elif steps.isna().any():
-            estimate = missing(f"not learned by {steps.isna().sum()} of {len(steps)} seeds")
-        else:
-            estimate = _over_seeds(steps.to_numpy(np.float64), confidence)
+        elif missed:
+            estimate = missing(f"not learned by {missed} of {len(of_task)} seeds")
+        else:  # it was learned at some step after `not_before`, so the interval holds both ends
+            ends = (np.maximum(of_task[column], 1) for column in ("not_before", "learned"))
+            early, late = (_over_seeds(end.to_numpy(np.float64), confidence) for end in ends)
+            estimate = late._replace(low=early.low)
         yield _Found(STEPS, float(task), RULE, name, value, estimate)
 
 

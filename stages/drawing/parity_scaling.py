@@ -30,13 +30,15 @@ WORDS: dict[Resource, str] = {
     "D": "Training samples D",
 }
 NEEDED: dict[Resource, str] = {
-    "N": "three widths on fresh samples",
+    "N": "three widths",
     "S": "a run on fresh samples",
-    "D": "three sizes of training sets (data_limited)",
+    "D": "three training sets",
 }
 POINTS = 60
 """Of a curve that are drawn."""
 PUBLISHED = "published"
+
+_Ends = tuple[list[tuple[float, float]], list[str], list[str]]
 
 
 def series(tables: Tables, plot: Plot, published: Michaud) -> dict[Resource, pd.DataFrame]:
@@ -99,6 +101,7 @@ def scaling(
     """Two rows of panels, one for each resource: Figure 2, and the configurations by alpha."""
     chosen: dict[Resource, str] = {"N": rules.widths, "S": rules.widths, "D": rules.samples}
     family = by_alpha(configurations, rules)
+    ends: list[tuple[Axes, _Ends]] = []
     with figures.style():
         figure, panels = plt.subplots(2, 3, figsize=(plot.width, 0.85 * plot.width))
         for (above, below), resource in zip(panels.T, RESOURCES, strict=True):
@@ -107,23 +110,25 @@ def scaling(
             if name in configurations and (rows["series"] == name).any():
                 _single(above, rows, tables.exponents, name, resource)
                 theirs = rows[rows["series"] == PUBLISHED]
+                look = {"color": figures.PURPLE, "mfc": "none", "ms": 5, "label": PUBLISHED}
                 if len(theirs):
-                    label = "published"
-                    colour = figures.PURPLE
-                    above.plot(theirs["size"], theirs["loss"], "D", color=colour, mfc="none",
-                               ms=5, label=label)  # fmt: skip
+                    above.plot(theirs["size"], theirs["loss"], "D", **look)
                 above.legend(fontsize="small", loc="lower left")
                 above.set_title(name, loc="left")
             else:
                 missing(above, f"Not trained:\nconfiguration {name}\nis not in params.yaml.")
             there = [n for n in family if (rows["series"] == n).any()]
             if there:
-                _many(below, rows, tables.exponents, {n: family[n] for n in there}, resource)
+                drawn_family = {n: family[n] for n in there}
+                ends.append((below, _many(below, rows, tables.exponents, drawn_family, resource)))
             else:
-                missing(below, f"Not trained:\nconfigurations {rules.exponents}*\nwith "
-                               f"{NEEDED[resource]}.")  # fmt: skip
+                needed = f"configurations {rules.exponents}*\nwith {NEEDED[resource]}"
+                missing(below, f"Not trained:\n{needed}.")
         for axes in panels[:, 0]:
             axes.set_ylabel("Mean loss (bits)")
+        figure.draw_without_rendering()
+        for axes, (points, texts, colours) in ends:
+            figures.label_ends(axes, points, texts, colours)
         plt.close(figure)
     return figure
 
@@ -175,7 +180,8 @@ def _many(
     exponents: pd.DataFrame,
     family: dict[str, float],
     resource: Resource,
-) -> None:
+) -> _Ends:
+    """Returns where the lines end, their names and colours."""
     _axes(axes, resource)
     ends, texts, colours = [], [], figures.sequence(len(family))
     for (name, alpha), colour in zip(family.items(), colours, strict=True):
@@ -189,8 +195,7 @@ def _many(
         ends.append((float(ours["size"].iloc[-1]), float(ours["loss"].iloc[-1])))
         texts.append(f"{alpha:g}")
     axes.set_title("by alpha, with fits", loc="left")
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
-    figures.label_ends(axes, ends, texts, colours)
+    return ends, texts, colours
 
 
 def exponent_series(tables: Tables, rules: Quanta, published: Michaud) -> pd.DataFrame:
