@@ -116,7 +116,7 @@ def test_losses_between_sizes_lie_on_lines_in_logarithms() -> None:
 def test_a_task_that_some_seed_did_not_learn_has_no_number(table: pd.DataFrame) -> None:
     rows = ruled(table, "learning_steps")
     assert rows["status"][1] == "ok"
-    assert rows["low"][1] < rows["ours"][1] < rows["high"][1]
+    assert rows["low"][1] < rows["ours"][1] <= rows["high"][1]  # known to within evaluations
     assert rows["status"][40] == "not learned by 3 of 3 seeds"  # in 20,000 steps
     assert rows["outcome"][40] == "cannot be told"
 
