@@ -177,11 +177,14 @@ def _divides(steps: int, evaluate_every: int) -> None:
         raise ValueError(f"evaluate_every must divide steps ({steps})")
 
 
+Size = Annotated[int, Field(gt=0, le=2**30)]  # places in it are counted in 32 bits
+
+
 class DataLimited(Section):
     """Runs on a fixed training set, pass after pass, of one configuration."""
 
     widths: Widths
-    samples: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
+    samples: Annotated[list[Size], Field(min_length=1), AfterValidator(_distinct)]
     steps: Positive
     evaluate_every: Positive
 

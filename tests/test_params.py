@@ -89,6 +89,7 @@ BAD: list[tuple[str, Any, str]] = [
     (f"{TASKS}.widths", [], "at least 1 item"),
     (f"{TASKS}.learned_below", 0.5, "less than 0.5 (got 0.5)"),
     (f"{TASKS}.task_curves", -1, "greater than or equal to 0 (got -1)"),
+    (f"{LIMITED}.samples", [2**30 + 1], "less than or equal to 1073741824"),
     (f"{LIMITED}.samples", [5, 5], "must not repeat a value (got [5, 5])"),
     ("fit.quantiles", [0.5, 1.0], "less than 1 (got 1.0)"),
     ("fit.epochs", ["first"], "'pooled', 'last' or 'best' (got 'first')"),
