@@ -91,7 +91,8 @@ def picture_of(settings: Manifold) -> Callable[[Places], UInt8]:
         angles = (places @ turns + phases).reshape(len(places), channels, -1)
         planes = np.cos(angles) @ cosines - np.sin(angles) @ sines
         levels: UInt8 = np.rint(np.clip(127.5 + amplitude * planes, 0, 255)).astype(np.uint8)
-        return levels.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+        planes = levels.reshape(-1, channels, height, width)
+        return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
 
     return picture
 
