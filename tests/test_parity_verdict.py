@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 import simulated_parity
-from stages import pages, params
+from stages import errors, pages, params
 from stages import verdict as stage
 from stages.analysis import parity_fits, parity_verdict
 from stages.analysis.parity_verdict import NOT_TRAINED, Fitted
@@ -164,3 +165,34 @@ def test_names_say_what_a_number_is_of(table: pd.DataFrame) -> None:
 )
 def test_numbers_have_three_digits(value: float, text: str) -> None:
     assert pages.significant(value) == text
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "said"),
+    [
+        ("quanta", {"steps": [500, 500]}, "quanta: steps must be [first, last]"),
+        ("quanta", {"finite_tasks": [40, 1]}, "quanta: finite_tasks must be [first, last]"),
+        ("quanta", {"confidence": 95}, "quanta.confidence"),
+        ("verdict", {"parity": {**RULES.model_dump(), "tolerance": -1}}, "parity.tolerance"),
+        (
+            "published",
+            {
+                "michaud": {
+                    **PUBLISHED.model_dump(),
+                    "learning_steps": {"tasks": [1, 2, 3], "steps": [700.0, 1200.0]},
+                }
+            },
+            "learning_steps: lists must be of one length (values: tasks 3, steps 2)",
+        ),
+    ],
+)
+def test_params_that_make_no_sense_are_refused(
+    tmp_path: Path, section: str, change: dict[str, object], said: str
+) -> None:
+    content = P.model_dump()
+    content[section] |= change
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(errors.InputError) as caught:
+        params.load(tmp_path / "params.yaml")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -259,10 +259,12 @@ def test_the_stage_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.Monke
     for name in ["params.yaml", "templates"]:
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "metrics").mkdir()
-    for name in ["cnn.parquet", "cnn_fits.csv", "dimension.csv"]:
+    parity = ["parity_runs.csv", "parity_emergence.csv", "parity_exponents.csv"]
+    for name in ["cnn.parquet", "cnn_fits.csv", "dimension.csv", "parity_tasks.parquet", *parity]:
         (tmp_path / "metrics" / name).symlink_to(ROOT / "metrics" / name)
     monkeypatch.chdir(tmp_path)
     names = ["verdict.csv", "verdict_curve.csv", "verdict.json", "verdict.md"]
+    names += ["verdict_parity.csv", "verdict_parity.json"]
 
     def made() -> dict[str, bytes]:
         stage.main()
