@@ -3,16 +3,21 @@
 Both train on the same random images of CIFAR-10's size, or parity samples, through the code that
 the stages run. A time is the median of repeats, in brackets the smallest and the largest; the
 first repeats are warm-up and not counted. Ratios are of medians. The engine trains several runs
-side by side, one a core on a CPU; its time per step is that of one run among them.
+side by side, one a core on a CPU; its time per step is that of one run among them. The loops of
+the notebook come first: what the engine sets up in a process does not help them.
 
-Prints a table and writes bench/<device>.json.
+`python -m bench cnn` measures one part only: cnn, parity, scaling, imports. A whole run prints a
+table and writes bench/<device>.json.
 """
 
+import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -31,14 +36,15 @@ from stages.runs import aside
 from stages.training import cpu, device
 
 WIDTHS = (1, 10, 20)
-WARM, REPEATS = 2, 5
-STEPS = {"cpu": 10, "cuda": 200}
+WARM, REPEATS = 2, 7
+STEPS = {"cpu": 10, "cuda": 100}
 """Steps of a repeat."""
-RUNS = {"cpu": (cpu.cores(),), "cuda": (1, 10, 40)}
+RUNS = {"cpu": sorted({1, cpu.cores()}), "cuda": [1, 10, 40]}
 """Runs side by side."""
-SCALING_RUNS, SCALING_WIDTHS, SCALING_EPOCHS = (1, 2, 4, 8), (1, 5, 10, 15, 20), 16
+SCALING_RUNS, SCALING_WIDTHS, SCALING_EPOCHS = (1, 2, 4, 8), (1, 5, 10, 20), 16
 
 Times = list[float]
+Row = dict[str, Any]
 
 
 def summary(times: Times, per: float = 1e-3) -> dict[str, float]:
@@ -75,6 +81,10 @@ class Clock:
         """Of each counted round."""
         return list(np.diff(self.rounds)[WARM - 1 :])
 
+    def before(self) -> float:
+        """Seconds before the first round began, if it took as long as the others."""
+        return max(0.0, self.rounds[0] - self.start - statistics.median(self.seconds()))
+
 
 def images(count: int) -> Images:
     """Random images, as many to train on; the least to validate on."""
@@ -93,32 +103,37 @@ def cnn(p: params.Params, width: int, runs: int, steps: int, where: torch.device
     return clock
 
 
-def rows_cnn(p: params.Params, where: torch.device) -> Iterator[dict[str, Any]]:
-    steps = STEPS[where.type]
+def loop_cnn(p: params.Params, width: int, where: torch.device) -> Times:
     sweep = p.cnn.sweeps["notebook"]
+    data = images(20 * sweep.batch_size)
+    loop = notebook.cnn_steps(sweep, width, data.train_images, data.train_labels, where)
+    return stepped(loop, 10)
+
+
+def rows_cnn(p: params.Params, where: torch.device) -> Iterator[Row]:
+    steps = STEPS[where.type]
+    loops = {width: loop_cnn(p, width, where) for width in WIDTHS}
     for width in WIDTHS:
-        data = images(20 * sweep.batch_size)
-        loop = notebook.cnn_steps(sweep, width, data.train_images, data.train_labels, where)
-        torch.set_num_threads(cpu.cores())
-        baseline = stepped(loop, 10)
         for runs in RUNS[where.type]:
-            times = [t / steps / runs for t in cnn(p, width, runs, steps, where).seconds()]
-            yield row(f"CNN n={width}", runs, baseline, times)
+            clock = cnn(p, width, runs, steps, where)
+            times = [t / steps / runs for t in clock.seconds()]
+            yield row(f"CNN n={width}", runs, loops[width], times)
+            yield start(f"CNN n={width}", runs, clock)
 
 
-def rows_parity(p: params.Params, where: torch.device) -> Iterator[dict[str, Any]]:
+def rows_parity(p: params.Params, where: torch.device) -> Iterator[Row]:
     steps = STEPS[where.type]
     c = p.parity.configurations["notebook"]
-    torch.set_num_threads(cpu.cores())
-    baseline = stepped(notebook.parity_steps(c, where), 5)
+    loop = stepped(notebook.parity_steps(c, where), 5)
     for runs in RUNS[where.type]:
         c = c.model_copy(update={"steps": steps * (WARM + REPEATS), "seeds": runs})
         clock = Clock(runs * steps)
         train_parity(c, c.families()[0], where, clock)
-        yield row("parity", runs, baseline, [t / steps / runs for t in clock.seconds()])
+        yield row("parity", runs, loop, [t / steps / runs for t in clock.seconds()])
+        yield start("parity", runs, clock)
 
 
-def row(name: str, runs: int, baseline: Times, times: Times) -> dict[str, Any]:
+def row(name: str, runs: int, baseline: Times, times: Times) -> Row:
     ratio = statistics.median(baseline) / statistics.median(times)
     return {
         "what": name,
@@ -129,7 +144,12 @@ def row(name: str, runs: int, baseline: Times, times: Times) -> dict[str, Any]:
     }
 
 
-def rows_scaling(p: params.Params, where: torch.device) -> Iterator[dict[str, Any]]:
+def start(name: str, runs: int, clock: Clock) -> Row:
+    """What a stage pays before its first step; imports not included."""
+    return {"what": f"start-up: {name}, s", "runs": runs, "ours_ms": summary([clock.before()], 1)}
+
+
+def rows_scaling(p: params.Params, where: torch.device) -> Iterator[Row]:
     """How the cost of a run's step changes with the number of runs, the width and the epochs."""
     steps = STEPS[where.type]
 
@@ -151,23 +171,20 @@ def rows_scaling(p: params.Params, where: torch.device) -> Iterator[dict[str, An
     yield {"what": f"n=5, epochs after {WARM + half}", "ours_ms": summary(times[half:])}
 
 
-def rows_start(p: params.Params, where: torch.device) -> Iterator[dict[str, Any]]:
-    """What each training stage pays once."""
+def rows_imports(p: params.Params, where: torch.device) -> Iterator[Row]:
+    """What each training stage pays as well."""
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = time.perf_counter()
         subprocess.run([sys.executable, "-c", "import stages.train_cnn"], check=True)
-        times.append(time.perf_counter() - start)
+        times.append(time.perf_counter() - before)
     yield {"what": "start-up: imports, s", "ours_ms": summary(times, per=1)}
-    runs = max(RUNS[where.type])
-    for width in (1, 20):
-        clock = cnn(p, width, runs, STEPS[where.type], where)
-        first = clock.rounds[0] - clock.start - statistics.median(clock.seconds())
-        what = f"start-up: n={width}, compile and capture, s"
-        yield {"what": what, "ours_ms": summary([max(first, 0.0)], per=1)}
 
 
-def shown(rows: Sequence[dict[str, Any]]) -> str:
+PARTS = {"cnn": rows_cnn, "parity": rows_parity, "scaling": rows_scaling, "imports": rows_imports}
+
+
+def shown(rows: Sequence[Row]) -> str:
     """The rows as a table; the ratio first."""
 
     def times(found: dict[str, float] | None) -> str:
@@ -181,19 +198,34 @@ def shown(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    where = device.choose()
+def measured(parts: Sequence[str], where: torch.device) -> list[Row]:
+    """All rows, start-up last; nothing compiled before is used."""
     p = params.load()
-    rows: list[dict[str, Any]] = []
-    for part in (rows_cnn, rows_parity, rows_scaling, rows_start):
-        for found in part(p, where):
-            rows.append(found)
-            print(shown(rows).splitlines()[-1], file=sys.stderr, flush=True)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as empty:
+        os.environ |= {"TRITON_CACHE_DIR": empty, "NUMBA_CACHE_DIR": empty}
+        for part in parts:
+            for found in PARTS[part](p, where):
+                rows.append(found)
+                print(shown([found]).splitlines()[-1], file=sys.stderr, flush=True)
+    return sorted(rows, key=lambda row: row["what"].startswith("start-up"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Time training.")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}")
+    parts = parser.parse_args().parts or list(PARTS)
+    for part in parts:
+        if part not in PARTS:
+            parser.error(f"{part}: no such part; there are {', '.join(PARTS)}")
+    where = device.choose()
+    rows = measured(parts, where)
     name = torch.cuda.get_device_name() if where.type == "cuda" else platform.machine()
-    about = {"device": name, "cores": cpu.cores(), "torch": torch.__version__}
-    about |= {"warm_up": WARM, "repeats": REPEATS, "steps": STEPS[where.type]}
-    with aside(Path(f"bench/{where.type}.json")) as path:
-        path.write_text(json.dumps(about | {"rows": rows}, indent=2) + "\n")
+    if parts == list(PARTS):
+        about = {"device": name, "cores": cpu.cores(), "torch": torch.__version__}
+        about |= {"warm_up": WARM, "repeats": REPEATS, "steps": STEPS[where.type]}
+        with aside(Path(f"bench/{where.type}.json")) as path:
+            path.write_text(json.dumps(about | {"rows": rows}, indent=2) + "\n")
     print(f"{name}, {cpu.cores()} cores; median [smallest, largest] of {REPEATS} repeats")
     print(shown(rows))
 

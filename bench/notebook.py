@@ -9,11 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
 
 from stages.cnn.network import initial
 from stages.params import CnnSweep, ParityConfiguration
@@ -24,7 +22,10 @@ class _Pictures(Dataset[tuple[Tensor, int]]):
     """As torchvision.datasets.CIFAR10 hands them out: a PIL image through the transforms."""
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
-        self._images, self._labels = images, labels
+        from PIL import Image  # here: the other loop needs neither
+        from torchvision import transforms
+
+        self._images, self._labels, self._picture = images, labels, Image.fromarray
         self._transform = transforms.Compose(
             [
                 transforms.RandomHorizontalFlip(),
@@ -38,7 +39,7 @@ class _Pictures(Dataset[tuple[Tensor, int]]):
         return len(self._images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        picture = self._transform(Image.fromarray(self._images[index]))
+        picture = self._transform(self._picture(self._images[index]))
         return picture, int(self._labels[index])
 
 
