@@ -81,7 +81,7 @@ def draw(tables: Tables, p: params.Params) -> tuple[dict[str, Figure], dict[str,
         "curves": curves,
         "emergence": parity_emergence.heat_series(tables),
         "learning_times": parity_emergence.times_series(tables, known),
-        "exponents": parity_scaling.exponent_series(tables, p.quanta, published),
+        "exponents": parity_scaling.exponent_series(tables, p.quanta, published, family),
     }
     for resource, table in scaling.items():
         series[f"loss_by_{SIZES[resource]}"] = table

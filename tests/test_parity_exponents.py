@@ -137,7 +137,7 @@ def test_an_exponent_that_cannot_be_had_says_why() -> None:
 
 @pytest.fixture(scope="module")
 def coverage() -> pd.DataFrame:
-    calibration = P.calibration.model_copy(update={"sweeps": 40})
+    calibration = P.calibration.model_copy(update={"sweeps": 30})
     quick = P.quanta.model_copy(update={"resamples": 100})
     rates = frequencies(parity_coverage.TASKS, 0.4)
     return parity_coverage.measure(quick, calibration, rates)

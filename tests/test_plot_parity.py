@@ -124,8 +124,10 @@ def test_exponents_stand_beside_theory_and_the_published(full: Path) -> None:
     assert table["value"]["alpha_S, theory", 0.8] == pytest.approx(0.8 / 1.8, abs=1e-5)
     assert table["value"]["alpha_N, theory for 500 tasks", 0.1] == pytest.approx(0.279, abs=1e-3)
     assert table["value"]["alpha_D, published", 0.5] == 0.335
-    ours = table.xs("alpha_N, ours (alpha_01)")
+    ours = table.xs("alpha_N")
+    assert ours.index.tolist() == [0.1, 0.4]  # those of the family alpha_*
     assert (ours["low"] < ours["value"]).all()
+    assert table["value"]["alpha_N, widths", 0.4] != ours["value"][0.4]
 
 
 def test_figures_show_what_there_is(full: Path) -> None:
@@ -164,11 +166,18 @@ def test_the_stage_writes_the_same_bytes_twice(
 def test_configurations_without_curves_are_no_fault(notebook: Path) -> None:
     tables = plot_parity.read(notebook / "metrics")
     bare = Tables(**tables._asdict() | {"curves": tables.curves.iloc[:0]})
-    p = params.load(notebook / "params.yaml")
-    drawn, series = plot_parity.draw(bare, p)
-    assert len(drawn) == 5
-    assert series["emergence"].empty
-    assert list(series["curves"].columns[:2]) == ["configuration", "series"]
+    assert parity_emergence.heat_series(bare).empty
+    series = parity.series(bare, P.plot)
+    assert list(series.columns[:2]) == ["configuration", "series"]
+    for figure in (
+        parity.curves(series, {"notebook": NOTEBOOK}, P.plot),
+        parity_emergence.heat_map(bare, {"notebook": NOTEBOOK}, P.plot),
+        parity_emergence.learning_times(
+            bare, {"notebook": NOTEBOOK}, P.plot, P.published.michaud, 0.4
+        ),
+    ):
+        said = [text.get_text() for text in figure.axes[0].texts]
+        assert said == ["No configuration keeps the curves of its tasks (task_curves)."]
 
 
 def test_a_table_that_cannot_be_drawn_is_refused(notebook: Path, tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ has the exponents against alpha, beside theory, the published, and what a finite
 makes of theory.
 """
 
-from collections.abc import Iterator
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -198,34 +196,35 @@ def _many(
     return ends, texts, colours
 
 
-def exponent_series(tables: Tables, rules: Quanta, published: Michaud) -> pd.DataFrame:
-    """Exponents against alpha: ours, theory, theory with a finite number of tasks, published.
+def exponent_series(
+    tables: Tables, rules: Quanta, published: Michaud, family: dict[str, float]
+) -> pd.DataFrame:
+    """Exponents against alpha: ours, published, theory, theory with a finite number of tasks.
 
-    Columns series, alpha, value, low, high.
+    Columns series, alpha, value, low, high. `alpha_N` and so on are of the configurations of
+    `family`; others carry their configuration in the name.
     """
-    return pd.DataFrame(_exponent_rows(tables, rules, published))
-
-
-def _exponent_rows(
-    tables: Tables, rules: Quanta, published: Michaud
-) -> Iterator[dict[str, object]]:
-    theirs = published.exponents.model_dump()
+    parts = []
+    theirs = pd.DataFrame(published.exponents.model_dump())
     for resource in RESOURCES:
-        name = f"alpha_{resource}"
-        for alpha, value in zip(theirs["alpha"], theirs[resource], strict=True):
-            few = frequencies(published.tasks, alpha)
-            yield {"series": f"{name}, published", "alpha": alpha, "value": value}
-            theory = quanta.theory(resource, alpha)
-            yield {"series": f"{name}, theory", "alpha": alpha, "value": theory}
-            finite = quanta.finite(resource, alpha, few, *rules.finite_tasks)
-            words = f"{name}, theory for {published.tasks} tasks"
-            yield {"series": words, "alpha": alpha, "value": finite}
-        ours = tables.exponents[
-            (tables.exponents["exponent"] == resource) & tables.exponents["value"].notna()
-        ].sort_values(["alpha", "configuration"])
-        for _, row in ours.iterrows():
-            kept = {column: row[column] for column in ("alpha", "value", "low", "high")}
-            yield {"series": f"{name}, ours ({row['configuration']})", **kept}
+        rows = tables.exponents[tables.exponents["exponent"] == resource].dropna(subset="value")
+        own = rows["configuration"].isin(family)
+        names = np.where(own, f"alpha_{resource}", f"alpha_{resource}, " + rows["configuration"])
+        ours = rows[["alpha", "value", "low", "high"]].assign(series=names, own=own)
+        parts.append(ours.sort_values(["own", "series", "alpha"], ascending=[False, True, True]))
+        few = [
+            quanta.finite(resource, alpha, frequencies(published.tasks, alpha), *rules.finite_tasks)
+            for alpha in theirs["alpha"]
+        ]
+        for words, values in {
+            "published": theirs[resource],
+            "theory": [quanta.theory(resource, alpha) for alpha in theirs["alpha"]],
+            f"theory for {published.tasks} tasks": few,
+        }.items():
+            lines = {"series": f"alpha_{resource}, {words}", "alpha": theirs["alpha"]}
+            parts.append(pd.DataFrame(lines | dict.fromkeys(["value", "low", "high"], values)))
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled)[["series", "alpha", "value", "low", "high"]]
 
 
 def exponents(
