@@ -1,0 +1,171 @@
+"""`dvc plots diff` in a browser without network: every chart is drawn, in colours for all."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from conftest import Clone
+
+ROOT = Path(__file__).resolve().parent.parent
+CHARTS = {
+    name: properties
+    for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+    if isinstance(entry, dict)
+    for name, properties in entry.items()
+}
+IMAGES = [
+    entry
+    for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+    if isinstance(entry, str)
+]
+MARKS = ["mark-line", "mark-rect", "mark-symbol"]
+
+
+class Drawn(HTMLParser):
+    """What a page shows: of each chart the lines and the number of marks, the sources of images,
+    and `data-charts`, which the page sets once all is drawn.
+    """
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.lines: list[list[str]] = []
+        self.marks: list[int] = []
+        self.images: list[str] = []
+        self.charts: str | None = None
+        self._mark = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, pairs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(pairs)
+        if tag == "html":
+            self.charts = attributes.get("data-charts")
+        elif tag == "img":
+            self.images.append(attributes["src"] or "")
+        elif tag == "svg" and attributes.get("class") == "marks":
+            self.lines.append([])
+            self.marks.append(0)
+        elif tag == "g":
+            self._mark = (attributes.get("class") or "").partition(" ")[0]
+        elif tag == "path" and "class" not in attributes and self._mark in MARKS:
+            self.marks[-1] += 1
+            if self._mark == "mark-line":
+                self.lines[-1].append(attributes.get("d") or "")
+
+
+def opened(clone: Clone, offline: list[str], page: Path) -> tuple[Drawn, str]:
+    """A page as a browser without network leaves it, and what it complained of."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.skip("no chromium")
+    options = "--headless --no-sandbox --disable-gpu --enable-logging=stderr --dump-dom"
+    wait = "--virtual-time-budget=30000"
+    profile = f"--user-data-dir={clone.root / '.dvc/tmp/browser'}"
+    command = [browser, *options.split(), wait, profile, page.as_uri()]
+    done = clone.run(*offline, *command, timeout=120)
+    complaints = [line for line in done.stderr.splitlines() if f"source: {page.as_uri()}" in line]
+    return Drawn(done.stdout), "\n".join(complaints)
+
+
+def series(clone: Clone, chart: str) -> int:
+    """How many lines of one revision a chart has."""
+    if not CHARTS[chart]["template"].startswith("by_series"):
+        return 0
+    [path] = CHARTS[chart]["y"]
+    table = pd.read_csv(clone.root / path)
+    return int(table["series"].nunique())
+
+
+def test_all_charts_are_drawn_and_all_figures_shown_without_network(
+    clone: Clone, offline: list[str]
+) -> None:
+    clone.run("python", "-m", "stages.review", "--page")
+    clone.run("dvc", "plots", "diff", "HEAD")
+    page = clone.root / "dvc_plots/index.html"
+    assert not re.search(r"(src|href)=\W?(https?:)?//", page.read_text().split("<script")[0])
+    drawn, complaints = opened(clone, offline, page)
+    assert not complaints
+    assert drawn.charts == str(len(CHARTS))
+    assert [len(lines) for lines in drawn.lines] == [2 * series(clone, name) for name in CHARTS]
+    for lines, marks in zip(drawn.lines, drawn.marks, strict=True):
+        assert marks > len(lines)
+        assert all(line.startswith("M") for line in lines)
+    assert len(drawn.images) == 2 * len(IMAGES)
+    for source in drawn.images:
+        assert "<svg" in (page.parent / source).read_text()
+    assert clone.changed() == []
+
+
+def test_a_script_error_and_an_empty_chart_would_be_seen(clone: Clone, offline: list[str]) -> None:
+    template = (ROOT / "templates/review.html").read_text()
+    (clone.root / "templates/review.html").write_text(template.replace("paint(spec);", "paint();"))
+    clone.run("python", "-m", "stages.review", "--page")
+    name = next(iter(CHARTS))
+    [path] = CHARTS[name]["y"]
+    header = (clone.root / path).read_text().splitlines()[0]
+    (clone.root / path).write_text(header + "\n")
+    clone.run("dvc", "plots", "diff", "HEAD", "--targets", name)
+    drawn, complaints = opened(clone, offline, clone.root / "dvc_plots/index.html")
+    assert "TypeError" in complaints
+    assert drawn.charts is None
+    assert not drawn.lines
+
+
+def test_without_a_page_of_ours_dvc_uses_its_own(clone: Clone) -> None:
+    clone.run("dvc", "plots", "show", next(iter(CHARTS)))
+    assert "cdn.jsdelivr.net" in (clone.root / "dvc_plots/index.html").read_text()
+
+
+def templates() -> dict[str, Any]:
+    files = (ROOT / ".dvc/plots").glob("*.json")
+    return {path.stem: json.loads(path.read_text()) for path in files}
+
+
+def test_templates_differ_in_their_scales_alone() -> None:
+    # On a log axis there is also no zero, and no end of decades.
+    own = {"scale", "transform", "description"}
+
+    def stripped(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {name: stripped(inner) for name, inner in part.items() if name not in own}
+        return [stripped(inner) for inner in part] if isinstance(part, list) else part
+
+    found = {name: stripped(template) for name, template in templates().items()}
+    alike = [template for name, template in found.items() if name.startswith("by_series")]
+    assert len(alike) == 4
+    assert all(a == b for a, b in pairwise(alike))
+    assert len({json.dumps(template["config"]) for template in found.values()}) == 1
+
+
+def test_every_chart_has_a_template_a_title_and_labels() -> None:
+    for name, properties in CHARTS.items():
+        assert properties["template"] in templates(), name
+        assert {"title", "x", "y", "x_label", "y_label"} <= set(properties), name
+
+
+def test_every_committed_figure_is_among_the_plots() -> None:
+    made = {path.relative_to(ROOT).as_posix() for path in (ROOT / "plots").glob("*.svg")}
+    assert made == set(IMAGES)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, as WCAG 2 defines it."""
+    shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#121212"])
+def test_the_colours_of_revisions_hold_in_both_themes(background: str) -> None:
+    found = re.search(r"const COLORS = (\[.*?\]);", (ROOT / "templates/review.html").read_text())
+    assert found
+    for colour in json.loads(found[1]):
+        dark, light = sorted([luminance(colour), luminance(background)])
+        assert (light + 0.05) / (dark + 0.05) >= 3, colour
