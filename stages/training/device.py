@@ -93,6 +93,14 @@ def groups(replicas: int, build: Callable[[int], object], what: str) -> list[int
     del one
     gc.collect()
     torch.cuda.empty_cache()
+    return split(replicas, free, each)
+
+
+def split(replicas: int, free: int, each: int) -> list[int]:
+    """As few groups as fit `free` bytes where a replica takes `each`, the sizes within one.
+
+    A tenth is left for what the allocator cannot hand out.
+    """
     fit = max(1, int(0.9 * free / each))
     count = -(-replicas // fit)
     return [replicas // count + (i < replicas % count) for i in range(count)]
