@@ -9,21 +9,23 @@ The parts and dvc.lock are those that `dvc repro` would have made. A sweep that 
 killed or in part failed goes on when it is run again. docs/sweeps.md says more.
 """
 
+from __future__ import annotations
+
 import argparse
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from stages import errors, params
-from stages.errors import InputError
-from stages.sweeping import parts
-from stages.sweeping.board import Board
-from stages.sweeping.finished import Finished
-from stages.sweeping.graph import FOLDER, Graph, alone
-from stages.sweeping.local import Local
-from stages.sweeping.train import Engine, Recorder, adopt, sweep
+if __name__ != "__mp_main__":  # a worker process runs this module again, and needs none of it
+    from stages import errors, params
+    from stages.errors import InputError
+    from stages.sweeping import parts
+    from stages.sweeping.board import Board
+    from stages.sweeping.finished import Finished
+    from stages.sweeping.graph import FOLDER, Graph, alone
+    from stages.sweeping.local import Local
+    from stages.sweeping.train import Engine, Recorder, adopt, sweep
 
 
 def _arguments() -> argparse.Namespace:
@@ -63,37 +65,32 @@ def _engine(arguments: argparse.Namespace, graph: Graph) -> Engine:
     return Cluster(graph.root, logs, arguments.address, arguments.cpus, arguments.gpus)
 
 
-def _ready(graph: Graph, names: list[str]) -> Graph:
-    """The graph once all that the training stages need is there, such as the images."""
-    first = graph.upstream(names, missing=bool(graph.stale(names)))
-    if not first:
-        return graph
-    graph.close()
-    done = subprocess.run([sys.executable, "-m", "dvc", "repro", *first], check=False)
-    if done.returncode:
-        sys.exit(done.returncode)  # DVC has said why
-    return Graph(graph.root)
+def _prepare(root: Path, patterns: list[str]) -> None:
+    """Run what the training stages need first, such as the download of the images."""
+    with Graph(root) as graph:
+        names = graph.training(patterns)
+        first = graph.upstream(names, missing=bool(graph.stale(names)))
+    if first:
+        done = subprocess.run([sys.executable, "-m", "dvc", "repro", *first], check=False)
+        if done.returncode:
+            sys.exit(done.returncode)  # DVC has said why
 
 
-def _run(arguments: argparse.Namespace) -> dict[str, str]:
+def _run(arguments: argparse.Namespace, graph: Graph) -> dict[str, str]:
     """Do what the arguments say; why stages failed, by name."""
     start = time.monotonic()
-    graph = Graph(Path())
-    names = graph.training(arguments.stages)
-    if not arguments.adopt:
-        graph = _ready(graph, names)
     finished = Finished(graph.folder / "finished")
     recorder = Recorder(graph, finished, lambda: parts.expected(params.load()))
     recorder.record()  # what a sweep that was killed had finished
+    names = graph.training(arguments.stages)
     tasks = graph.tasks(graph.stale(names))
+    faults: dict[str, str] = {}
     if arguments.adopt:
         faults = adopt(arguments.adopt, tasks, finished, recorder)
     elif tasks:
         # Widths are listed from narrow to wide: let what takes longest not start last.
         with _engine(arguments, graph) as engine, Board(len(tasks)) as board:
             faults = sweep(engine, tasks[::-1], finished, recorder, board)
-    else:
-        faults = {}
     print(f"recorded {recorder.recorded} stages in {time.monotonic() - start:.0f} s")
     left = len(graph.stale(names))
     print(f"{left} training stages are still stale" if left else "`dvc repro` does the rest")
@@ -103,16 +100,18 @@ def _run(arguments: argparse.Namespace) -> dict[str, str]:
 def main() -> None:
     arguments = _arguments()
     params.load()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # how a cluster says: time is up
     if arguments.dry_run:
-        graph = Graph(Path())
-        names = graph.training(arguments.stages)
-        stale = graph.stale(names)
-        print(*graph.upstream(names, missing=bool(stale)), *stale, sep="\n")
+        with Graph(Path()) as graph:
+            names = graph.training(arguments.stages)
+            stale = graph.stale(names)
+            print("\n".join([*graph.upstream(names, missing=bool(stale)), *stale]))
         return
     try:
         with alone(Path()):
-            faults = _run(arguments)
+            if not arguments.adopt:
+                _prepare(Path(), arguments.stages)
+            with Graph(Path()) as graph:
+                faults = _run(arguments, graph)
     except KeyboardInterrupt:
         print("interrupted: what had ended is recorded; run it again to go on", file=sys.stderr)
         sys.exit(130)

@@ -51,6 +51,8 @@ class Cluster:
     ) -> None:
         self._root, self._logs, self._address = root, logs, address
         self._cpus, self._gpus = cpus, gpus
+        self._pending: dict[Any, Task] = {}
+        self._ready: list[Result] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -104,15 +106,26 @@ class Cluster:
             max_calls=0,  # or Ray would start a process, and import torch, for each stage on a GPU
         )(_train)
         there, digest = ray.put(files), _digest(files)
-        pending = {train.remote(t, there, digest, self._cpus, self._gpus): t for t in tasks}
-        while pending:
-            ready, _ = ray.wait(list(pending), num_returns=len(pending), timeout=1)
-            if not ready:
-                yield None
-            for reference in ready:
-                yield self._result(pending.pop(reference), reference)
+        for task in tasks:
+            self._pending[train.remote(task, there, digest, self._cpus, self._gpus)] = task
+        while self._pending or self._ready:
+            self._collect(seconds=1)
+            while self._ready:
+                yield self._ready.pop()
+            yield None
+
+    def ended(self) -> list[Result]:
+        """The results that are there and that `run` has not given yet."""
+        self._collect(seconds=0)
+        return self._ready
+
+    def _collect(self, seconds: float) -> None:
+        if references := list(self._pending):
+            ready, _ = ray.wait(references, num_returns=len(references), timeout=seconds)
+            self._ready += [self._result(self._pending.pop(r), r) for r in ready]
 
     def _result(self, task: Task, reference: Any) -> Result:
+        result: Result
         try:
             result, said = ray.get(reference)
         except ray.exceptions.RayError as error:

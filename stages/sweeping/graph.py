@@ -21,7 +21,8 @@ from fnmatch import fnmatchcase
 from functools import reduce
 from operator import getitem
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from dvc.dependency.param import ParamsDependency, read_param_file
 from dvc.dvcfile import LOCK_FILE
@@ -62,7 +63,10 @@ def alone(root: Path) -> Iterator[None]:
 
 
 class Graph:
-    """The graph as it was when it was opened; `keys` looks again at what stages depend on."""
+    """The graph as it was when it was opened; `keys` looks again at what stages depend on.
+
+    Use as a context manager.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
@@ -71,7 +75,7 @@ class Graph:
             self._repo = Repo(str(self.root), _wait_for_lock=True)
             with self._repo.lock:
                 order = plan_repro(get_active_graph(self._repo.index.graph))
-                self._stages = {stage.addressing: stage for stage in order}
+                self._stages = {stage.name: stage for stage in order}
                 self._locked = {
                     name: [dep.hash_info for dep in stage.deps]
                     for name, stage in self._stages.items()
@@ -85,7 +89,15 @@ class Graph:
             raise InputError(f"dvc: {error}") from None
         self._before = self._names_before()
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._repo.close()
 
     def training(self, patterns: Collection[str] = ()) -> list[str]:
@@ -127,7 +139,7 @@ class Graph:
         In DVC's order.
         """
         below = plan_repro(self._graph, [self._stages[name] for name in names])
-        found = {stage.addressing for stage in below} - {*names}
+        found = {stage.name for stage in below} - {*names}
         with self._repo.lock:
             measured = _Measured(self._made)
             return [
@@ -218,7 +230,8 @@ class Graph:
                     continue
                 stage = self._stages[name]
                 stage.save_outs()
-                stage.commit()
+                for out in stage.outs:
+                    out.commit()
                 entries[name] = deepcopy(
                     to_single_stage_lockfile(stage)
                 )  # YAML marks what is shared

@@ -78,6 +78,10 @@ class Local:
                 yield None
             yield result
 
+    def ended(self) -> list[Result]:
+        """The results that are there and that `run` has not given yet."""
+        return [self._results.get() for _ in range(self._results.qsize())]
+
     def _result(self) -> Result | None:
         try:
             return self._results.get(timeout=1)
@@ -94,10 +98,14 @@ class Local:
         default = devices * ON_ONE_GPU or len(cores) or os.cpu_count() or 1
         return work.shares(cores, devices, min(tasks, self._workers or default))
 
+    @property
+    def stopped(self) -> bool:
+        return self._stop.is_set()
+
     def next(self) -> Task | None:
         """A task that has not been taken; None once there is no more to do."""
         with suppress(Empty):
-            if not self._stop.is_set():
+            if not self.stopped:
                 return self._waiting.get_nowait()
         return None
 
@@ -136,6 +144,8 @@ class _Lane(threading.Thread):
 
     def _train(self, task: Task) -> Result:
         for _ in range(ATTEMPTS):
+            if self._engine.stopped:
+                break
             try:
                 self._process = self._process or self._engine.process()
                 return self._engine.train(task, self._share, self._process)

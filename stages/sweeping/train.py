@@ -1,9 +1,11 @@
 """A sweep: have an engine train tasks, and record each that ends well."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Protocol, Self
 
 from stages import runs
@@ -38,6 +40,9 @@ class Engine(Protocol):
 
     def run(self, tasks: list[Task]) -> Iterator[Result | None]:
         """The results as they come; None now and then while there is none."""
+
+    def ended(self) -> list[Result]:
+        """The results that are there and that `run` has not given yet."""
 
 
 class Recorder:
@@ -91,24 +96,55 @@ def sweep(
     """Train tasks and record them; why those that failed did.
 
     Raises:
-        OSError: a file cannot be written. Here and on any other error, what is finished is
-            recorded or kept for the next time.
+        KeyboardInterrupt: also where the process is told to end by SIGTERM.
+        OSError: a file cannot be written.
+
+    Whatever it raises, what had ended is recorded, or kept to be recorded the next time.
     """
     faults = {}
-    try:
-        for result in engine.run(tasks):
-            if result is not None:
-                if result.fault:
-                    faults[result.task.name] = result.fault
-                    board.say(f"{result.task.name} failed: {result.fault}")
-                else:
-                    finished.add(result)
-                board.ended(bool(result.fault))
-            recorder.record_if_due()
-            board.show(engine.running)
-    finally:
-        recorder.record()
+
+    def keep(result: Result) -> None:
+        if result.fault:
+            faults[result.task.name] = result.fault
+            board.say(f"{result.task.name} failed: {result.fault}")
+        else:
+            finished.add(result)
+        board.ended(bool(result.fault))
+
+    with _interrupts_wait() as interrupted:
+        try:
+            for result in engine.run(tasks):
+                if result is not None:
+                    keep(result)
+                if interrupted():
+                    raise KeyboardInterrupt
+                recorder.record_if_due()
+                board.show(engine.running)
+        finally:
+            for result in engine.ended():
+                keep(result)
+            recorder.record()
     return faults | recorder.refused
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or SIGTERM came; a second one does not wait until it is asked for."""
+    came = False
+
+    def come(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        if came:
+            raise KeyboardInterrupt
+        came = True
+
+    signals = [signal.SIGINT, signal.SIGTERM]  # a cluster's way to say that time is up
+    before = [signal.signal(number, come) for number in signals]
+    try:
+        yield lambda: came
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
 
 
 def adopt(
