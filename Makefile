@@ -10,7 +10,7 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro review test bench lint format lock clean
+.PHONY: help setup repro demo review test bench lint format lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ repro: $(PAGE) ## run what changed, and print the results (a fresh clone trains 
 
 review: $(PAGE) ## what differs from REV (main): params, metrics, stages to run, charts, figures
 	@$(IN_VENV) python -m stages.review $(if $(REV),"$(REV)")
+
+demo: $(READY) ## the whole graph on small generated images, as an experiment (no network)
+	@$(IN_VENV) python -m stages.demo
 
 test: lint ## lint, then run the tests
 	@$(IN_VENV) python -m pytest

@@ -63,7 +63,10 @@ def test_params_cannot_be_changed_after_validation(tiny_params: dict[str, Any]) 
 
 
 BAD: list[tuple[str, Any, str]] = [
-    ("data.source", "mnist", "Input should be 'cifar10' (got 'mnist')"),
+    ("data.source", "imagenet", "'manifold', 'mnist' or 'svhn' (got 'imagenet')"),
+    ("manifold.dimension", 0, "greater than or equal to 1 (got 0)"),
+    ("manifold.train", 200000, "less than or equal to 131072 (got 200000)"),
+    ("method.dimensions", [2, 2], "must not repeat a value (got [2, 2])"),
     ("cnn.widths", [], "at least 1 item"),
     ("cnn.widths", [1, 2, 1], "must not repeat a value (got [1, 2, 1])"),
     ("cnn.widths", 3, "valid list (got 3)"),

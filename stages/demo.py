@@ -1,0 +1,148 @@
+"""What `make demo` runs: the whole graph on small generated images, as a DVC experiment.
+
+From the images to the report, CNN and parity trained on the spot, in some minutes on two cores and
+without network. It runs in a temporary folder that DVC makes of the working tree (`dvc exp run
+--temp`), so that the working tree stays as it is, and ends with what was measured beside the true
+dimension of the images. The experiment is called demo, and takes the place of an earlier one.
+
+More overrides can be given after those below: python -m stages.demo -S manifold.dimension=8
+"""
+
+import argparse
+import io
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from stages import errors, params
+from stages.analysis.method import IMAGES, MEDIAN
+from stages.analysis.verdict import ALL, Estimate, over_networks
+from stages.errors import InputError
+
+NAME = "demo"
+TARGET = "report"
+PAGE = Path("dvc_plots/demo.html")
+DVC = [sys.executable, "-m", "dvc"]
+
+SMALL = {"epochs": 8, "seeds": 2, "batch_size": 64, "learning_rate": 1e-3}
+OVERRIDES = {
+    "data.source": "manifold",
+    "manifold.dimension": 3,
+    "manifold.patches": 30,
+    "manifold.train": 5000,
+    "manifold.test": 2000,
+    "cnn.widths": [1, 2, 4, 8],
+    "cnn.sweeps.notebook.augment": "false",
+    **{f"cnn.sweeps.{sweep}.{k}": v for sweep in ("notebook", "paper") for k, v in SMALL.items()},
+    "parity.configurations.notebook.steps": 1000,
+    "parity.configurations.notebook.batch_size": 5000,
+    "parity.configurations.notebook.seeds": 2,
+}
+"""The demo's grid, all of it: small enough for a pair of cores, with every stage in it."""
+
+
+def table(
+    p: params.Params, fits: pd.DataFrame, dimensions: pd.DataFrame
+) -> list[tuple[str, Estimate]]:
+    """What was measured, of the images whose dimension is known.
+
+    `fits` and `dimensions` are metrics/cnn_fits.csv and metrics/dimension.csv.
+    """
+    rule = p.verdict.dimension
+    read = dimensions[
+        (dimensions["estimator"] == rule.estimator)
+        & (dimensions["neighbours"] == rule.neighbours)
+        & (dimensions["blocks"] == 1)
+    ]
+    image = read[read["source"] == IMAGES].iloc[0]
+    interval = image["dimension"], image["low"], image["high"], str(image["status"])
+    rows = [("images, measured", Estimate(*interval))]
+    for sweep in p.cnn.sweeps:
+        networks = read[read["source"] == sweep]
+        values, statuses = networks["dimension"].tolist(), networks["status"].tolist()
+        found = over_networks(values, statuses, p.fit.confidence)
+        rows.append((f"last hidden layer, measured, sweep {sweep}", found))
+    best = fits[
+        (fits["metric"] == "validation_loss")
+        & (fits["epochs"] == "best")
+        & (fits["quantile"] == MEDIAN)
+        & (fits["widths"] == ALL)
+        & (fits["failed"] == "included")
+    ]
+    for _, fit in best.iterrows():
+        bounds = fit["dimension"], fit["dimension_low"], fit["dimension_high"]
+        rows.append((f"4/alpha of the test loss, sweep {fit['sweep']}", Estimate(*bounds)))
+    return rows
+
+
+def text(known: int, rows: list[tuple[str, Estimate]]) -> str:
+    """The table as it is printed."""
+
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{'d, the truth':{width}}  {known}"]
+    for name, (value, low, high, _) in rows:
+        bounds = ["?" if pd.isna(bound) else f"{bound:.1f}" for bound in (low, high)]
+        number = "none" if pd.isna(value) else f"{value:.1f} ({bounds[0]} to {bounds[1]})"
+        lines.append(f"{name:{width}}  {number}")
+    return "\n".join(lines)
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"git {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _experiment() -> str | None:
+    """The commit of the experiment, if there is one for the present commit."""
+    head = _git("rev-parse", "HEAD").strip()
+    ref = f"refs/exps/{head[:2]}/{head[2:]}/{NAME}"
+    return _git("for-each-ref", "--format=%(objectname)", ref).strip() or None
+
+
+def _run(overrides: list[str]) -> None:
+    if _experiment():
+        subprocess.run([*DVC, "exp", "remove", "--quiet", NAME], check=True)
+    given = [f"{key}={value}" for key, value in OVERRIDES.items()] + overrides
+    flags = [part for override in given for part in ("--set-param", override)]
+    command = [*DVC, "exp", "run", "--temp", "--name", NAME, *flags, TARGET]
+    process = subprocess.Popen(command)
+    while process.returncode is None:
+        with suppress(KeyboardInterrupt):  # DVC gets it too: it ends its stage, then itself
+            process.wait()
+    if process.returncode:
+        sys.exit(process.returncode)  # DVC has said why
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=VALUE")
+    _run(parser.parse_args().set_param)
+    commit = _experiment()
+    if not commit:
+        raise InputError(f"dvc exp run made no experiment {NAME}; see: dvc exp show")
+
+    def result(path: str) -> str:
+        return _git("show", f"{commit}:{path}")
+
+    with TemporaryDirectory() as folder:
+        (Path(folder) / params.PARAMS).write_text(result("params.yaml"), encoding="utf-8")
+        p = params.load(Path(folder) / params.PARAMS)
+    names = "cnn_fits", "dimension"
+    tables = [pd.read_csv(io.StringIO(result(f"metrics/{name}.csv"))) for name in names]
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(result("plots/report.html"), encoding="utf-8")
+    print(f"\n{text(p.manifold.dimension, table(p, *tables))}\n")
+    print(f"All results: {PAGE}. They are the experiment {NAME}: dvc exp show, or to have them")
+    print(f"in the working tree dvc exp apply {NAME}; to forget them dvc exp remove {NAME}.")
+
+
+if __name__ == "__main__":
+    errors.run(main)
