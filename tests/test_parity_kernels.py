@@ -51,6 +51,11 @@ def reference(c: ParityConfiguration, run: ParityRun) -> one.Replica:
     return one.Replica(c, run, flatten(initial(c, run.width, run.seed)))
 
 
+def bits_of(words: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """The words' bits, as many as `like` has columns."""
+    return np.unpackbits(words.view(np.uint8), axis=1, bitorder="little", count=like.shape[1])
+
+
 @pytest.fixture(autouse=True)
 def _small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few programs, with several tiles each: the interpreter takes its time over each program."""
@@ -58,7 +63,9 @@ def _small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in {
             "TILE": 32,
             "UNITS": 32,
-            "SHARES": 2,
+            "FORWARD_SHARES": 2,
+            "BITS_SHARES": 2,
+            "TASKS_SHARES": 2,
             "EVALUATION_SHARES": 3,
             "CHOOSE_BLOCK": 32,
         }.items():
@@ -85,13 +92,13 @@ def test_samples_are_the_same_integers(form: str, samples: int) -> None:
         counts = np.bincount(expected.task, minlength=c.tasks)
         slots = group * np.sum(-(-counts // group))
         label = replica.batch.labels[0, :slots].cpu().numpy()
-        words = replica.batch.words[0, :slots].cpu().numpy().view(np.uint32)
+        inputs = replica.batch.inputs[0, :slots].cpu().numpy().astype(np.uint8)
         task = replica.group_tasks[0, : slots // group].cpu().numpy().repeat(group)
         filled = label < 2
         assert filled.sum() == len(expected.task)
         assert np.array_equal(task[filled], expected.task)
-        drawn = np.column_stack([task, label, words])[filled]
-        wanted = np.column_stack([expected.task, expected.label, expected.words])
+        drawn = np.column_stack([task, label, inputs])[filled]
+        wanted = np.column_stack([expected.task, expected.label, bits_of(expected.words, inputs)])
         if samples:  # a training set's are in no order among those of a task
             drawn, wanted = (rows[np.lexsort(rows.T)] for rows in (drawn, wanted))
         assert np.array_equal(drawn, wanted)
@@ -99,9 +106,9 @@ def test_samples_are_the_same_integers(form: str, samples: int) -> None:
     replica.evaluate()
     expected = Draws(c, 9, samples).evaluation(np.arange(c.tasks), c.evaluation_samples, step=2)
     label = replica.evaluation.labels[0].cpu().numpy()
-    words = replica.evaluation.words[0].cpu().numpy().view(np.uint32)
+    inputs = replica.evaluation.inputs[0].cpu().numpy().astype(np.uint8)
     assert np.array_equal(label[label < 2], expected.label)
-    assert np.array_equal(words[label < 2], expected.words)
+    assert np.array_equal(inputs[label < 2], bits_of(expected.words, inputs))
 
 
 def test_the_shuffle_is_the_same_function() -> None:
@@ -129,13 +136,13 @@ def test_one_step_agrees_with_the_cpu(
     engine.evaluate()
     replica.train(0)
     partials = engine.weights.partials[0].cpu()
-    gradient = []
-    for layer, size in (("tasks", c.tasks), ("bits", c.bits + 1)):
-        at, length = engine.weights.partial_offsets[layer], size * width
-        end = engine.weights.partial_offsets["bits" if layer == "tasks" else "output"]
-        gradient.append(partials[at:end].view(-1, length).sum(0))
-    length = (width + 1) * c.logits
-    gradient.append(partials[engine.weights.partial_offsets["output"] :].view(-1, length).sum(0))
+    sizes = {"tasks": c.tasks * width, "bits": c.bits * width, "bias": width}
+    sizes["output"] = (width + 1) * c.logits
+    starts = [engine.weights.partial_offsets[layer] for layer in sizes]
+    gradient = [
+        partials[start:end].view(-1, size).sum(0)
+        for start, end, size in zip(starts, [*starts[1:], None], sizes.values(), strict=True)
+    ]
     assert replica.values.grad is not None
     error = (torch.cat(gradient) - replica.values.grad).norm() / replica.values.grad.norm()
     assert error < tolerance

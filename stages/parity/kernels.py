@@ -26,7 +26,7 @@ Layouts, each with a leading replica axis; S slots, n the width, blocks of UNITS
     sample_ends     T                   samples up to and including each task
     group_ends      T                   groups up to and including each task
     group_tasks     S / GROUP           the task of each group
-    words           S x WORDS           the bits of each sample, 32 to a word
+    inputs          S x K               the bits of each sample, as float16
     labels          S                   0 or 1, or NONE in a slot without a sample
     contrasts       blocks x S          each block's share of a slot's contrast
     active          S x blocks * UNITS  1 where a hidden unit is above 0
@@ -53,7 +53,8 @@ TRAINING_SET_BITS, ORDER = tl.constexpr(3), tl.constexpr(4)
 ROUNDS = tl.constexpr(6)
 """Of the shuffle; see stages/parity/shuffle.py."""
 UNSPECIALISED = [
-    "width", "total", "total_partials", "offset", "offset_bits", "offset_output", "programs",
+    "width", "total", "total_partials", "offset", "offset_bits", "offset_bias", "offset_output",
+    "programs",
 ]  # fmt: skip
 """Arguments whose multiples of 16 get no kernel of their own: it would be compiled for nothing."""
 
@@ -79,24 +80,6 @@ def _matrix(base, rows, columns, row, column):
     """A (rows, columns) matrix in row-major order, padded with zeros."""
     address = base + row[:, None] * columns + column[None, :]
     return tl.load(address, mask=(row < rows)[:, None] & (column < columns)[None, :], other=0.0)
-
-
-@triton.jit
-def _inputs(words, slot, WORDS: tl.constexpr, K: tl.constexpr):
-    """The first K bits of some slots as zeros and ones: (slots, K)."""
-    word = tl.load(words + slot[:, None] * WORDS + tl.arange(0, K // 32)[None, :])
-    bit = 1 << tl.arange(0, 32)
-    ones = ((word[:, :, None] & bit[None, None, :]) != 0).to(tl.float16)
-    return tl.reshape(ones, (slot.shape[0], K))
-
-
-@triton.jit
-def _inputs_back(words, slot, WORDS: tl.constexpr, K: tl.constexpr):
-    """The same, transposed: (K, slots)."""
-    word = tl.load(words + slot[None, :] * WORDS + tl.arange(0, K // 32)[:, None])
-    bit = 1 << tl.arange(0, 32)
-    ones = ((word[:, None, :] & bit[None, :, None]) != 0).to(tl.float16)
-    return tl.reshape(ones, (K, slot.shape[0]))
 
 
 @triton.jit
@@ -129,22 +112,22 @@ def _contrast(weights, contrasts, width, slots, slot, LOGITS: tl.constexpr, BLOC
 
 @triton.jit
 def _draw(
-    words, labels, masks, key, slot, valid, sample, step, last, task, WORDS: tl.constexpr
+    inputs, labels, masks, key, slot, valid, sample, step, last, task,
+    WORDS: tl.constexpr, K: tl.constexpr,
 ):  # fmt: skip
     """Draw the bits of some slots and label them. The counter is (sample, step, block, last)."""
     folded = sample * 0
-    words += slot * WORDS
+    bit = tl.arange(0, 32)
+    inputs += (slot * K)[:, None] + bit[None, :]
     masks += task * WORDS
     for block in tl.static_range(WORDS // 4):
-        w0, w1, w2, w3 = tl.philox(key, sample, step, block, last)
-        tl.store(words + 4 * block, w0.to(tl.int32, bitcast=True))
-        tl.store(words + 4 * block + 1, w1.to(tl.int32, bitcast=True))
-        tl.store(words + 4 * block + 2, w2.to(tl.int32, bitcast=True))
-        tl.store(words + 4 * block + 3, w3.to(tl.int32, bitcast=True))
-        folded ^= w0.to(tl.int32, bitcast=True) & tl.load(masks + 4 * block)
-        folded ^= w1.to(tl.int32, bitcast=True) & tl.load(masks + 4 * block + 1)
-        folded ^= w2.to(tl.int32, bitcast=True) & tl.load(masks + 4 * block + 2)
-        folded ^= w3.to(tl.int32, bitcast=True) & tl.load(masks + 4 * block + 3)
+        drawn = tl.philox(key, sample, step, block, last)
+        for i in tl.static_range(4):
+            word = drawn[i].to(tl.int32, bitcast=True)
+            folded ^= word & tl.load(masks + 4 * block + i)
+            if 128 * block + 32 * i < K:
+                ones = (word[:, None] >> bit[None, :] & 1).to(tl.float16)
+                tl.store(inputs + (128 * block + 32 * i), ones)
     folded ^= folded >> 16
     folded ^= folded >> 8
     folded ^= folded >> 4
@@ -256,8 +239,9 @@ def sort(
 
 @triton.jit
 def draw_batch(
-    seeds, step, masks, sample_ends, group_ends, group_tasks, words, labels, set_ends, samples,
-    slots, tasks, LOG: tl.constexpr, TILE: tl.constexpr, WORDS: tl.constexpr, LIMITED: tl.constexpr,
+    seeds, step, masks, sample_ends, group_ends, group_tasks, inputs, labels, set_ends, samples,
+    slots, tasks, LOG: tl.constexpr, TILE: tl.constexpr, WORDS: tl.constexpr, K: tl.constexpr,
+    LIMITED: tl.constexpr,
 ):  # fmt: skip
     """Draw the batch's bits, and label them. Grid (tiles, replicas).
 
@@ -277,24 +261,24 @@ def draw_batch(
         valid = (group < groups) & (sample < tl.load(sample_ends + task))
         group_tasks += replica * (slots // GROUP)
         tl.store(group_tasks + group, task, mask=slot % GROUP == 0)
-        words += replica * slots * WORDS
+        inputs += replica * slots * K
         labels += replica * slots
         masks += replica * tasks * WORDS
         if LIMITED:
             key = _key(seeds + replica, TRAINING_SET_BITS)
             first = tl.load(set_ends + (replica << LOG) + task - 1, mask=task > 0, other=0)
             sample = tl.load(samples + replica * slots + slot, mask=valid, other=0) - first
-            _draw(words, labels, masks, key, slot, valid, sample, 0, task, task, WORDS)
+            _draw(inputs, labels, masks, key, slot, valid, sample, 0, task, task, WORDS, K)
         else:
             key = _key(seeds + replica, BATCH_BITS)
             done = tl.load(step)
-            _draw(words, labels, masks, key, slot, valid, sample, done, 0, task, WORDS)
+            _draw(inputs, labels, masks, key, slot, valid, sample, done, 0, task, WORDS, K)
 
 
 @triton.jit
 def draw_evaluation(
-    seeds, step, masks, words, labels, slots, tasks, samples,
-    TILE: tl.constexpr, WORDS: tl.constexpr,
+    seeds, step, masks, inputs, labels, slots, tasks, samples,
+    TILE: tl.constexpr, WORDS: tl.constexpr, K: tl.constexpr,
 ):  # fmt: skip
     """Draw and label the samples that the tasks are evaluated on. Grid (tiles, replicas)."""
     replica = tl.program_id(1).to(tl.int64)
@@ -302,24 +286,24 @@ def draw_evaluation(
     task = slot // (slots // tasks)
     sample = slot % (slots // tasks)
     _draw(
-        words + replica * slots * WORDS, labels + replica * slots,
+        inputs + replica * slots * K, labels + replica * slots,
         masks + replica * tasks * WORDS, _key(seeds + replica, EVALUATION_BITS),
-        slot, sample < samples, sample, tl.load(step), task, task, WORDS,
+        slot, sample < samples, sample, tl.load(step), task, task, WORDS, K,
     )  # fmt: skip
 
 
 @triton.jit(do_not_specialize=UNSPECIALISED)
 def forward(
-    weights, words, group_tasks, group_ends, contrasts, active,
+    weights, inputs, group_tasks, group_ends, contrasts, active,
     slots, tasks, bits, width, total, TRAIN: tl.constexpr, LOG: tl.constexpr,
-    TILE: tl.constexpr, UNITS: tl.constexpr, WORDS: tl.constexpr, K: tl.constexpr,
+    TILE: tl.constexpr, UNITS: tl.constexpr, K: tl.constexpr,
     LOGITS: tl.constexpr, PIECES: tl.constexpr,
 ):  # fmt: skip
     """The contrast of every slot. Grid (blocks of units, shares of the tiles, replicas)."""
     replica = tl.program_id(2).to(tl.int64)
     unit = tl.program_id(0) * UNITS + tl.arange(0, UNITS)
     weights += replica * total
-    words += replica * slots * WORDS
+    inputs += replica * slots * K
     contrasts += (replica * tl.num_programs(0) + tl.program_id(0)) * slots
     active += replica * slots * tl.num_programs(0) * UNITS
     matrix = _matrix(weights + tasks * width, bits, width, tl.arange(0, K), unit)
@@ -333,14 +317,16 @@ def forward(
         tiles = (groups + TILE // GROUP - 1) // (TILE // GROUP)
     for tile in range(tl.program_id(1), tiles, tl.num_programs(1)):
         slot = tile * TILE + tl.arange(0, TILE)
-        task = tl.load(group_tasks + slot // GROUP) if TRAIN else slot // (slots // tasks)
+        group = tile * (TILE // GROUP) + tl.arange(0, TILE // GROUP)
+        task = tl.load(group_tasks + group) if TRAIN else group * GROUP // (slots // tasks)
         row = weights + task[:, None] * width + unit[None, :]
-        hidden = tl.load(row, mask=(unit < width)[None, :], other=0.0) + bias[None, :]
-        inputs = _inputs(words, slot, WORDS, K)
-        sums = tl.dot(inputs, first)
+        row = tl.load(row, mask=(unit < width)[None, :], other=0.0) + bias[None, :]
+        ones = tl.load(inputs + (slot * K)[:, None] + tl.arange(0, K)[None, :])
+        sums = tl.dot(ones, first)
         if PIECES == 2:
-            sums = tl.dot(inputs, second, sums)
-        hidden += sums * UNSCALE
+            sums = tl.dot(ones, second, sums)
+        hidden = tl.reshape(sums * UNSCALE, (TILE // GROUP, GROUP, UNITS)) + row[:, None, :]
+        hidden = tl.reshape(hidden, (TILE, UNITS))
         share = tl.sum(tl.maximum(hidden, 0.0) * output[None, :], axis=1)
         tl.store(contrasts + slot, share)
         if TRAIN:
@@ -369,20 +355,79 @@ def slope(
         tl.store(slopes + replica * slots + slot, tl.where(label == NONE, 0.0, value))
 
 
+@triton.jit
+def _share_of_slope(sample_ends, tasks):
+    """What turns a slope in float16 into its share of the mean loss's gradient."""
+    return (1.0 / tl.load(sample_ends + tasks - 1)) * UNSCALE
+
+
+@triton.jit
+def _store_output_gradient(partials, width, unit, gradient, LOGITS: tl.constexpr):
+    """Store the gradient of the output's weights; with two logits, those have opposite ones."""
+    tl.store(partials + (LOGITS - 1) * width + unit, gradient, mask=unit < width)
+    if LOGITS == 2:
+        tl.store(partials + unit, -gradient, mask=unit < width)
+
+
 @triton.jit(do_not_specialize=UNSPECIALISED)
-def backward(
-    weights, words, slopes, group_tasks, sample_ends, group_ends, active, group_sums, partials,
+def backward_bits(
+    weights, inputs, slopes, sample_ends, group_ends, active, partials,
     slots, tasks, bits, width, total, total_partials, offset_bits, offset_output,
-    LOG: tl.constexpr, TILE: tl.constexpr, UNITS: tl.constexpr, WORDS: tl.constexpr,
-    K: tl.constexpr, LOGITS: tl.constexpr, PIECES: tl.constexpr,
+    LOG: tl.constexpr, TILE: tl.constexpr, UNITS: tl.constexpr, K: tl.constexpr,
+    LOGITS: tl.constexpr, PIECES: tl.constexpr,
 ):  # fmt: skip
-    """All gradients; those of the tasks' weights by group. Grid (blocks, shares, replicas)."""
+    """The gradient of the bits' weights, and what the bits add to that of the output's.
+
+    Grid (blocks of units, shares of the tiles, replicas).
+    """
+    replica = tl.program_id(2).to(tl.int64)
+    blocks = tl.num_programs(0)
+    unit = tl.program_id(0) * UNITS + tl.arange(0, UNITS)
+    weights += replica * total
+    inputs += replica * slots * K
+    slopes += replica * slots
+    active += replica * slots * blocks * UNITS
+    groups = tl.load(group_ends + (replica << LOG) + tasks - 1)
+    matrix = tl.zeros((K, UNITS), tl.float32)
+    tiles = (groups + TILE // GROUP - 1) // (TILE // GROUP)
+    for tile in range(tl.program_id(1), tiles, tl.num_programs(1)):
+        slot = tile * TILE + tl.arange(0, TILE)
+        first, second = _split(tl.load(slopes + slot))
+        on = tl.load(active + slot[:, None] * (blocks * UNITS) + unit[None, :]) != 0
+        ones = tl.trans(tl.load(inputs + (slot * K)[:, None] + tl.arange(0, K)[None, :]))
+        zero = tl.zeros((TILE, UNITS), tl.float16)
+        matrix = tl.dot(ones, tl.where(on, first[:, None], zero), matrix)
+        if PIECES == 2:
+            matrix = tl.dot(ones, tl.where(on, second[:, None], zero), matrix)
+
+    matrix *= _share_of_slope(sample_ends + (replica << LOG), tasks)
+    bit = tl.arange(0, K)
+    of_output = tl.sum(matrix * _matrix(weights + tasks * width, bits, width, bit, unit), axis=0)
+    output = _output(weights + (tasks + bits + 1) * width, width, unit, LOGITS)
+    partials += replica * total_partials
+    target = partials + offset_bits + tl.program_id(1) * bits * width
+    mask = (bit < bits)[:, None] & (unit < width)[None, :]
+    tl.store(target + bit[:, None] * width + unit[None, :], matrix * output[None, :], mask=mask)
+    target = partials + offset_output + tl.program_id(1) * (width + 1) * LOGITS
+    _store_output_gradient(target, width, unit, of_output, LOGITS)
+
+
+@triton.jit(do_not_specialize=UNSPECIALISED)
+def backward_tasks(
+    weights, slopes, group_tasks, sample_ends, group_ends, active, group_sums, partials,
+    slots, tasks, bits, width, total, total_partials, offset_bias, offset_output, chunk,
+    LOG: tl.constexpr, TILE: tl.constexpr, UNITS: tl.constexpr, LOGITS: tl.constexpr,
+):  # fmt: skip
+    """The gradients of the tasks' weights, by group, and of the biases; the rest of the output's.
+
+    Grid (blocks of units, shares of the tiles, replicas). Of the output's partial gradients those
+    from `chunk` on are its own.
+    """
     replica = tl.program_id(2).to(tl.int64)
     blocks = tl.num_programs(0)
     unit = tl.program_id(0) * UNITS + tl.arange(0, UNITS)
     inside = unit < width
     weights += replica * total
-    words += replica * slots * WORDS
     slopes += replica * slots
     active += replica * slots * blocks * UNITS
     group_tasks += replica * (slots // GROUP)
@@ -390,27 +435,18 @@ def backward(
     bias = tl.load(weights + (tasks + bits) * width + unit, mask=inside, other=0.0)
     output = _output(weights + (tasks + bits + 1) * width, width, unit, LOGITS)
     groups = tl.load(group_ends + (replica << LOG) + tasks - 1)
-    share = (1.0 / tl.load(sample_ends + (replica << LOG) + tasks - 1)) * UNSCALE
-    matrix = tl.zeros((K, UNITS), tl.float32)
+    share = _share_of_slope(sample_ends + (replica << LOG), tasks)
     of_bias = tl.zeros((UNITS,), tl.float32)
     of_output = tl.zeros((UNITS,), tl.float32)
-    of_slot = tl.zeros((TILE,), tl.float32)
+    of_slot = tl.zeros((TILE // GROUP, GROUP), tl.float32)
     tiles = (groups + TILE // GROUP - 1) // (TILE // GROUP)
     for tile in range(tl.program_id(1), tiles, tl.num_programs(1)):
-        slot = tile * TILE + tl.arange(0, TILE)
+        group = tile * (TILE // GROUP) + tl.arange(0, TILE // GROUP)
+        slot = (group * GROUP)[:, None] + tl.arange(0, GROUP)[None, :]
         value = tl.load(slopes + slot)
         of_slot += value
-        on = tl.load(active + slot[:, None] * (blocks * UNITS) + unit[None, :]) != 0
-        inputs = _inputs_back(words, slot, WORDS, K)
-        first, second = _split(value)
-        zero = tl.zeros((TILE, UNITS), tl.float16)
-        matrix = tl.dot(inputs, tl.where(on, first[:, None], zero), matrix)
-        if PIECES == 2:
-            matrix = tl.dot(inputs, tl.where(on, second[:, None], zero), matrix)
-
-        sums = tl.where(on, share * value[:, None], 0.0)
-        sums = tl.sum(tl.reshape(sums, (TILE // GROUP, GROUP, UNITS)), axis=1)
-        group = tile * (TILE // GROUP) + tl.arange(0, TILE // GROUP)
+        on = tl.load(active + (slot * (blocks * UNITS))[:, :, None] + unit[None, None, :]) != 0
+        sums = tl.sum(tl.where(on, share * value[:, :, None], 0.0), axis=1)
         row = weights + tl.load(group_tasks + group)[:, None] * width + unit[None, :]
         row = tl.load(row, mask=inside[None, :], other=0.0) + bias[None, :]
         of_output += tl.sum(sums * row, axis=0)
@@ -418,20 +454,13 @@ def backward(
         of_bias += tl.sum(sums, axis=0)
         tl.store(group_sums + group[:, None] * width + unit[None, :], sums, mask=inside[None, :])
 
-    matrix *= share
-    bit = tl.arange(0, K)
-    of_output += tl.sum(matrix * _matrix(weights + tasks * width, bits, width, bit, unit), axis=0)
     partials += replica * total_partials
-    target = partials + offset_bits + tl.program_id(1) * (bits + 1) * width + unit
-    mask = (bit < bits)[:, None] & inside[None, :]
-    tl.store(target[None, :] + bit[:, None] * width, matrix * output[None, :], mask=mask)
-    tl.store(target + bits * width, of_bias, mask=inside)
-    target = partials + offset_output + tl.program_id(1) * (width + 1) * LOGITS
-    tl.store(target + (LOGITS - 1) * width + unit, of_output, mask=inside)
-    if LOGITS == 2:
-        tl.store(target + unit, -of_output, mask=inside)
+    target = partials + offset_bias + tl.program_id(1) * width
+    tl.store(target + unit, of_bias, mask=inside)
+    target = partials + offset_output + (chunk + tl.program_id(1)) * (width + 1) * LOGITS
+    _store_output_gradient(target, width, unit, of_output, LOGITS)
     if tl.program_id(0) == 0:
-        of_output_bias = share * tl.sum(of_slot)
+        of_output_bias = share * tl.sum(tl.reshape(of_slot, (TILE,)))
         tl.store(target + LOGITS * width + LOGITS - 1, of_output_bias)
         if LOGITS == 2:
             tl.store(target + LOGITS * width, -of_output_bias)

@@ -24,12 +24,12 @@ TILE = 64
 """Slots that are worked on at once."""
 UNITS = 64
 """Hidden units that a program owns."""
-SHARES, EVALUATION_SHARES = 32, 64
-"""Programs among which the tiles of a batch, and of an evaluation, are shared out."""
+FORWARD_SHARES, BITS_SHARES, TASKS_SHARES, EVALUATION_SHARES = 32, 16, 64, 64
+"""Programs among which a pass over the tiles of a batch, or of an evaluation, is shared out."""
 COUNT_BLOCK, CHOOSE_BLOCK, SLOPE_BLOCK, SCORE_BLOCK = 256, 128, 256, 256
-ARRANGE_ROWS, SUM_ROWS, SUM_UNITS = 16, 16, 128
+ARRANGE_ROWS, SUM_ROWS, SUM_UNITS = 16, 64, 128
 """How the other kernels tile their work; what each counts is in its name."""
-WARPS_STAGES = {"forward": (8, 3), "backward": (8, 3)}
+WARPS_STAGES = {"backward_tasks": (1, 1)}
 """Warps of a program and stages of its pipeline; the other kernels have 4 and 3."""
 REPORTS = 100
 """How often a run reports: each time the host waits for the device."""
@@ -38,12 +38,12 @@ REPORTS = 100
 class Slots:
     """Samples of R replicas as they are laid out for the kernels."""
 
-    def __init__(self, replicas: int, slots: int, words: int, blocks: int, device: torch.device):
+    def __init__(self, replicas: int, slots: int, bits: int, blocks: int, device: torch.device):
         def buffer(*size: int, dtype: torch.dtype) -> Tensor:
             return torch.zeros(replicas, *size, dtype=dtype, device=device)
 
         self.count = slots
-        self.words = buffer(slots, words, dtype=torch.int32)
+        self.inputs = buffer(slots, bits, dtype=torch.float16)
         self.labels = buffer(slots, dtype=torch.int8)
         self.contrasts = buffer(blocks, slots, dtype=torch.float32)
 
@@ -72,11 +72,13 @@ class Replicas:
         self._words = 4 * -(-c.bits // tasks.BLOCK)
         self._log = max(5, (c.tasks - 1).bit_length())
         pieces = 1 if c.precision == "tf32" else 2
-        self._form = (self._words, max(32, triton.next_power_of_2(c.bits)), c.logits, pieces)
+        self._k = max(32, triton.next_power_of_2(c.bits))
+        self._form = (self._k, c.logits, pieces)
         layers = [
             Layer("tasks", c.tasks * width, 1),
-            Layer("bits", (c.bits + 1) * width, SHARES),
-            Layer("output", (width + 1) * c.logits, SHARES),
+            Layer("bits", c.bits * width, BITS_SHARES),
+            Layer("bias", width, TASKS_SHARES),
+            Layer("output", (width + 1) * c.logits, BITS_SHARES + TASKS_SHARES),
         ]
         self.weights = Weights(layers, replicas, device)
 
@@ -94,7 +96,7 @@ class Replicas:
         group = kernels.GROUP.value
         unfilled = min(c.tasks, batch) * (group - 1)
         slots = -(-(batch + unfilled) // TILE) * TILE
-        self.batch = Slots(replicas, slots, self._words, self._blocks, device)
+        self.batch = Slots(replicas, slots, self._k, self._blocks, device)
         self.group_tasks = buffer(slots // group)
         self._active = buffer(slots, self._blocks * self._units, dtype=torch.int8)
         self._slopes = buffer(slots, dtype=torch.float32)
@@ -105,7 +107,7 @@ class Replicas:
         self._chosen, self._ranks = buffer(chosen), buffer(chosen)
         self._samples = buffer(slots if self._limited else 0)
         slots = c.tasks * -(-c.evaluation_samples // TILE) * TILE
-        self.evaluation = Slots(replicas, slots, self._words, self._blocks, device)
+        self.evaluation = Slots(replicas, slots, self._k, self._blocks, device)
         self.losses, self.accuracies = (
             buffer(self._evaluations, c.tasks, dtype=torch.float32) for _ in range(2)
         )
@@ -173,17 +175,17 @@ class Replicas:
         self._launch(
             kernels.draw_batch, (batch.count // TILE,),
             self._seeds, self.done, self._masks, *ends, self.group_tasks,
-            batch.words, batch.labels, self._set_ends, self._samples,
-            batch.count, c.tasks, self._log, TILE, self._words, self._limited,
+            batch.inputs, batch.labels, self._set_ends, self._samples,
+            batch.count, c.tasks, self._log, TILE, self._words, self._k, self._limited,
         )  # fmt: skip
 
     def _differentiate(self) -> None:
         c, w, batch = self._c, self.weights, self.batch
         shape = (batch.count, c.tasks, c.bits, self._width, w.total)
-        tiling = (TILE, self._units)
+        ends, tiling = (self._sample_ends, self._group_ends), (TILE, self._units)
         self._launch(
-            kernels.forward, (self._blocks, SHARES),
-            w.values, batch.words, self.group_tasks, self._group_ends,
+            kernels.forward, (self._blocks, FORWARD_SHARES),
+            w.values, batch.inputs, self.group_tasks, self._group_ends,
             batch.contrasts, self._active, *shape, True, self._log, *tiling, *self._form,
         )  # fmt: skip
         self._launch(
@@ -192,13 +194,17 @@ class Replicas:
             batch.count, c.tasks, self._width, w.total, w.offsets["output"],
             self._log, SLOPE_BLOCK, c.logits, self._blocks,
         )  # fmt: skip
+        of = w.partial_offsets
         self._launch(
-            kernels.backward, (self._blocks, SHARES),
-            w.values, batch.words, self._slopes, self.group_tasks,
-            self._sample_ends, self._group_ends,
-            self._active, self._group_sums, w.partials, *shape,
-            w.total_partials, w.partial_offsets["bits"], w.partial_offsets["output"],
-            self._log, *tiling, *self._form,
+            kernels.backward_bits, (self._blocks, BITS_SHARES),
+            w.values, batch.inputs, self._slopes, *ends, self._active, w.partials, *shape,
+            w.total_partials, of["bits"], of["output"], self._log, *tiling, *self._form,
+        )  # fmt: skip
+        self._launch(
+            kernels.backward_tasks, (self._blocks, TASKS_SHARES),
+            w.values, self._slopes, self.group_tasks, *ends, self._active, self._group_sums,
+            w.partials, *shape, w.total_partials, of["bias"], of["output"], BITS_SHARES,
+            self._log, *tiling, c.logits,
         )  # fmt: skip
         self._launch(
             kernels.sum_tasks, (-(-self._width // SUM_UNITS), c.tasks),
@@ -211,12 +217,12 @@ class Replicas:
         c, w, e = self._c, self.weights, self.evaluation
         self._launch(
             kernels.draw_evaluation, (e.count // TILE,),
-            self._seeds, self.done, self._masks, e.words, e.labels,
-            e.count, c.tasks, c.evaluation_samples, TILE, self._words,
+            self._seeds, self.done, self._masks, e.inputs, e.labels,
+            e.count, c.tasks, c.evaluation_samples, TILE, self._words, self._k,
         )  # fmt: skip
         self._launch(
             kernels.forward, (self._blocks, EVALUATION_SHARES),
-            w.values, e.words, self.group_tasks, self._group_ends, e.contrasts, self._active,
+            w.values, e.inputs, self.group_tasks, self._group_ends, e.contrasts, self._active,
             e.count, c.tasks, c.bits, self._width, w.total, False, self._log,
             TILE, self._units, *self._form,
         )  # fmt: skip
