@@ -6,16 +6,17 @@ cases are small.
 
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
 
 import numpy as np
 import pytest
 import torch
 
+import plain
+
 pytest.importorskip("triton", reason="PyTorch brings no Triton on this platform")
 
 from stages import params
-from stages.cnn import draws, one, replicas
+from stages.cnn import draws, replicas
 from stages.cnn.images import Images, open_images
 from stages.cnn.network import initial
 from stages.params import CnnSweep
@@ -78,20 +79,19 @@ def test_an_epoch_agrees_with_the_reference_to_rounding(
     s = sweep(name, augment_validation=name == "notebook")
     images = replace(images, classes=classes)
     engine, training, validation = trained(s, width, [5], images)
-    reference = one.Replica(s, width, seed=5, classes=classes)
-    stop = Event()
+    reference = plain.Replica(s, width, seed=5, classes=classes)
     pixels, labels = (
         torch.from_numpy(np.array(a)) for a in (images.train_images, images.train_labels)
     )
     order = draws.shuffled(len(pixels), 5, 1, s.augment)
-    expected = reference.epoch(pixels, labels.long(), order, train=True, stop=stop)
+    expected = reference.epoch(pixels, labels, order, train=True)
     got = [value[0] for value in training.batch_means()]
     assert got == pytest.approx(expected, rel=1e-5)
     pixels, labels = (
         torch.from_numpy(np.array(a)) for a in (images.test_images, images.test_labels)
     )
     order = draws.validation(len(pixels), 5, 1, s.augment_validation)
-    expected = reference.epoch(pixels, labels.long(), order, train=False, stop=stop)
+    expected = reference.epoch(pixels, labels, order, train=False)
     got = [value[0] for value in validation.means()]
     assert got == pytest.approx(expected, rel=1e-5)
     torch.testing.assert_close(

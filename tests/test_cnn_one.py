@@ -6,10 +6,10 @@ from threading import Event
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
+import plain
 from stages import params
-from stages.cnn import draws, layers, one
+from stages.cnn import draws, one
 from stages.cnn.images import Images, open_images
 from stages.cnn.network import Network, initial, parameters
 from stages.params import CnnSweep
@@ -54,35 +54,18 @@ def test_initial_weights_are_pytorchs_and_leave_its_generator_alone() -> None:
 def test_an_epoch_is_the_papers_loop(name: str, images: Images) -> None:
     """Against the loop as one would write it: float64 means, torchvision's layout, no shortcuts."""
     sweep = small(name)
-    low, high = sweep.input_range
-    order = draws.shuffled(len(images.train_images), 2, 1, sweep.augment)
+    order = draws.shuffled(len(images.train_images), 2, 1, sweep.augment)  # 16, 16 and then 8
     pixels = torch.from_numpy(np.array(images.train_images))
     labels = torch.from_numpy(images.train_labels.astype(np.int64))
-
-    network = initial(3, seed=2)
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[sweep.optimizer]
-    optimizer = kind(network.parameters(), sweep.learning_rate, weight_decay=sweep.weight_decay)
-    losses, accuracies = [], []
-    for start in range(0, len(order), sweep.batch_size):  # 16, 16 and a short batch of 8
-        batch = order[start : start + sweep.batch_size]
-        x = layers.drawn(pixels, batch, (high - low) / 255, low)[:, : 34 * 34 * 3]
-        x = x.view(-1, 34, 34, 3)[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
-        y = labels[batch & (draws.MAX_IMAGES - 1)]
-        x = F.max_pool2d(F.relu(network.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(network.conv2(x)), 2)
-        x = F.relu(network.linear1(F.relu(network.conv3(x)).flatten(1)))
-        z = network.linear2(x)
-        loss = F.cross_entropy(z, y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-        accuracies.append((z.argmax(1) == y).double().mean().item())
+    reference = plain.Replica(sweep, width=3, seed=2)
+    expected = reference.epoch(pixels, labels, order, train=True)
 
     replica = one.Replica(sweep, width=3, seed=2)
     got = replica.epoch(pixels, labels, order, train=True, stop=Event())
-    assert got == pytest.approx((np.mean(losses), np.mean(accuracies)), rel=1e-5)
-    for ours, theirs in zip(replica.network.parameters(), network.parameters(), strict=True):
+    assert got == pytest.approx(expected, rel=1e-5)
+    for ours, theirs in zip(
+        replica.network.parameters(), reference.network.parameters(), strict=True
+    ):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
 
 
