@@ -1,8 +1,8 @@
 """Stage `fit_method`: 4/alpha and the measured dimensions where the true dimension is known.
 
-Reads the parts of `calibrate_method`. Writes metrics/method.csv (`stages.analysis.method`), the
-losses that it is fitted to as method_losses.csv, and method.md, which says by rules where the
-theory holds. A few seconds.
+Reads the parts of `calibrate_method` and the table of `measure_method`. Writes metrics/method.csv
+(`stages.analysis.method`), the losses that it is fitted to as method_losses.csv, and method.md,
+which says by rules where the theory holds. A few seconds.
 """
 
 from pathlib import Path
@@ -14,30 +14,43 @@ from stages.analysis import method
 from stages.analysis.power_law import Resampling
 
 METRICS = Path("metrics")
+DIMENSIONS = METRICS / "method_dimension.csv"
 
 
-def dimensions(part: runs.Part) -> pd.DataFrame:
-    """What was measured beside a part.
+def dimensions() -> pd.DataFrame:
+    """What was measured.
 
     Raises:
         InputError: the table is missing or damaged.
     """
-    path = part.path.with_suffix(".csv")
     try:
-        return pd.read_csv(path, dtype={"source": str})
+        return pd.read_csv(DIMENSIONS, dtype={"source": str})
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        mend = f"make it again: dvc repro --force --single-item {part.stage}"
-        raise errors.InputError(f"{path}: {reason}; {mend}") from None
+        mend = "make it: dvc repro measure_method"
+        raise errors.InputError(f"{DIMENSIONS}: {reason}; {mend}") from None
+
+
+def trained(settings: params.Method) -> dict[int, pd.DataFrame]:
+    """The runs at each known dimension.
+
+    Raises:
+        InputError: a part is missing, damaged or from other params.
+    """
+    return {
+        known: pd.concat(
+            [runs.method_part(settings, known, width).read() for width in settings.widths]
+        )
+        for known in settings.dimensions
+    }
 
 
 def main() -> None:
     p = params.load()
-    parts = {known: runs.method_part(p.method, known) for known in p.method.dimensions}
-    rows = {known: part.read() for known, part in parts.items()}
+    rows, measured = trained(p.method), dimensions()
     table = method.readings(
         rows,
-        {known: dimensions(part) for known, part in parts.items()},
+        {known: measured[measured["known"] == known] for known in rows},
         p.verdict.fit.epochs,
         p.verdict.dimension,
         p.verdict.tolerance,

@@ -127,6 +127,10 @@ class Method(Section):
     widths: Widths
     training: CnnSweep
 
+    def manifold(self, dimension: int) -> Manifold:
+        """The images of one known dimension."""
+        return Manifold(dimension=dimension, **self.images.model_dump())
+
 
 @dataclass(frozen=True)
 class ParityRun:

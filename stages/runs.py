@@ -161,16 +161,16 @@ def cnn_part(data: dict[str, Any], name: str, sweep: CnnSweep, width: int) -> Pa
     )
 
 
-def method_part(settings: Method, dimension: int) -> Part:
-    """The part of one known dimension: every width, seed and epoch."""
-    training = settings.training
-    epochs = range(1, training.epochs + 1)
+def method_part(settings: Method, dimension: int, width: int) -> Part:
+    """The part of one known dimension and width: every seed and epoch."""
+    sweep = settings.training
+    origin = settings.manifold(dimension).model_dump()
     return Part(
         f"calibrate_method@{dimension}",
-        METHOD_PARTS / f"{dimension}.parquet",
+        METHOD_PARTS / str(dimension) / f"{width}.parquet",
         CNN_SCHEMA,
-        {"dimension": dimension, "params": settings.model_dump(exclude={"dimensions"})},
-        _keys({"width": settings.widths, "seed": range(training.seeds), "epoch": epochs}),
+        {"data": origin, "width": width, "params": sweep.model_dump()},
+        _keys({"seed": range(sweep.seeds), "epoch": range(1, sweep.epochs + 1)}),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from stages import calibrate_method, fit_method, params, plot_method
+from stages import calibrate_method, fit_method, measure_method, params, plot_method
 from stages.analysis import method
 from stages.analysis.power_law import Resampling
 from stages.cnn.network import parameters
@@ -113,14 +113,18 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
 ) -> None:
     for dimension in (2, 3):
         calibrate(monkeypatch, dimension)
-    part, table = (small / f"metrics/runs/manifold/2.{kind}" for kind in ("parquet", "csv"))
-    first = part.read_bytes(), table.read_bytes()
+    folder = small / "metrics/runs/manifold/2"
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert set(first) == {f"{n}.{kind}" for n in (1, 2, 3) for kind in ("parquet", "safetensors")}
     calibrate(monkeypatch, 2)
-    assert (part.read_bytes(), table.read_bytes()) == first
-    rows = pd.read_parquet(part)
-    assert len(rows) == 3 * 2 * 2  # widths, seeds, epochs
-    assert set(pd.read_csv(table)["source"]) == {"images", "1", "2", "3"}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
+    assert len(pd.read_parquet(folder / "3.parquet")) == 2 * 2  # seeds, epochs
 
+    measure_method.main()
+    table = pd.read_csv(small / "metrics/method_dimension.csv", dtype={"source": str})
+    assert set(zip(table["known"], table["source"], strict=True)) == {
+        (known, source) for known in (2, 3) for source in ("images", "1", "2", "3")
+    }
     fit_method.main()
     found = pd.read_csv(small / "metrics/method.csv")
     assert set(found["known"]) == {2, 3}
@@ -133,11 +137,14 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
     for text in ("the true d", "images", "True dimension d of the images", "d = 3"):
         assert text in svg
 
-    table.unlink()
-    with pytest.raises(InputError, match=r"2\.csv: .*calibrate_method@2"):
+    (small / "metrics/method_dimension.csv").unlink()
+    with pytest.raises(InputError, match=r"method_dimension\.csv: .*dvc repro measure_method"):
         fit_method.main()
-    part.unlink()
-    with pytest.raises(InputError, match=r"2\.parquet: missing; .*calibrate_method@2"):
+    (folder / "2.safetensors").unlink()
+    with pytest.raises(InputError, match=r"2\.safetensors: missing; .*calibrate_method@2"):
+        measure_method.main()
+    (folder / "3.parquet").unlink()
+    with pytest.raises(InputError, match=r"3\.parquet: missing; .*calibrate_method@2"):
         fit_method.main()
 
 

@@ -63,17 +63,27 @@ def rate(patches: float, dimension: int) -> float:
 
 def images(settings: Manifold) -> Images:
     """The data set. 60,000 images take about 5 s on 2 cores."""
-    draw = _generator(settings.seed, stream=0)
+    train, test = _places(settings)
     picture, label = picture_of(settings), label_of(settings)
+    return Images(
+        _mapped(picture, train), _mapped(label, train), _mapped(picture, test), _mapped(label, test)
+    )
 
-    def split(count: int) -> tuple[UInt8, UInt8]:
-        places = draw.random((count, settings.dimension))
-        blocks = [places[start : start + BLOCK] for start in range(0, count, BLOCK)]
-        pictures, labels = ([make(block) for block in blocks] for make in (picture, label))
-        return np.concatenate(pictures), np.concatenate(labels)
 
-    train, test = split(settings.train), split(settings.test)
-    return Images(*train, *test)
+def test_images(settings: Manifold) -> UInt8:
+    """The test images alone, for what needs no others."""
+    return _mapped(picture_of(settings), _places(settings)[1])
+
+
+def _places(settings: Manifold) -> tuple[Places, Places]:
+    draw = _generator(settings.seed, stream=0)
+    train, test = (draw.random((n, settings.dimension)) for n in (settings.train, settings.test))
+    return train, test
+
+
+def _mapped(function: Callable[[Places], UInt8], places: Places) -> UInt8:
+    blocks = range(0, len(places), BLOCK)
+    return np.concatenate([function(places[start : start + BLOCK]) for start in blocks])
 
 
 def picture_of(settings: Manifold) -> Callable[[Places], UInt8]:

@@ -1,0 +1,46 @@
+"""Stage `measure_method`: measured dimensions where the true one is known, beside 4/alpha.
+
+Of the test images of each calibration, made again, and of the last hidden layer of each width's
+seed 0. Writes metrics/method_dimension.csv. About 20 s of one core per known dimension.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike
+
+from stages import errors, params, runs
+from stages.analysis.dimension import measure, side_by_side
+from stages.cnn import manifold
+from stages.cnn.activations import last_hidden, trained
+
+
+def measured(p: params.Params, known: int) -> pd.DataFrame:
+    """One row per source (`images`, or a width), estimator and number of blocks."""
+    settings = p.method
+    networks = [trained(runs.method_part(settings, known, width)) for width in settings.widths]
+    images = manifold.test_images(settings.manifold(known))
+    with side_by_side() as apply:
+        activations = last_hidden(networks, images, settings.training.input_range, apply)
+        clouds: list[ArrayLike] = [images.reshape(len(images), -1), *activations]
+        found = list(apply(partial(measure, settings=p.dimension), clouds))
+    rows = [
+        {"known": known, "source": source} | vars(estimate)
+        for source, estimates in zip(["images", *settings.widths], found, strict=True)
+        for estimate in estimates
+    ]
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    p = params.load()
+    torch.set_num_threads(1)  # batches and networks are worked on side by side
+    table = pd.concat([measured(p, known) for known in p.method.dimensions])
+    with runs.aside(Path("metrics/method_dimension.csv")) as path:
+        table.to_csv(path, index=False, float_format="%.5g")
+
+
+if __name__ == "__main__":
+    errors.run(main)
