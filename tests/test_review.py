@@ -1,6 +1,8 @@
 """`make review`: what it says of a change, as text and as a page, and of unusable input."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -187,3 +189,11 @@ def test_the_workflow_pins_its_actions_and_writes_nothing_but_the_comment() -> N
     scripts = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     assert not any("${{" in script for script in scripts)  # what others name is no code
     assert any(script.startswith("make review") for script in scripts)
+
+
+def test_the_workflow_follows_githubs_schema() -> None:
+    pytest.importorskip("check_jsonschema")
+    schema = ["--builtin-schema", "vendor.github-workflows"]
+    command = [sys.executable, "-m", "check_jsonschema", *schema, str(WORKFLOW)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
