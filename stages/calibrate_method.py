@@ -3,14 +3,16 @@
     python -m stages.calibrate_method 8
 
 Trains every width on generated images (stages/cnn/manifold.py) whose manifold has that dimension.
-Writes metrics/runs/manifold/8: for each width its part, and the weights of seed 0. The images are
-made in memory, and no network is needed. Meant for a GPU: ten widths of six seeds are 1.2 million
-steps of one run, minutes on an H200 and days on two cores.
+Writes the part of all widths, metrics/runs/manifold/8.parquet, and beside it the weights of each
+width's seed 0. The images are made in memory, and no network is needed. Meant for a GPU: ten widths
+of six seeds are 1.2 million steps of one run, minutes on an H200 and a day on two cores.
 """
 
 import argparse
 
+import pandas as pd
 from safetensors.torch import save_file
+from torch import Tensor
 
 from stages import errors, params, runs
 from stages.cnn import manifold
@@ -33,14 +35,19 @@ def main() -> None:
     sweep, on = settings.training, device.choose()
     images = manifold.images(settings.manifold(dimension))
     total = len(settings.widths) * sweep.seeds * sweep.epochs
+    rows: list[pd.DataFrame] = []
+    weights: dict[str, Tensor] = {}
     with progress.Progress(f"calibrate_method d={dimension}", total, "run-epochs") as report:
         for width in settings.widths:
             trained = train(sweep, width, range(sweep.seeds), images, on, report)
-            part = runs.method_part(settings, dimension, width)
-            with runs.aside(part.weights) as path:
-                metadata = {"fingerprint": part.fingerprint}
-                save_file(trained.network.state_dict(), path, metadata=metadata)
-            part.write(trained.history.frame(f"d{dimension}", width))
+            rows.append(trained.history.frame(f"d{dimension}", width))
+            state = trained.network.state_dict()
+            weights |= {f"{width}.{name}": tensor for name, tensor in state.items()}
+
+    part = runs.method_part(settings, dimension)
+    with runs.aside(part.weights) as path:
+        save_file(weights, path, metadata={"fingerprint": part.fingerprint})
+    part.write(pd.concat(rows, ignore_index=True))
 
 
 if __name__ == "__main__":

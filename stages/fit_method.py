@@ -37,12 +37,7 @@ def trained(settings: params.Method) -> dict[int, pd.DataFrame]:
     Raises:
         InputError: a part is missing, damaged or from other params.
     """
-    return {
-        known: pd.concat(
-            [runs.method_part(settings, known, width).read() for width in settings.widths]
-        )
-        for known in settings.dimensions
-    }
+    return {known: runs.method_part(settings, known).read() for known in settings.dimensions}
 
 
 def main() -> None:

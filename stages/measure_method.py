@@ -20,7 +20,8 @@ from stages.cnn.activations import last_hidden, trained
 def measured(p: params.Params, known: int) -> pd.DataFrame:
     """One row per source (`images`, or a width), estimator and number of blocks."""
     settings = p.method
-    networks = [trained(runs.method_part(settings, known, width)) for width in settings.widths]
+    part = runs.method_part(settings, known)
+    networks = [trained(part, width=width) for width in settings.widths]
     images = manifold.test_images(settings.manifold(known))
     with side_by_side() as apply:
         activations = last_hidden(networks, images, settings.training.input_range, apply)

@@ -161,16 +161,17 @@ def cnn_part(data: dict[str, Any], name: str, sweep: CnnSweep, width: int) -> Pa
     )
 
 
-def method_part(settings: Method, dimension: int, width: int) -> Part:
-    """The part of one known dimension and width: every seed and epoch."""
-    sweep = settings.training
+def method_part(settings: Method, dimension: int) -> Part:
+    """The part of one known dimension: every width, seed and epoch."""
+    sweep, widths = settings.training, settings.widths
     origin = settings.manifold(dimension).model_dump()
+    epochs = range(1, sweep.epochs + 1)
     return Part(
         f"calibrate_method@{dimension}",
-        METHOD_PARTS / str(dimension) / f"{width}.parquet",
+        METHOD_PARTS / f"{dimension}.parquet",
         CNN_SCHEMA,
-        {"data": origin, "width": width, "params": sweep.model_dump()},
-        _keys({"seed": range(sweep.seeds), "epoch": range(1, sweep.epochs + 1)}),
+        {"data": origin, "widths": widths, "params": sweep.model_dump()},
+        _keys({"width": widths, "seed": range(sweep.seeds), "epoch": epochs}),
     )
 
 

@@ -113,12 +113,12 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
 ) -> None:
     for dimension in (2, 3):
         calibrate(monkeypatch, dimension)
-    folder = small / "metrics/runs/manifold/2"
+    folder = small / "metrics/runs/manifold"
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert set(first) == {f"{n}.{kind}" for n in (1, 2, 3) for kind in ("parquet", "safetensors")}
+    assert set(first) == {f"{d}.{kind}" for d in (2, 3) for kind in ("parquet", "safetensors")}
     calibrate(monkeypatch, 2)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
-    assert len(pd.read_parquet(folder / "3.parquet")) == 2 * 2  # seeds, epochs
+    assert len(pd.read_parquet(folder / "3.parquet")) == 3 * 2 * 2  # widths, seeds, epochs
 
     measure_method.main()
     table = pd.read_csv(small / "metrics/method_dimension.csv", dtype={"source": str})
@@ -144,7 +144,7 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
     with pytest.raises(InputError, match=r"2\.safetensors: missing; .*calibrate_method@2"):
         measure_method.main()
     (folder / "3.parquet").unlink()
-    with pytest.raises(InputError, match=r"3\.parquet: missing; .*calibrate_method@2"):
+    with pytest.raises(InputError, match=r"3\.parquet: missing; .*calibrate_method@3"):
         fit_method.main()
 
 

@@ -30,18 +30,20 @@ Apply = Callable[..., Iterable[Any]]
 """Like the built-in `map`, of one iterable."""
 
 
-def trained(part: Part, classes: int = CLASSES) -> Network:
-    """The network of seed 0 that was trained with `part`.
+def trained(part: Part, classes: int = CLASSES, width: int | None = None) -> Network:
+    """The network of seed 0 that was trained with `part`: of one width, where it has several.
 
     Raises:
         InputError: the weights are missing or damaged, from other params, or of another width.
     """
     mend = f"train it again: dvc repro --force --single-item {part.stage}"
-    network = Network(part.configuration["width"], classes)
+    network = Network(width or part.configuration["width"], classes)
+    prefix = f"{width}." if width else ""
     try:
         with safe_open(part.weights, framework="pt") as file:
             made = (file.metadata() or {}).get("fingerprint")
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            weights = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
     except FileNotFoundError:
         raise InputError(f"{part.weights}: missing; {mend}, or restore it: git checkout") from None
     except (SafetensorError, OSError) as error:

@@ -19,11 +19,7 @@ def expected(p: Params) -> dict[str, list[runs.Part]]:
     ]
     for name, configuration in p.parity.configurations.items():
         parts += runs.parity_parts(name, configuration).values()
-    parts += [
-        runs.method_part(p.method, dimension, width)
-        for dimension in p.method.dimensions
-        for width in p.method.widths
-    ]
+    parts += [runs.method_part(p.method, dimension) for dimension in p.method.dimensions]
     by_stage: dict[str, list[runs.Part]] = {}
     for part in parts:
         by_stage.setdefault(part.stage, []).append(part)
