@@ -1,7 +1,7 @@
 """The intervals hold the truth as often as they say, on simulated sweeps."""
 
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 
 from stages import params
 from stages.analysis import coverage
@@ -54,3 +54,11 @@ def test_fits_are_unbiased(case: str, table: dict[str, dict[str, float]]) -> Non
     row = table[case]
     error = row["mean_interval"] / 4 / SWEEPS**0.5
     assert abs(row["mean_alpha"] - row["alpha"]) < 4 * error
+
+
+def test_what_the_number_of_sweeps_leaves_open_is_as_scipy_has_it(
+    table: dict[str, dict[str, float]],
+) -> None:
+    for row in table.values():
+        expected = binomtest(held(row), SWEEPS).proportion_ci(0.95)
+        assert (row["coverage_low"], row["coverage_high"]) == pytest.approx(tuple(expected))

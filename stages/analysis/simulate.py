@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtr, stdtrit
 
 CHANCE = log(10)
 """The loss of guessing among ten classes, nats."""
@@ -48,7 +48,7 @@ class Truth:
         drifts = self.drifts() if epochs == "pooled" else self.drifts()[-1:]
 
         def excess(noise: float) -> float:
-            return float(np.mean(t.cdf(noise - drifts, self.tail))) - quantile
+            return float(np.mean(stdtr(self.tail, noise - drifts))) - quantile
 
         noise = float(brentq(excess, -1e3, 1e3 + self.drift))
         return -self.alpha + self.spread * self.tilt * noise
@@ -69,7 +69,7 @@ def sweep(
     size = (len(n), seeds, truth.epochs)
     own, of_run = rng.normal(size=size), rng.normal(size=(*size[:2], 1))
     z = np.sqrt(truth.likeness) * of_run + np.sqrt(1 - truth.likeness) * own
-    noise = t.ppf(norm.cdf(z), truth.tail) + truth.drifts()
+    noise = stdtrit(truth.tail, ndtr(z)) + truth.drifts()
     scale = truth.spread * (1 + truth.tilt * (log_n - (log_n.min() + log_n.max()) / 2))
     law = (truth.loss - truth.irreducible) * np.exp(-truth.alpha * (log_n - log_n.min()))
     loss = (truth.irreducible + law) * np.exp(scale * noise)
