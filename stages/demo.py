@@ -5,7 +5,9 @@ without network. It runs in a temporary folder that DVC makes of the working tre
 --temp`), so that the working tree stays as it is, and ends with what was measured beside the true
 dimension of the images. The experiment is called demo, and takes the place of an earlier one.
 
-More overrides can be given after those below: python -m stages.demo -S manifold.dimension=8
+More overrides can be given, and other stages than the report to end with:
+
+    python -m stages.demo -S manifold.dimension=8 fit_cnn measure_dimension
 """
 
 import argparse
@@ -24,7 +26,9 @@ from stages.analysis.verdict import ALL, Estimate, over_networks
 from stages.errors import InputError
 
 NAME = "demo"
-TARGET = "report"
+LAST = "report"
+"""The stage that rests on all others."""
+TRUTH = "d, the truth"
 PAGE = Path("dvc_plots/demo.html")
 DVC = [sys.executable, "-m", "dvc"]
 
@@ -82,8 +86,8 @@ def table(
 def text(known: int, rows: list[tuple[str, Estimate]]) -> str:
     """The table as it is printed."""
 
-    width = max(len(name) for name, _ in rows)
-    lines = [f"{'d, the truth':{width}}  {known}"]
+    width = max(len(name) for name in (TRUTH, *(name for name, _ in rows)))
+    lines = [f"{TRUTH:{width}}  {known}"]
     for name, (value, low, high, _) in rows:
         bounds = ["?" if pd.isna(bound) else f"{bound:.1f}" for bound in (low, high)]
         number = "none" if pd.isna(value) else f"{value:.1f} ({bounds[0]} to {bounds[1]})"
@@ -105,12 +109,12 @@ def _experiment() -> str | None:
     return _git("for-each-ref", "--format=%(objectname)", ref).strip() or None
 
 
-def _run(overrides: list[str]) -> None:
+def _run(overrides: list[str], stages: list[str]) -> None:
     if _experiment():
         subprocess.run([*DVC, "exp", "remove", "--quiet", NAME], check=True)
     given = [f"{key}={value}" for key, value in OVERRIDES.items()] + overrides
     flags = [part for override in given for part in ("--set-param", override)]
-    command = [*DVC, "exp", "run", "--temp", "--name", NAME, *flags, TARGET]
+    command = [*DVC, "exp", "run", "--temp", "--name", NAME, *flags, *stages]
     process = subprocess.Popen(command)
     while process.returncode is None:
         with suppress(KeyboardInterrupt):  # DVC gets it too: it ends its stage, then itself
@@ -124,7 +128,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=VALUE")
-    _run(parser.parse_args().set_param)
+    parser.add_argument("stages", nargs="*", default=[LAST])
+    arguments = parser.parse_args()
+    _run(arguments.set_param, arguments.stages)
     commit = _experiment()
     if not commit:
         raise InputError(f"dvc exp run made no experiment {NAME}; see: dvc exp show")
