@@ -25,7 +25,8 @@ demo: $(READY) ## the whole graph on small generated images, as an experiment (n
 	@$(IN_VENV) python -m stages.demo
 
 test: lint ## lint, then run the tests
-	@$(IN_VENV) python -m pytest
+	@$(IN_VENV) python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup \
+	  --no-loadscope-reorder
 
 bench: $(READY) ## time training against the notebook's loop: a table, and bench/<device>.json
 	@$(IN_VENV) python -m bench

@@ -2,8 +2,8 @@
 
 The measured side of Figure 6, where Sharma & Kaplan report 17.04: seed 0 of every sweep and width,
 on the test images. The table holds what the estimators read, never corrected; beside it stands the
-dimension at which Gaussian and uniform data would read the same. Some 1.2 s of one core per network,
-more than half of it convolutions.
+dimension at which Gaussian and uniform data would read the same. Some 1.2 s of one core per
+network, more than half of it convolutions.
 """
 
 import json

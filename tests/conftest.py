@@ -1,9 +1,13 @@
-"""What tests share: tiny params, small images, and a clone of the working tree to run DVC in."""
+"""What tests share: tiny params, small images, and a clone of the working tree to run DVC in.
+
+`make test` runs them in several processes, which make what takes long once and share it.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 from dvc.repo import Repo
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from stages import params
@@ -23,6 +28,27 @@ ROOT = Path(__file__).resolve().parent.parent
 # chosen before anything imports Triton.
 if not Path("/dev/nvidiactl").exists():
     os.environ["TRITON_INTERPRET"] = "1"
+
+
+# PyTorch takes a thread per core, unless told otherwise before it is imported.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    each = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, each)))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Order the tests for several processes.
+
+    The tests of a file stay in one process, as they share fixtures. The first that needs the
+    finished graph makes it while the others run the files; the rest of those come last, one by one.
+    """
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    of_graph = [item for item in items if "finished" in getattr(item, "fixturenames", ())]
+    of_files = [item for item in items if item not in of_graph]
+    for item in of_files:
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items[:] = [*of_graph[:1], *of_files, *of_graph[1:]]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -140,11 +166,33 @@ def isolated(home: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def _committed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of a run of the tests have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def once(folder: Path, make: Callable[[], None]) -> None:
+    """Make a folder, unless another process has: the first that wants it makes it, others wait."""
+    with FileLock(folder.with_suffix(".lock")):
+        whole = folder.with_suffix(".whole")
+        if not whole.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make()
+            whole.touch()
+
+
+@pytest.fixture(scope="session")
+def _committed(common: Path) -> Clone:
     """A repository whose one commit is the working tree, less what git ignores."""
-    home = tmp_path_factory.mktemp("committed")
+    home = common / "committed"
     tree = Clone(home / "tree", isolated(home))
-    tree.root.mkdir()
+    once(home, lambda: _commit_working_tree(tree))
+    return tree
+
+
+def _commit_working_tree(tree: Clone) -> None:
+    tree.root.mkdir(parents=True)
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -160,7 +208,6 @@ def _committed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     tree.run("git", "init", "--quiet", "--initial-branch=main")
     tree.run("git", "add", "--all")
     tree.run("git", "commit", "--quiet", "--message=The working tree")
-    return tree
 
 
 @pytest.fixture
@@ -170,29 +217,32 @@ def clone(_committed: Clone, tmp_path: Path) -> Clone:
 
 
 @pytest.fixture(scope="session")
-def finished(
-    _committed: Clone, small_images: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Clone:
+def finished(_committed: Clone, small_images: Path, common: Path) -> Clone:
     """The graph of the working tree run on the CPU to its end, on tiny params and small images.
 
     Everything is made there and committed; nothing of the real results is left. It takes most of a
     minute: tests work in a `twin`.
     """
-    tree = _committed.twin(tmp_path_factory.mktemp("finished") / "tree")
-    tree = Clone(tree.root, tree.env | {"SCALING_DEVICE": "cpu"})
+    home = common / "finished"
+    tree = Clone(home / "tree", _committed.env | {"SCALING_DEVICE": "cpu"})
+    once(home, lambda: _finish(_committed, tree, small_images))
+    return tree
+
+
+def _finish(committed: Clone, tree: Clone, images: Path) -> None:
+    committed.twin(tree.root)
     with Repo(str(tree.root)) as repo:
         outs = [Path(out.fs_path) for out in repo.index.outs]
     for out in outs:
         out.unlink(missing_ok=True)
     (tree.root / "dvc.lock").unlink(missing_ok=True)
     (tree.root / "params.yaml").write_text(yaml.safe_dump(_tiny(), sort_keys=False))
-    shutil.copytree(small_images, tree.root / "data/cifar10")
+    shutil.copytree(images, tree.root / "data/cifar10")
     tree.run("python", "-m", "stages.validate")
     tree.run("dvc", "commit", "--force", "download")
-    tree.run("dvc", "repro")
+    tree.run("dvc", "repro", timeout=900)
     tree.run("git", "add", "--all")
     tree.run("git", "commit", "--quiet", "--message=Tiny results")
-    return tree
 
 
 @pytest.fixture
