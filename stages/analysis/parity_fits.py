@@ -22,8 +22,8 @@ from stages.params import Michaud, ParityConfiguration, Quanta
 BIT = log(2)
 """Nats."""
 STEEPER = 1.1
-"""Ratio of slopes. In simulation a second half of the steps made it 1.1 to 1.3 where networks had no
-room for the tasks that were left, and 0.92 to 1.05 where they had."""
+"""Ratio of slopes. In simulation a second half of the steps made it 1.1 to 1.3 where networks had
+no room for the tasks that were left, and 0.92 to 1.05 where they had."""
 SOME = 2
 """Overdue tasks that are no sign of anything."""
 RUN = ["configuration", "width", "samples", "seed"]
