@@ -360,6 +360,7 @@ def train(
         record(at, sweep.epochs, *results)
         networks.append(replicas.network(0))
         at += size
+        del replicas  # before the next group takes its memory
     return Trained(history, networks[0])
 
 

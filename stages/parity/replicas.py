@@ -328,4 +328,5 @@ def train(
             steps = size * (end - first) * family.evaluate_every
             report(steps, float(history.mean_losses[rows, end - 1].mean()))
         at += size
+        del group  # before the next takes its memory
     return history
