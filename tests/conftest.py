@@ -253,12 +253,12 @@ def fresh(finished: Clone, tmp_path: Path) -> Clone:
 
 @pytest.fixture
 def ready(finished: Clone, fresh: Clone) -> Clone:
-    """The same with the data set, in its place and in DVC's cache as `dvc repro` leaves it."""
-    for name in (
-        "data/cifar10",
-        ".dvc/cache/files",
-    ):  # without the cache of runs: what is stale runs
-        shutil.copytree(finished.root / name, fresh.root / name)
+    """The same with what `dvc repro` leaves: the data set, DVC's cache of it, compiled modules.
+
+    Not with DVC's cache of runs: what is stale runs.
+    """
+    for name in ("data/cifar10", ".dvc/cache/files", "stages"):
+        shutil.copytree(finished.root / name, fresh.root / name, dirs_exist_ok=True)
     return fresh
 
 
