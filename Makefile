@@ -42,7 +42,7 @@ format: $(READY) ## mend style where a tool can
 
 lock: $(READY) ## bring requirements.lock in line with pyproject.toml (UPGRADE=1: newest versions)
 	@$(IN_VENV) uv pip compile --quiet --universal --fork-strategy fewest --no-annotate --no-header \
-	  $(if $(UPGRADE),--upgrade) --group dev --output-file requirements.lock pyproject.toml
+	  $(if $(UPGRADE),--upgrade) --extra ray --group dev --output-file requirements.lock pyproject.toml
 
 clean: ## remove the environment and caches (results and data stay)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dvc_plots
