@@ -77,7 +77,7 @@ def started(clone: Clone, *options: str) -> Iterator[subprocess.Popen[str]]:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(sweep.pid, signal.SIGKILL)
-        sweep.communicate()
+        print(sweep.communicate()[0])  # if it fails
 
 
 def same(clone: Clone, plain: Clone) -> bool:

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import shutil
+import socket
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -56,6 +57,7 @@ class Cluster:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        _see_that_it_answers(self._address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         code = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         shutil.copytree(
@@ -133,6 +135,24 @@ class Cluster:
         self._logs.mkdir(parents=True, exist_ok=True)
         (self._logs / f"{task.name}.log").write_text(said)
         return result
+
+
+def _see_that_it_answers(address: str | None) -> None:
+    """See that someone listens at an address `host:port`: Ray would try for minutes.
+
+    Raises:
+        InputError: no one does.
+    """
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return  # one that Ray is to find
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(
+            f"Ray at {address}: {reason}; `ray start --head` says where it is"
+        ) from None
 
 
 def _train(task: Task, files: Files, digest: str, cpus: float, gpus: float) -> tuple[Result, str]:
