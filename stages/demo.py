@@ -34,7 +34,7 @@ DVC = [sys.executable, "-m", "dvc"]
 
 PARITY = "notebook"
 """Its only parity configuration; the others of params.yaml are left out."""
-SMALL = {"epochs": 8, "seeds": 2, "batch_size": 64, "learning_rate": 1e-3}
+SMALL = {"epochs": 6, "seeds": 2, "batch_size": 64, "learning_rate": 1e-3}
 OVERRIDES = {
     "data.source": "manifold",
     "manifold.dimension": 3,
@@ -44,8 +44,8 @@ OVERRIDES = {
     "cnn.widths": [1, 2, 4, 8],
     "cnn.sweeps.notebook.augment": "false",
     **{f"cnn.sweeps.{sweep}.{k}": v for sweep in ("notebook", "paper") for k, v in SMALL.items()},
-    f"parity.configurations.{PARITY}.steps": 1000,
-    f"parity.configurations.{PARITY}.batch_size": 5000,
+    f"parity.configurations.{PARITY}.steps": 500,
+    f"parity.configurations.{PARITY}.batch_size": 2000,
     f"parity.configurations.{PARITY}.seeds": 2,
 }
 """The demo's grid: small enough for two cores, with every stage in it."""
