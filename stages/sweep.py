@@ -15,6 +15,7 @@ import argparse
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 if __name__ != "__mp_main__":  # a worker process runs this module again, and needs none of it
@@ -65,15 +66,15 @@ def _engine(arguments: argparse.Namespace, graph: Graph) -> Engine:
     return Cluster(graph.root, logs, arguments.address, arguments.cpus, arguments.gpus)
 
 
-def _prepare(root: Path, patterns: list[str]) -> None:
-    """Run what the training stages need first, such as the download of the images."""
-    with Graph(root) as graph:
-        names = graph.training(patterns)
-        first = graph.upstream(names, missing=bool(graph.stale(names)))
-    if first:
-        done = subprocess.run([sys.executable, "-m", "dvc", "repro", *first], check=False)
-        if done.returncode:
-            sys.exit(done.returncode)  # DVC has said why
+def _first(graph: Graph, names: list[str]) -> list[str]:
+    """What must run before the training stages, such as the download of the images."""
+    return graph.upstream(names, missing=bool(graph.stale(names)))
+
+
+def _repro(names: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "dvc", "repro", *names], check=False)
+    if done.returncode:
+        sys.exit(done.returncode)  # DVC has said why
 
 
 def _run(arguments: argparse.Namespace, graph: Graph) -> dict[str, str]:
@@ -103,15 +104,18 @@ def main() -> None:
     if arguments.dry_run:
         with Graph(Path()) as graph:
             names = graph.training(arguments.stages)
-            stale = graph.stale(names)
-            print("\n".join([*graph.upstream(names, missing=bool(stale)), *stale]))
+            listed = [*_first(graph, names), *graph.stale(names)]
+            print("\n".join(listed) or "nothing is stale")
         return
     try:
-        with alone(Path()):
-            if not arguments.adopt:
-                _prepare(Path(), arguments.stages)
-            with Graph(Path()) as graph:
-                faults = _run(arguments, graph)
+        with alone(Path()), ExitStack() as stack:
+            graph = stack.enter_context(Graph(Path()))
+            names = graph.training(arguments.stages)
+            if not arguments.adopt and (first := _first(graph, names)):
+                stack.close()
+                _repro(first)
+                graph = stack.enter_context(Graph(Path()))
+            faults = _run(arguments, graph)
     except KeyboardInterrupt:
         print("interrupted: what had ended is recorded; run it again to go on", file=sys.stderr)
         sys.exit(130)

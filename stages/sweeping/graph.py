@@ -84,7 +84,8 @@ class Graph:
                     out.fs_path: out for stage in order for out in stage.outs if out.hash_info
                 }
                 self._graph = self._repo.index.graph
-                self._lock_file, self._contents = self._read_lock()
+                self._lock_file = self._lock_bytes()
+                self._contents = order[0].dvcfile.lockfile_contents if order else {}
         except DvcException as error:
             raise InputError(f"dvc: {error}") from None
         self._before = self._names_before()
@@ -243,7 +244,7 @@ class Graph:
         return refused
 
     def _write_lock(self, entries: dict[str, Any]) -> None:
-        contents = self._contents or {"schema": "2.0"}
+        contents = {"schema": "2.0"} | self._contents
         recorded = contents.get("stages", {}) | entries
         old = [name for name in recorded if name in self._before]
         order = [name for name in self._stages if name in recorded and name not in self._before]
@@ -266,17 +267,13 @@ class Graph:
 
         DVC writes new stages behind them, in its own order, whatever the order that they end in.
         """
-        with_lock = list((self._contents or {}).get("stages", {}))
+        with_lock = list(self._contents.get("stages", {}))
         try:
             remembered = json.loads((self.folder / "order.json").read_text())
         except (OSError, ValueError):
             return with_lock
         same = remembered["lock"] == _md5(self._lock_file)
         return list(remembered["before"]) if same else with_lock
-
-    def _read_lock(self) -> tuple[bytes, dict[str, Any]]:
-        content = self._lock_bytes()
-        return content, _parsed(content)
 
     def _lock_bytes(self) -> bytes:
         path = self.root / LOCK_FILE
