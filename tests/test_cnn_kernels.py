@@ -106,6 +106,17 @@ def test_a_replica_is_the_same_to_the_bit_alone_and_beside_others(images: Images
     assert result.batch_means()[0][0] == results.batch_means()[0][1]
 
 
+def test_an_epochs_results_are_its_own(images: Images) -> None:
+    """They are averaged while the next epoch runs."""
+    one, two = (
+        replicas.train(sweep(epochs=epochs), 1, [3], images, DEVICE, lambda done, loss: None)
+        for epochs in (1, 2)
+    )
+    for metric, values in two.history.values.items():
+        assert values[0, 0] == one.history.values[metric][0, 0], metric
+    assert two.history.values["train_loss"][0, 1] != two.history.values["train_loss"][0, 0]
+
+
 @pytest.mark.parametrize("decoupled", [True, False])
 def test_adam_is_pytorchs(decoupled: bool) -> None:
     """Three steps of two replicas, the gradient of one layer in three partial sums."""

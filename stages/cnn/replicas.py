@@ -91,7 +91,9 @@ class Results:
 
     def __init__(self, epoch: Pass) -> None:
         self._batch = epoch.batch
-        self._values = [v.to("cpu", non_blocking=True) for v in (epoch.losses, epoch.correct)]
+        self._values = [
+            value.to("cpu", non_blocking=True, copy=True) for value in (epoch.losses, epoch.correct)
+        ]
         self._arrived = torch.cuda.Event() if epoch.losses.is_cuda else None
         if self._arrived is not None:
             self._arrived.record()
