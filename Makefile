@@ -10,13 +10,16 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro demo review test bench lint format lock clean
+.PHONY: help setup repro sweep demo review test bench lint format lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(PAGE) ## run what changed, and print the results (a fresh clone trains nothing)
 	@$(IN_VENV) python -m stages.repro
+
+sweep: $(READY) ## train what is stale on all cores or GPUs, or as ARGS says (docs/sweeps.md)
+	@$(IN_VENV) python -m stages.sweep $(ARGS)
 
 review: $(PAGE) ## what differs from REV (main): params, metrics, stages to run, charts, figures
 	@$(IN_VENV) python -m stages.review $(if $(REV),"$(REV)")

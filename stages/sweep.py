@@ -39,7 +39,7 @@ def _arguments() -> argparse.Namespace:
     add("stages", nargs="*", help="training stages, families of them, or globs in quotes (all)")
     add("--dry-run", action="store_true", help="list what would run, and stop")
     add("--engine", choices=["local", "ray"], default="local", help="where stages run (local)")
-    add("--workers", type=_positive, help="local: processes (1 a core, or 2 a GPU)")
+    add("--workers", type=_positive, help="local: processes (1 a GPU, or 1 a core)")
     add("--address", help="ray: of the cluster (one that runs here, or else a new one)")
     add("--cpus", type=float, default=1.0, help="ray: cores for each stage (1)")
     add("--gpus", type=float, help="ray: GPUs for each stage, such as 0.5 (1, if there are any)")

@@ -25,7 +25,10 @@ from test_sweep_trained import without
 pytest.importorskip("ray", reason="needs Ray: pip install ray")
 RayCluster = importlib.import_module("stages.sweeping.cluster").Cluster
 
-pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning"),
+    pytest.mark.xdist_group("test_sweep_ray"),  # all of them share one cluster
+]
 
 
 @dataclass

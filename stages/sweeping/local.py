@@ -27,14 +27,11 @@ T = TypeVar("T")
 ATTEMPTS = 3
 """Processes that a stage may lose, say to a kernel that is short of memory, before it fails."""
 
-ON_ONE_GPU = 2
-"""Workers on each GPU, unless told otherwise: one starts or writes while the other computes."""
-
 
 class Local:
-    """Worker processes on this machine: `workers`, or else 2 for each GPU, or 1 for each CPU core.
+    """Worker processes on this machine: `workers`, or else 1 for each GPU, or 1 for each CPU core.
 
-    No result depends on their number. Stages run in `folder`; `logs` gets what each one says. Use
+    More than one share a GPU's memory. No result depends on their number. Stages run in `folder`; `logs` gets what each one says. Use
     as a context manager: its end kills what still runs.
     """
 
@@ -95,7 +92,7 @@ class Local:
             devices = process.call(work.gpus)
             process.kill()
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        default = devices * ON_ONE_GPU or len(cores) or os.cpu_count() or 1
+        default = devices or len(cores) or os.cpu_count() or 1
         return work.shares(cores, devices, min(tasks, self._workers or default))
 
     @property
