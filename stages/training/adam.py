@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from torch.optim.adam import adam as update
 
 from stages.params import Training
 
@@ -31,17 +32,9 @@ class Adam:
         """The optimizer that a section of params names."""
         return cls(training.learning_rate, training.weight_decay, training.optimizer == "adamw")
 
-    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> "Optimizer":
         """PyTorch's optimizer, all tensors updated in one call."""
-        kind = torch.optim.AdamW if self.decoupled else torch.optim.Adam
-        return kind(
-            parameters,
-            lr=self.learning_rate,
-            weight_decay=self.weight_decay,
-            betas=(BETA1, BETA2),
-            eps=EPSILON,
-            fused=True,
-        )
+        return Optimizer(self, list(parameters))
 
     def schedule(self, steps: int) -> npt.NDArray[np.float32]:
         """Both bias corrections of each step, (steps, 2): lr / (1 - b1^t), 1 / sqrt(1 - b2^t)."""
@@ -49,3 +42,43 @@ class Adam:
         first = self.learning_rate / (1 - BETA1**t)
         second = 1 / np.sqrt(1 - BETA2**t)
         return np.stack([first, second], axis=1).astype(np.float32)
+
+
+class Optimizer:
+    """`torch.optim.Adam` or `AdamW` to the bit, by PyTorch's function in place of its class.
+
+    The class imports PyTorch's compiler, which takes 2 s, and longer for a step of a small network.
+    """
+
+    def __init__(self, settings: Adam, parameters: list[nn.Parameter]) -> None:
+        self.settings = settings
+        self.parameters = parameters
+        self._means = [torch.zeros_like(p) for p in parameters]
+        self._squares = [torch.zeros_like(p) for p in parameters]
+        self._steps = [torch.zeros((), dtype=torch.float32) for _ in parameters]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update the parameters by their gradients."""
+        update(
+            self.parameters,  # type: ignore[arg-type]
+            [p.grad for p in self.parameters],  # type: ignore[misc]
+            self._means,
+            self._squares,
+            [],
+            self._steps,
+            fused=True,
+            decoupled_weight_decay=self.settings.decoupled,
+            amsgrad=False,
+            beta1=BETA1,
+            beta2=BETA2,
+            lr=self.settings.learning_rate,
+            weight_decay=self.settings.weight_decay,
+            eps=EPSILON,
+            maximize=False,
+        )
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
