@@ -70,6 +70,7 @@ class Cluster:
             ray.init(
                 self._address,
                 runtime_env={"working_dir": str(code), "env_vars": env},
+                include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.WARNING,
             )

@@ -31,8 +31,8 @@ ATTEMPTS = 3
 class Local:
     """Worker processes on this machine: `workers`, or else 1 for each GPU, or 1 for each CPU core.
 
-    More than one share a GPU's memory. No result depends on their number. Stages run in `folder`; `logs` gets what each one says. Use
-    as a context manager: its end kills what still runs.
+    More than one on a GPU share its memory. No result depends on their number. Stages run in
+    `folder`; `logs` gets what each one says. Use as a context manager: its end kills what runs.
     """
 
     def __init__(self, root: Path, folder: Path, logs: Path, workers: int | None) -> None:

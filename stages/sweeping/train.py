@@ -9,6 +9,7 @@ from types import FrameType, TracebackType
 from typing import Protocol, Self
 
 from stages import runs
+from stages.errors import InputError
 from stages.sweeping import parts
 from stages.sweeping.board import Board
 from stages.sweeping.finished import Finished
@@ -153,10 +154,18 @@ def adopt(
     """Record what lies in another workspace, `folder`, if it fits; why some of it does not.
 
     A stage of which nothing is there is passed over.
+
+    Raises:
+        InputError: nothing is there of any.
     """
     faults = {}
+    there = {task.name: [p for p in task.outs if (folder / p).is_file()] for task in tasks}
+    if tasks and not any(there.values()):
+        raise InputError(
+            f"{folder}: holds no part of a stale stage; name a workspace, with metrics/runs in it"
+        )
     for task in tasks:
-        present = [path for path in task.outs if (folder / path).is_file()]
+        present = there[task.name]
         if len(present) == len(task.outs):
             finished.add(Result(task, outs={p: (folder / p).read_bytes() for p in task.outs}))
         elif present:
