@@ -54,7 +54,7 @@ def test_what_was_killed_gives_the_same_part_when_run_again(ready: Clone) -> Non
     after_kill = [path.read_bytes() for path in made]
     ready.run("python", "-m", "stages.train_cnn", "paper", "1")
     assert [path.read_bytes() for path in made] == after_kill
-    assert not list(ready.root.glob("metrics/**/.*"))
+    assert not list(ready.root.glob("metrics/**/.*.tmp"))
 
 
 def test_a_parity_part_trained_twice_has_the_same_bytes(ready: Clone) -> None:
