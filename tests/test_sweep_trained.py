@@ -11,7 +11,6 @@ from test_pipeline import change, ran
 
 SWEEP = [sys.executable, "-m", "stages.sweep"]
 PARTS = Path("metrics/runs")
-CHOSEN = ["train_parity", "train_cnn@*-1", "train_cnn@notebook-2"]
 
 
 def without(clone: Clone, *patterns: str) -> list[Path]:
