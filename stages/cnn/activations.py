@@ -76,7 +76,8 @@ def last_hidden(
     with torch.inference_mode():
         weight = torch.cat([network.conv1.weight for network in networks])
         weight = weight.contiguous(memory_format=torch.channels_last)
-        bias = torch.cat([network.conv1.bias for network in networks])
+        biases = [network.conv1.bias for network in networks]
+        bias = torch.cat([values for values in biases if values is not None])
     found = np.empty((len(networks), len(images), HIDDEN), np.float32)
 
     def first(few: NDArray[np.uint8]) -> Tensor:

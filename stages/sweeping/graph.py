@@ -1,7 +1,7 @@
 """The workspace's DVC graph: which training stages are stale, and recording those that are done.
 
 The only module that uses DVC's Python API. That API is internal to DVC, and this is written for
-3.67: an upgrade runs tests/test_sweep_graph.py first.
+3.67: an upgrade runs tests/test_sweep.py first.
 
 It does what `dvc status` and `dvc commit` do, at a cost that they do not bound. DVC reads the whole
 of params.yaml again for every stage, and writes the whole of dvc.lock again for every stage that it
