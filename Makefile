@@ -27,9 +27,9 @@ review: $(PAGE) ## what differs from REV (main): params, metrics, stages to run,
 demo: $(READY) ## the whole graph on small generated images, as an experiment (no network)
 	@$(IN_VENV) python -m stages.demo
 
-test: lint ## lint, then run the tests
+test: lint ## lint, then run the tests (ALL=1: those too that take minutes)
 	@$(IN_VENV) python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup \
-	  --no-loadscope-reorder
+	  --no-loadscope-reorder $(if $(ALL),,-m "not slow")
 
 bench: $(READY) ## time training against the notebook's loop: a table, and bench/<device>.json
 	@$(IN_VENV) python -m bench

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 from dvc.repo import Repo
 
@@ -19,6 +20,7 @@ SMALLEST = {
 }
 
 
+@pytest.mark.slow
 def test_the_demo_measures_generated_images_and_leaves_the_working_tree_alone(
     ready: Clone, offline: list[str]
 ) -> None:

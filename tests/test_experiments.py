@@ -33,6 +33,7 @@ def tolerance(clone: Clone) -> float:
     return content["verdict"]["tolerance"]
 
 
+@pytest.mark.slow
 def test_the_recipes_do_what_they_say(ready: Clone) -> None:
     said = []
     for recipe in recipes():

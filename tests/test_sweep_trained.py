@@ -21,6 +21,7 @@ def without(clone: Clone, *patterns: str) -> list[Path]:
     return removed
 
 
+@pytest.mark.slow
 def test_four_workers_make_what_dvc_repro_makes(ready: Clone) -> None:
     removed = without(ready, "parity/*", "cnn/*-1.*", "cnn/notebook-2.*")
     assert len(removed) == 9
