@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import betaincinv
 
 from stages.analysis import irreducible, power_law, simulate, sweeps
+from stages.analysis.binomial import clopper_pearson
 from stages.analysis.power_law import Law, Request, Resampling
 from stages.analysis.simulate import Truth
 from stages.params import Calibration, Fit
@@ -93,7 +93,7 @@ def _row(task: tuple[Case, Fit, Calibration]) -> dict[str, Any]:
     case, fit, calibration = task
     laws = list(_laws(case, fit, calibration))
     held = sum(law.alpha_low <= case.alpha <= law.alpha_high for law in laws)
-    low, high = _clopper_pearson(held, len(laws), 0.95)
+    low, high = clopper_pearson(held, len(laws), 0.95)
     return {
         "case": case.name,
         "seeds": case.seeds,
@@ -110,11 +110,3 @@ def _row(task: tuple[Case, Fit, Calibration]) -> dict[str, Any]:
         "coverage_low": low,
         "coverage_high": high,
     }
-
-
-def _clopper_pearson(held: int, of: int, confidence: float) -> tuple[float, float]:
-    """The interval of a share (Clopper & Pearson 1934), without the import of scipy.stats."""
-    tail = (1 - confidence) / 2
-    low = betaincinv(held, of - held + 1, tail) if held else 0.0
-    high = betaincinv(held + 1, of - held, 1 - tail) if held < of else 1.0
-    return float(low), float(high)
