@@ -14,12 +14,10 @@ import pandas as pd
 
 from stages import errors, params, runs
 from stages.errors import InputError
-from stages.tensorboard.part import ImportPart, import_part
-
-Part = runs.Part | ImportPart
+from stages.tensorboard.part import import_part
 
 
-def expected(family: str, p: params.Params) -> dict[str, list[Part]]:
+def expected(family: str, p: params.Params) -> dict[str, list[runs.PartFile]]:
     """The parts that params.yaml asks for, in its order, by the table that they make."""
     if family == "parity":
         parts = [runs.parity_parts(n, c) for n, c in p.parity.configurations.items()]
@@ -31,7 +29,7 @@ def expected(family: str, p: params.Params) -> dict[str, list[Part]]:
     return {"cnn": [*trained, *(import_part(name, spec) for name, spec in p.imports.items())]}
 
 
-def read(tables: dict[str, list[Part]]) -> dict[str, pd.DataFrame]:
+def read(tables: dict[str, list[runs.PartFile]]) -> dict[str, pd.DataFrame]:
     """The rows of each table's parts, one part after the other.
 
     Raises:
@@ -42,24 +40,12 @@ def read(tables: dict[str, list[Part]]) -> dict[str, pd.DataFrame]:
     for name, parts in tables.items():
         for part in parts:
             try:
-                frames[name].append(_read(part))
+                frames[name].append(part.read())
             except InputError as error:
                 faults.append(str(error))
     if faults:
         raise InputError("\n".join(faults))
     return {name: pd.concat(of_parts, ignore_index=True) for name, of_parts in frames.items()}
-
-
-def _read(part: Part) -> pd.DataFrame:
-    frame = part.read()
-    if isinstance(part, ImportPart):  # what rows it has is for its logs to say
-        return frame
-    if not pd.MultiIndex.from_frame(frame[list(part.keys.names)]).equals(part.keys):
-        values = zip(part.keys.names, part.keys.levels, strict=True)
-        allowed = ", ".join(f"each {name} {v[0]} to {v[-1]}" for name, v in values)
-        mend = f"train it again: dvc repro --force --single-item {part.stage}"
-        raise InputError(f"{part.path}: its rows are not {allowed}, once and in order; {mend}")
-    return frame
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from stages import errors, params, runs
 from stages.tensorboard import quality, sweep
-from stages.tensorboard.part import ImportPart
+from stages.tensorboard.part import import_part
 
 
 def specify(settings: list[str], base: dict[str, Any]) -> params.Import:
@@ -70,7 +70,7 @@ def main() -> None:
     spec = specify(arguments.set, known | {"folder": str(arguments.folder)})
     table, files = sweep.read(name, arguments.folder, spec, p.fit.failed_above)
     widths = quality.of_widths(files)
-    part = ImportPart(name, spec, arguments.out)
+    part = import_part(name, spec, arguments.out)
     part.write(table)
     for kind, frame in [("widths", widths), ("files", files)]:
         with runs.aside(part.beside(kind)) as path:

@@ -7,11 +7,12 @@ Outputs of every kind are written aside and then renamed: each appears whole or 
 
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
@@ -78,26 +79,24 @@ PARITY_SCHEMAS = {
 
 
 @dataclass(frozen=True)
-class Part:
-    """What a part must be: its stage, file and columns, the params that make it, its rows."""
+class PartFile(ABC):
+    """A table that knows what made it: its stage, file and columns, and the params it is of."""
 
+    remedy: ClassVar[str] = "train it again"
     stage: str
     """The DVC stage that makes it."""
     path: Path
     schema: pa.Schema
     configuration: dict[str, Any]
-    keys: pd.MultiIndex
-    """The columns that tell its rows apart: all of their values, in order."""
+
+    @abstractmethod
+    def fault(self, frame: pd.DataFrame) -> str:
+        """What is wrong with the rows of a part that is whole; empty if nothing is."""
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the configuration and the columns."""
         return fingerprint({"configuration": self.configuration, "columns": self.schema.names})
-
-    @property
-    def weights(self) -> Path:
-        """Where the final weights of seed 0 lie, for parts that have them."""
-        return self.path.with_suffix(".safetensors")
 
     def write(self, frame: pd.DataFrame) -> None:
         """Write the rows, whole or not at all; the bytes depend on nothing but the rows."""
@@ -114,9 +113,9 @@ class Part:
         """Read the rows back.
 
         Raises:
-            InputError: the part is missing or damaged, from other params, or short of rows.
+            InputError: the part is missing or damaged, from other params, or has other rows.
         """
-        mend = f"train it again: dvc repro --force --single-item {self.stage}"
+        mend = f"{self.remedy}: dvc repro --force --single-item {self.stage}"
         if not self.path.exists():
             raise InputError(f"{self.path}: missing; {mend}, or restore it: git checkout")
         try:
@@ -128,9 +127,9 @@ class Part:
         if metadata.get(b"fingerprint", b"").decode() != self.fingerprint:
             differs = self._differences(metadata.get(b"configuration", b"{}").decode())
             raise InputError(f"{self.path}: made with other params ({differs}); {mend}")
-        if table.num_rows != len(self.keys):
-            raise InputError(f"{self.path}: {table.num_rows} rows, not {len(self.keys)}; {mend}")
         frame: pd.DataFrame = table.to_pandas()
+        if fault := self.fault(frame):
+            raise InputError(f"{self.path}: {fault}; {mend}")
         return frame
 
     def _differences(self, text: str) -> str:
@@ -138,6 +137,29 @@ class Part:
         keys = [k for k in sorted(made | wanted) if made.get(k) != wanted.get(k)]
         shown = (f"{k}: {made.get(k)}, params.yaml has {wanted.get(k)}" for k in keys)
         return "; ".join(shown) or "other columns"
+
+
+@dataclass(frozen=True)
+class Part(PartFile):
+    """The part of a training stage."""
+
+    keys: pd.MultiIndex
+    """The columns that tell its rows apart: all of their values, in order."""
+
+    @property
+    def weights(self) -> Path:
+        """Where the final weights of seed 0 lie, for parts that have them."""
+        return self.path.with_suffix(".safetensors")
+
+    def fault(self, frame: pd.DataFrame) -> str:
+        """Whether rows are missing, twice there or out of order."""
+        if len(frame) != len(self.keys):
+            return f"{len(frame)} rows, not {len(self.keys)}"
+        if pd.MultiIndex.from_frame(frame[list(self.keys.names)]).equals(self.keys):
+            return ""
+        values = zip(self.keys.names, self.keys.levels, strict=True)
+        allowed = ", ".join(f"each {name} {v[0]} to {v[-1]}" for name, v in values)
+        return f"its rows are not {allowed}, once and in order"
 
 
 def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

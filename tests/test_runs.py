@@ -20,7 +20,8 @@ def part(tiny_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monkey
 
 def frame(rows: int = 4) -> pd.DataFrame:
     columns = {name: [0] * rows for name in runs.CNN_SCHEMA.names}
-    return pd.DataFrame(columns | {"sweep": ["paper"] * rows, "width": [2] * rows})
+    keys = {"seed": [i // 2 for i in range(rows)], "epoch": [i % 2 + 1 for i in range(rows)]}
+    return pd.DataFrame(columns | keys | {"sweep": ["paper"] * rows, "width": [2] * rows})
 
 
 def test_a_part_is_read_as_it_was_written(part: runs.Part) -> None:

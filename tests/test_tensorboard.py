@@ -19,7 +19,7 @@ from stages.drawing.cnn import Tables
 from stages.errors import InputError
 from stages.params import Import
 from stages.tensorboard import events, logs, quality, sweep
-from stages.tensorboard.part import ImportPart
+from stages.tensorboard.part import ImportPart, import_part
 from test_structure import ROOT, UNNAMED, file_of, needs
 
 TAGS = params.CurveTags().model_dump()
@@ -62,7 +62,7 @@ def read(folder: Path, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def part_of(frame: pd.DataFrame, path: Path, **settings: Any) -> ImportPart:
-    part = ImportPart("mine", spec(**settings), path)
+    part = import_part("mine", spec(**settings), path)
     part.write(frame)
     return part
 
@@ -437,8 +437,8 @@ def test_a_part_that_is_not_what_the_params_ask_for_is_refused(
     part = part_of(table, tmp_path / "mine.parquet")
     mend = "import it again: dvc repro --force --single-item import_tensorboard@mine"
     for other, fault in [
-        (ImportPart("mine", spec(), tmp_path / "none.parquet"), "missing"),
-        (ImportPart("mine", spec(late_from=3), part.path), "made with other params"),
+        (import_part("mine", spec(), tmp_path / "none.parquet"), "missing"),
+        (import_part("mine", spec(late_from=3), part.path), "made with other params"),
         (part_of(table[table["seed"] > 0], tmp_path / "seeds.parquet"), "its rows are not seeds"),
         (part_of(table[::-1], tmp_path / "order.parquet"), "its rows are not seeds"),
         (part_of(table.assign(sweep="other"), tmp_path / "name.parquet"), "its rows are not seeds"),
@@ -446,7 +446,7 @@ def test_a_part_that_is_not_what_the_params_ask_for_is_refused(
         with pytest.raises(InputError, match=fault) as caught:
             other.read()
         assert str(caught.value).startswith(f"{other.path}: ")
-        assert str(caught.value).endswith(mend)
+        assert mend in str(caught.value)
     part.path.write_bytes(part.path.read_bytes()[:-9])
     with pytest.raises(InputError, match="damaged"):
         part.read()
@@ -474,7 +474,7 @@ def test_an_import_joins_the_table_after_our_sweeps_and_leaves_their_rows_alone(
     p = params.load(ROOT / "params.yaml")
     named = p.model_copy(update={"imports": {"mine": spec()}})
     *expected, last = aggregate.expected("cnn", named)["cnn"]
-    assert last == ImportPart("mine", spec(), Path("metrics/runs/imports/mine.parquet"))
+    assert last == import_part("mine", spec(), Path("metrics/runs/imports/mine.parquet"))
     known = [part.path for part in aggregate.expected("cnn", p)["cnn"]]
     assert [part.path for part in expected] == known
 

@@ -77,7 +77,9 @@ def groups(replicas: int, build: Callable[[int], object], what: str) -> list[int
     """
     torch.cuda.synchronize()
     torch.cuda.empty_cache()
-    free, _ = torch.cuda.mem_get_info()
+    free, total = torch.cuda.mem_get_info()
+    most = int(torch.cuda.get_per_process_memory_fraction() * total)  # where workers share a GPU
+    free = min(free, most - torch.cuda.memory_reserved())
     before = torch.cuda.memory_allocated()
     from triton.runtime.errors import OutOfResources
 
