@@ -11,7 +11,7 @@ import pandas as pd
 
 from stages import errors, params, runs
 from stages.analysis import method
-from stages.analysis.power_law import Resampling
+from stages.analysis.bootstrap import Resampling
 
 METRICS = Path("metrics")
 DIMENSIONS = METRICS / "method_dimension.csv"

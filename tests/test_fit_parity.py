@@ -15,7 +15,8 @@ from scipy import optimize, stats
 import simulated_parity
 from stages import errors, fit_parity, params
 from stages.analysis import emergence, parity_fits, simulate_parity
-from stages.analysis.emergence import Resampling, Times, law
+from stages.analysis.bootstrap import Resampling
+from stages.analysis.emergence import Times, law
 from stages.analysis.parity_fits import Family
 from stages.analysis.simulate_parity import Truth
 from stages.parity.tasks import frequencies

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from stages.analysis import irreducible, simulate, sweeps
-from stages.analysis.power_law import Resampling, Sample
+from stages.analysis.bootstrap import Resampling
+from stages.analysis.power_law import Sample
 
 RESAMPLING = Resampling(confidence=0.95, resamples=200, seed=0)
 HUBER = 0.02

@@ -11,7 +11,7 @@ import yaml
 from conftest import ROOT
 from stages import calibrate_method, fit_method, measure_method, params, plot_method
 from stages.analysis import method
-from stages.analysis.power_law import Resampling
+from stages.analysis.bootstrap import Resampling
 from stages.cnn.network import parameters
 from stages.errors import InputError
 from stages.params import DimensionRule

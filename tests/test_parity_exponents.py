@@ -8,7 +8,7 @@ import pytest
 
 from stages import params
 from stages.analysis import parity_coverage, parity_exponents, quanta, simulate_parity
-from stages.analysis.emergence import Resampling
+from stages.analysis.bootstrap import Resampling
 from stages.analysis.simulate_parity import Truth
 from stages.parity.tasks import frequencies
 

@@ -8,7 +8,8 @@ import pytest
 from sklearn.linear_model import QuantileRegressor
 
 from stages.analysis import power_law, simulate, sweeps
-from stages.analysis.power_law import OK, Law, Request, Resampling, Sample
+from stages.analysis.bootstrap import Resampling
+from stages.analysis.power_law import OK, Law, Request, Sample
 
 RESAMPLING = Resampling(confidence=0.95, resamples=200, seed=0)
 WHOLE = Request(0.5, 1, 20)

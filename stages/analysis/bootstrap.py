@@ -7,12 +7,22 @@ The percentiles of the resampled estimates make the interval; `stages.calibrate_
 how often it holds the truth.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _ONE = 1000  # a weight of 1 where weights are not counts: they are rounded to a thousandth
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are made."""
+
+    confidence: float
+    resamples: int
+    seed: int
 
 
 def weights(strata: ArrayLike, resamples: int, seed: int) -> NDArray[np.int64]:

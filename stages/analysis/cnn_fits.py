@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from stages.analysis import irreducible, power_law, sweeps
-from stages.analysis.power_law import Law, Request, Resampling
+from stages.analysis.bootstrap import Resampling
+from stages.analysis.power_law import Law, Request
 from stages.analysis.quantile import Scratch
 from stages.params import Fit
 

@@ -18,7 +18,8 @@ import pandas as pd
 
 from stages.analysis import irreducible, power_law, simulate, sweeps
 from stages.analysis.binomial import clopper_pearson
-from stages.analysis.power_law import Law, Request, Resampling
+from stages.analysis.bootstrap import Resampling
+from stages.analysis.power_law import Law, Request
 from stages.analysis.simulate import Truth
 from stages.params import Calibration, Fit
 

@@ -34,6 +34,7 @@ import numpy.typing as npt
 from scipy import special
 
 from stages.analysis import bootstrap
+from stages.analysis.bootstrap import Resampling
 
 Floats = npt.NDArray[np.float64]
 Kind = Literal["all", "learned", "complete"]
@@ -79,15 +80,6 @@ class Times:
     def where(self, kept: npt.NDArray[np.bool_]) -> "Times":
         """Some of the times."""
         return Times(self.seed[kept], self.frequency[kept], self.after[kept], self.by[kept])
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """How intervals are made."""
-
-    confidence: float
-    resamples: int
-    seed: int
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.analysis import bootstrap
-from stages.analysis.power_law import Law, Resampling, Sample, status
+from stages.analysis.bootstrap import Resampling
+from stages.analysis.power_law import Law, Sample, status
 
 Floats = NDArray[np.float64]
 

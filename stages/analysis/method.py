@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from stages.analysis import power_law, sweeps
-from stages.analysis.power_law import Request, Resampling
+from stages.analysis.bootstrap import Resampling
+from stages.analysis.power_law import Request
 from stages.analysis.verdict import OK, OUTCOMES, Estimate, Published, judge, over_networks
 from stages.params import DimensionRule
 

@@ -21,7 +21,8 @@ import pandas as pd
 
 from stages.analysis import emergence, parity_exponents, simulate_parity
 from stages.analysis.binomial import clopper_pearson
-from stages.analysis.emergence import Kind, Resampling
+from stages.analysis.bootstrap import Resampling
+from stages.analysis.emergence import Kind
 from stages.analysis.simulate_parity import Truth
 from stages.params import Calibration, Quanta
 

@@ -22,7 +22,8 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 from stages.analysis import bootstrap
-from stages.analysis.emergence import Resampling, least_squares
+from stages.analysis.bootstrap import Resampling
+from stages.analysis.emergence import least_squares
 
 Floats = npt.NDArray[np.float64]
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from stages.analysis import emergence, parity_exponents, quanta
-from stages.analysis.emergence import KINDS, Resampling, Times
+from stages.analysis.bootstrap import Resampling
+from stages.analysis.emergence import KINDS, Times
 from stages.analysis.parity_exponents import Exponent
 from stages.params import Michaud, ParityConfiguration, Quanta
 

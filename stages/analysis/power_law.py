@@ -17,19 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.analysis import bootstrap, quantile
+from stages.analysis.bootstrap import Resampling
 
 OK = "ok"
 MIN_WIDTHS = 3
 """Two widths always lie on a line: three are the fewest that say anything about one."""
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """How intervals are made."""
-
-    confidence: float
-    resamples: int
-    seed: int
 
 
 @dataclass(frozen=True)
