@@ -1,9 +1,10 @@
 """What `make repro` runs: `dvc repro`, less a download that nothing needs, then the metrics.
 
-A clone has every result but not CIFAR-10. Plain `dvc repro` fetches it even if nothing is stale.
-`dvc repro --allow-missing` does not, but then DVC passes over any other deleted file as well, and
-of a stale stage that reads the images it deletes the outputs before it finds that there are none.
-So the flag is given only where neither can happen.
+A clone has every result but not the images of `data.source`, CIFAR-10 unless params.yaml was
+changed. Plain `dvc repro` fetches or makes them even if nothing is stale. `dvc repro
+--allow-missing` does not, but then DVC passes over any other deleted file as well, and of a stale
+stage that reads the images it deletes the outputs before it finds that there are none. So the flag
+is given only where neither can happen.
 """
 
 import json
@@ -14,23 +15,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stages import errors
+from stages import errors, params
 from stages.errors import InputError
 
-DATA = "data/cifar10"
 DVC = [sys.executable, "-m", "dvc"]
 
 Changes = list[dict[str, dict[str, Any]] | str]
 """Of one stage, as `dvc status --json` lists them: {"changed deps": {path: how}}, or a word."""
 
 
-def needs_data(status: dict[str, Changes]) -> bool:
+def needs_data(status: dict[str, Changes], images: Path) -> bool:
     """Whether `dvc repro` needs the absent images, or must not be run with `--allow-missing`."""
+    absent = images.as_posix()
     for changes in status.values():
         deps, outs = _changed("deps", changes), _changed("outs", changes)
-        if any(how == "deleted" and path != DATA for path, how in (deps | outs).items()):
+        if any(how == "deleted" and path != absent for path, how in (deps | outs).items()):
             return True
-        if DATA in deps and (len(deps) > 1 or len(changes) > 1):
+        if absent in deps and (len(deps) > 1 or len(changes) > 1):
             return True
     return False
 
@@ -84,8 +85,8 @@ def _repro(*flags: str) -> None:
 
 
 def main() -> None:
-    absent = not Path(DATA).exists()
-    safe = absent and not needs_data(json.loads(_dvc("status", "--json")))
+    images = params.load().data.folder
+    safe = not images.exists() and not needs_data(json.loads(_dvc("status", "--json")), images)
     _repro(*(["--allow-missing"] if safe else []))
     metrics = json.loads(_dvc("metrics", "show", "--json"))
     print(table(metrics[""].get("data", {})))

@@ -6,21 +6,24 @@ import pytest
 import yaml
 
 from conftest import Clone, isolated
-from stages import repro
+from stages import params, repro
 from stages.errors import InputError
 
 ROOT = Path(repro.__file__).parent.parent
 GRAPH = {
     "download": {
-        "cmd": "mkdir -p data/cifar10 && echo images > data/cifar10/images",
+        "cmd": "mkdir -p data/${data.source} && echo images > data/${data.source}/images",
         "deps": ["download.txt"],
-        "outs": [{"data/cifar10": {"persist": True}}],
+        "outs": [{"data/${data.source}": {"persist": True}}],
     },
     "train": {
-        "matrix": {"width": "${widths}"},
-        "cmd": "cat data/cifar10/images && mkdir -p runs && echo ${rate} > runs/${item.width}",
-        "params": ["rate"],
-        "deps": ["data/cifar10"],
+        "matrix": {"width": "${cnn.widths}"},
+        "cmd": (
+            "cat data/${data.source}/images && mkdir -p runs"
+            " && echo ${cnn.sweeps.paper.epochs} > runs/${item.width}"
+        ),
+        "params": ["data", "cnn.sweeps.paper"],
+        "deps": ["data/${data.source}"],
         "outs": [{"runs/${item.width}": {"cache": False}}],
     },
     "fit": {
@@ -29,6 +32,16 @@ GRAPH = {
         "metrics": [{"fit.json": {"cache": False}}],
     },
 }
+TRAINED = ["download", "train@1", "train@2", "fit"]
+
+
+def write_params(tree: Clone, source: str = "mnist", epochs: int = 1) -> None:
+    """Valid params; their images are not the default ones, so that nothing rests on a name."""
+    changed = params.load(ROOT / "params.yaml").model_dump()
+    changed["data"]["source"] = source
+    changed["cnn"]["widths"] = [1, 2]
+    changed["cnn"]["sweeps"]["paper"]["epochs"] = epochs
+    (tree.root / "params.yaml").write_text(yaml.safe_dump(changed))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +51,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     tree = Clone(home / "tree", isolated(home) | {"PYTHONPATH": str(ROOT)})
     tree.root.mkdir()
     (tree.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": GRAPH}))
-    (tree.root / "params.yaml").write_text("{rate: 1, widths: [1, 2]}\n")
+    write_params(tree)
     (tree.root / ".gitignore").write_text("/data/\n")
     for name in ("download.txt", "fit.txt"):
         (tree.root / name).write_text(f"{name}\n")
@@ -78,9 +91,15 @@ def test_what_needs_no_data_runs_without_it(fresh: Clone) -> None:
 
 
 def test_stale_training_downloads_first(fresh: Clone) -> None:
-    (fresh.root / "params.yaml").write_text("{rate: 2, widths: [1, 2]}\n")
-    assert reproduce(fresh)[0] == ["download", "train@1", "train@2", "fit"]
+    write_params(fresh, epochs=2)
+    assert reproduce(fresh)[0] == TRAINED
     assert (fresh.root / "runs/2").read_text() == "2\n"
+
+
+def test_another_source_is_downloaded_and_trained_on(fresh: Clone) -> None:
+    write_params(fresh, source="manifold")
+    assert reproduce(fresh)[0] == TRAINED[:-1]  # these runs have the same bytes, so the fit stands
+    assert [path.name for path in (fresh.root / "data").iterdir()] == ["manifold"]
 
 
 @pytest.mark.parametrize(("deleted", "maker"), [("runs/2", "train@2"), ("fit.json", "fit")])
@@ -90,11 +109,12 @@ def test_a_deleted_result_is_made_again(fresh: Clone, deleted: str, maker: str) 
     assert not fresh.run("git", "status", "--porcelain").stdout
 
 
-def test_what_dvc_cannot_read_ends_it(fresh: Clone) -> None:
-    (fresh.root / "params.yaml").write_text("{rate: 2\n")
+@pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml"])
+def test_what_cannot_be_read_ends_it(fresh: Clone, name: str) -> None:
+    (fresh.root / name).write_text("{a: 2\n")
     failed = fresh.run("python", "-m", "stages.repro", check=False)
     assert failed.returncode
-    assert "params.yaml" in failed.stderr
+    assert name in failed.stderr
     assert not fresh.run("git", "status", "--porcelain", "--", "runs", "fit.json").stdout
 
 
