@@ -6,12 +6,14 @@ the published values, and writes the series that `dvc plots` shows. Takes a few 
 """
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages import errors, figures, params, runs
+from stages import errors, figures, names, params, runs
 from stages.drawing import cnn_comparison, cnn_series, cnn_sweep
 from stages.drawing.cnn import Tables
 
@@ -69,12 +71,18 @@ def draw_sweep(tables: Tables, sweep: str, plot: params.Plot, output: Path) -> N
 def draw_all(tables: Tables, p: params.Params, output: Path) -> None:
     """The figures that compare, and the series behind them."""
     published = p.published.sharma_kaplan
-    for name, draw, title in [
+    figure_6 = partial(
+        cnn_comparison.figure_6,
+        theirs=names.sharma_kaplan(p),
+        names={sweep: names.sweep(p, sweep) for sweep in tables.sweeps},
+    )
+    drawn: list[tuple[str, Callable[[Tables, params.Plot, params.SharmaKaplan], Figure], str]] = [
         ("epochs", cnn_comparison.epochs, "What the choice of epochs does to 4/alpha"),
-        ("figure6", cnn_comparison.figure_6, "Test loss against parameters, ours and published"),
+        ("figure6", figure_6, "Test loss against parameters, ours and published"),
         ("sensitivity", cnn_comparison.sensitivity, "4/alpha by everything that was varied"),
         ("local_slopes", cnn_comparison.local_slopes, "Local alpha against parameters"),
-    ]:
+    ]
+    for name, draw, title in drawn:
         save(draw(tables, p.plot, published), output / f"cnn_{name}.svg", title)
     for name, table in {
         "curves": cnn_series.curves(tables.runs, p.plot),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from stages import errors, inline, pages, params, runs
+from stages import errors, inline, names, pages, params, runs
 
 TABLES = {
     "metrics/verdict.csv": "verdict",
@@ -185,6 +185,8 @@ def content(p: params.Params) -> dict[str, Any]:
         judged
         | pages.parity(tables["verdict_parity"])
         | {
+            "images": names.images(p),
+            "other_images": names.other_images(p),
             "fits": losses.to_dict("records"),
             "models": models.to_dict("records"),
             "failed": failed[failed["failed"] > 0].to_dict("records"),

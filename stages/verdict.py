@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from stages import errors, pages, params, runs
+from stages import errors, names, pages, params, runs
 from stages.analysis import parity_verdict, verdict
 
 METRICS = Path("metrics")
@@ -83,7 +83,7 @@ def main() -> None:
         path.write_text(json.dumps(counts, indent=2) + "\n")
     with runs.aside(METRICS / "verdict.md") as path:
         filled = pages.verdict(table, curve, p) | pages.parity(of_parity)
-        path.write_text(pages.render("verdict.md", **filled))
+        path.write_text(pages.render("verdict.md", **filled, other_images=names.other_images(p)))
     for name, entry in found.items():
         print(f"{name}: {entry['outcome']}")
     for name, of_name in counts.items():

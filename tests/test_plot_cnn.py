@@ -1,5 +1,6 @@
 """The CNN figures: drawn from tables alone, the same bytes each time, whatever is missing."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,6 @@ import pytest
 
 from stages import errors, figures, params, plot_cnn
 from stages.analysis import cnn_fits
-from stages.drawing import cnn_comparison
 
 ROOT = Path(__file__).resolve().parent.parent
 P = params.load(ROOT / "params.yaml")
@@ -60,12 +60,10 @@ def text(svg: bytes) -> str:
     return " ".join(ElementTree.fromstring(svg).itertext())
 
 
-def figure_6(folder: Path) -> str:
-    found = plot_cnn.read(folder)
+def figure_6(folder: Path, p: params.Params = P) -> str:
     with figures.style():
-        figure = cnn_comparison.figure_6(found, P.plot, P.published.sharma_kaplan)
-        figures.save_svg(figure, folder / "figure.svg", "Figure 6")
-    return text((folder / "figure.svg").read_bytes())
+        plot_cnn.draw_all(plot_cnn.read(folder), p, folder / "plots")
+    return text((folder / "plots/cnn_figure6.svg").read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +122,25 @@ def test_series_for_dvc_are_small_and_name_their_lines(plots: Path) -> None:
 
 def test_a_sweep_alone_is_compared_under_its_own_name(tmp_path: Path) -> None:
     assert "ours, mine" in figure_6(tables(tmp_path, sweep("mine", WIDTHS)))
+
+
+def test_an_imported_sweep_is_not_called_ours(two: Path, tmp_path: Path) -> None:
+    shutil.copytree(two, tmp_path, dirs_exist_ok=True)
+    shown = figure_6(tmp_path, P.model_copy(update={"imports": {"paper": None}}))
+    assert "ours, notebook" in shown
+    assert "ours, paper" not in shown
+    assert "paper" in shown
+
+
+def test_other_images_are_named_beside_those_of_the_published_numbers(
+    two: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(two, tmp_path, dirs_exist_ok=True)
+    assert "CIFAR-10" not in figure_6(tmp_path)
+    other = P.model_copy(update={"data": params.Data(source="svhn")})
+    shown = figure_6(tmp_path, other)
+    assert "SVHN" in shown
+    assert "CIFAR-10" in shown
 
 
 def test_one_width_is_drawn_and_said_to_have_no_fit(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
-from stages import inline, params, report, verdict
+from stages import inline, names, pages, params, report, verdict
 from stages.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,15 +27,20 @@ DRAWING = """<?xml version="1.0"?>
 </svg>"""
 
 
-@pytest.fixture(scope="session")
-def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page as the stage makes it, from the tables that are there."""
-    folder = tmp_path_factory.mktemp("report")
+def place(folder: Path) -> None:
+    """Put what the page rests on into a folder."""
     for name in ["params.yaml", "templates", "metrics"]:
         (folder / name).symlink_to(ROOT / name)
     (folder / "plots").mkdir()
     for path in report.FIGURES:
         (folder / path).symlink_to(ROOT / path)
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page as the stage makes it, from the tables that are there."""
+    folder = tmp_path_factory.mktemp("report")
+    place(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         report.main()
@@ -80,6 +85,21 @@ def test_names_within_the_page_are_unique_and_lead_somewhere(page: str) -> None:
     assert len(names) == len(set(names))
     targets = re.findall(r'href="#([^"]+)"', page) + re.findall(r"url\(#([^)]+)\)", page)
     assert set(targets) <= set(names)
+
+
+def test_the_page_names_its_images(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Is 4/alpha the dimension of CIFAR-10?" in page
+    place(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    p = params.load()
+    for source in get_args(params.Data.model_fields["source"].annotation):
+        changed = p.model_copy(update={"data": params.Data(source=source)})
+        assert (names.images(changed) == "CIFAR-10") == (source == "cifar10")
+    other = pages.render("report.html", **report.content(changed))
+    assert f"Is 4/alpha the dimension of {names.images(changed)}?" in other
+    assert f"what was trained here is of {names.images(changed)}" in other
 
 
 def test_the_page_gives_the_md5s_of_its_sources(page: str) -> None:

@@ -1,6 +1,6 @@
 """Sharma & Kaplan's Figure 6, ours beside it, and what 4/alpha depends on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 
 import numpy as np
@@ -56,8 +56,13 @@ def epochs(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
     return figure
 
 
-def figure_6(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
-    """Figure 6: test loss at its best epoch over the published widths, ours and theirs."""
+def figure_6(
+    tables: Tables, plot: Plot, published: SharmaKaplan, theirs: str, names: Mapping[str, str]
+) -> Figure:
+    """Figure 6: test loss at its best epoch over the published widths, ours and theirs.
+
+    `theirs` is what the published numbers are called, and `names` what each sweep is.
+    """
     figure, grid = cnn.grid(1, 1, plot, 0.62)
     axes: Axes = grid[0, 0]
     first, last = published.widths
@@ -66,10 +71,10 @@ def figure_6(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
     # the paper gives the slope alone: its line is drawn through the middle of the points
     log_n, log_loss = np.log(curve.parameters), np.log(curve.loss)
     slope = -4 / published.test_loss
-    theirs = np.exp(log_loss.mean() + slope * (log_n - log_n.mean()))
-    axes.plot(curve.parameters, theirs, "--", color=INK)
-    end = float(curve.parameters[-1]), float(theirs[-1])
-    ends: list[cnn.End] = [(end, f"Sharma & Kaplan\n4/{cnn.ALPHA} = {published.test_loss:g}", INK)]
+    line = np.exp(log_loss.mean() + slope * (log_n - log_n.mean()))
+    axes.plot(curve.parameters, line, "--", color=INK)
+    end = float(curve.parameters[-1]), float(line[-1])
+    ends: list[cnn.End] = [(end, f"{theirs}\n4/{cnn.ALPHA} = {published.test_loss:g}", INK)]
     for rank, sweep in enumerate(tables.sweeps):
         rows = tables.of(sweep)
         rows = rows[rows["width"].between(first, last)]
@@ -82,8 +87,9 @@ def figure_6(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
         axes.fill_between(low.index, low, high, color=colour, alpha=0.25, linewidth=0)
         axes.plot(low.index, by_size.median(), marker, markersize=4, color=colour)
         law = tables.fit(sweep, "validation_loss", "best", widths="published")
-        if line := cnn.power_law(axes, law, rows, colour):
-            ends.append((line, f"ours, {sweep}\n4/{cnn.ALPHA} = {cnn.dimension(law)}", colour))
+        if last_point := cnn.power_law(axes, law, rows, colour):
+            name = f"{names[sweep]}\n4/{cnn.ALPHA} = {cnn.dimension(law)}"
+            ends.append((last_point, name, colour))
     shown = tables.runs.loc[tables.runs["width"].between(first, last), "parameters"]
     cnn.n_axis(axes, {*shown, *curve.parameters}, f"Parameters N (widths {first} to {last})")
     figures.plain_log_axis(axes, "y", cnn.FINE_TICKS)
