@@ -2,15 +2,20 @@
 
 By the rules of the verdict: 4/alpha of the test loss (d_test), of the training loss (d_train) and
 as the notebook pools epochs (d_pooled); the dimension of the last hidden layer (d_hidden); how many
-of the published numbers are reproduced. Of the first parity configuration: the slope of learning
-time against frequency, and the tasks learned. The tables of metrics/ have intervals and the rest.
+of the published numbers are reproduced. Of the parity configuration that the verdict sets beside
+the published learning times, and by its choice of tasks: the slope of learning time against
+frequency (parity_slope); and the tasks learned, over all seeds. They are null where that
+configuration is not trained. The tables of metrics/ have intervals and the rest.
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
-from stages import errors, runs
+import pandas as pd
+
+from stages import errors, params, runs
 from stages.errors import InputError
 
 DIMENSIONS = {
@@ -22,36 +27,41 @@ DIMENSIONS = {
 """The headline's names of the verdict's quantities."""
 
 
-def read(path: Path, stage: str) -> dict[str, Any]:
-    """What a stage found.
+def read(path: Path, stage: str) -> Any:
+    """What a stage found: JSON, or a table as CSV.
 
     Raises:
         InputError: its file is missing or damaged.
     """
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if path.suffix == ".csv":
+            return pd.read_csv(path)
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: {error}; make it: dvc repro --force {stage}") from None
-    return found
 
 
-def headline(verdict: dict[str, Any], parity: dict[str, Any]) -> dict[str, float | int | None]:
-    """The numbers by name, None where there is none."""
-    first = next(iter(parity.values()))
+def headline(
+    verdict: dict[str, Any], laws: pd.DataFrame, rule: params.LearningRule
+) -> dict[str, float | int | None]:
+    """The numbers by name, None where there is none; `laws` is metrics/parity_emergence.csv."""
     outcomes = [entry["outcome"] for entry in verdict.values()]
+    ours = laws[laws["configuration"] == rule.configuration].set_index("tasks")
+    slope = float(ours["slope"].get(rule.tasks, math.nan))
     return {
         **{name: verdict[quantity]["ours"] for name, quantity in DIMENSIONS.items()},
         "reproduced": outcomes.count("reproduced"),
-        "parity_slope": first["slope"],
-        "learned": first["learned"],
+        "parity_slope": round(slope, 4) if math.isfinite(slope) else None,
+        "learned": None if ours.empty else int(ours["learned"]["all"]),
     }
 
 
 def main() -> None:
+    rule = params.load().verdict.parity.learning
     verdict = read(Path("metrics/verdict.json"), "verdict")
-    parity = read(Path("metrics/parity.json"), "fit_parity")
+    laws = read(Path("metrics/parity_emergence.csv"), "fit_parity")
     with runs.aside(Path("metrics/headline.json")) as path:
-        path.write_text(json.dumps(headline(verdict, parity), indent=2) + "\n")
+        path.write_text(json.dumps(headline(verdict, laws, rule), indent=2) + "\n")
 
 
 if __name__ == "__main__":

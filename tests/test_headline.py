@@ -1,0 +1,49 @@
+"""The headline: its numbers are those of the verdict's rules, whatever else was trained."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stages.errors import InputError
+from stages.headline import DIMENSIONS, headline, read
+from stages.params import LearningRule
+
+VERDICT = {name: {"ours": 17.0, "outcome": "reproduced"} for name in DIMENSIONS.values()}
+LAWS = pd.DataFrame(
+    {
+        "configuration": ["first", "first", "paper", "paper"],
+        "tasks": ["all", "learned"] * 2,
+        "slope": [-0.5, -0.6, float("nan"), -0.94161],
+        "learned": [15, 15, 108, 108],
+    }
+)
+
+
+def test_parity_is_of_the_configuration_that_the_verdict_names_whatever_the_order() -> None:
+    rule = LearningRule(configuration="paper", tasks="learned")
+    for laws in (LAWS, LAWS[::-1]):
+        found = headline(VERDICT, laws, rule)
+        assert (found["parity_slope"], found["learned"]) == (-0.9416, 108)
+    assert found["d_hidden"] == 17.0
+    assert found["reproduced"] == len(VERDICT)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "tasks", "learned"), [("other", "all", None), ("paper", "all", 108)]
+)
+def test_what_was_not_trained_or_has_no_law_has_no_number(
+    configuration: str, tasks: str, learned: int | None
+) -> None:
+    rule = LearningRule.model_validate({"configuration": configuration, "tasks": tasks})
+    found = headline(VERDICT, LAWS, rule)
+    assert found["parity_slope"] is None
+    assert found["learned"] == learned
+
+
+def test_a_missing_or_damaged_file_is_named(tmp_path: Path) -> None:
+    damaged = tmp_path / "verdict.json"
+    damaged.write_text("{")
+    for path in (damaged, tmp_path / "laws.csv"):
+        with pytest.raises(InputError, match=rf"{path.name}.*dvc repro --force made"):
+            read(path, "made")
