@@ -70,6 +70,9 @@ def _tiny() -> dict[str, Any]:
     tiny["cnn"]["widths"] = [1, 2]
     for sweep in tiny["cnn"]["sweeps"].values():
         sweep |= {"batch_size": 16, "epochs": 2, "seeds": 2}
+    tiny["method"] |= {"dimensions": [2], "widths": [1, 2]}
+    tiny["method"]["images"] |= {"train": 100, "test": 100}
+    tiny["method"]["training"] |= {"batch_size": 32, "epochs": 1, "seeds": 2}
     name, configuration = next(iter(tiny["parity"]["configurations"].items()))
     configuration |= {"tasks": 3, "bits": 8, "subset_size": 2, "batch_size": 64, "task_curves": 3}
     configuration |= {"widths": [8, 16], "steps": 20, "evaluate_every": 5}
