@@ -59,7 +59,8 @@ def test_a_known_exponent_agrees_and_another_differs() -> None:
     assert rows.loc[(8, "last_hidden"), "outcome"] == "differs"
     said = method.statement(table, 0.1)
     assert said.startswith(
-        "4/alpha of the test loss lies within 10% of d at d = 4. It lies outside at d = 8."
+        "4/alpha of the test loss, held against d to 10%: "
+        "agrees at d = 4, differs at d = 8, cannot be told at none."
     )
 
 
@@ -78,7 +79,7 @@ def test_a_loss_that_rises_has_no_dimension_and_the_statement_says_so() -> None:
     assert np.isnan(row["dimension"])
     assert row["outcome"] == "cannot be told"
     said = method.statement(table, 0.1)
-    assert said.startswith("It cannot be told at d = 4.")
+    assert "agrees at none, differs at none, cannot be told at d = 4." in said
     assert "test loss none (no 4/alpha: alpha is not above 0)" in said
 
 

@@ -120,17 +120,12 @@ def statement(table: pd.DataFrame, tolerance: float) -> str:
     rows = {(r.known, r.quantity, r.widths): r for r in table.itertuples()}
     said = [_one(known, rows) for known in table["known"].unique()]
     whole = [rows[known, "test_loss", "all"] for known in table["known"].unique()]
-    groups = {
-        f"4/alpha of the test loss lies within {tolerance:.0%} of d": "agrees",
-        "It lies outside": "differs",
-        "It cannot be told": "cannot be told",
-    }
-    summary = []
-    for text, outcome in groups.items():
-        at = [f"d = {row.known}" for row in whole if row.outcome == outcome]
-        if at:
-            summary.append(f"{text} at {', '.join(at)}.")
-    return "\n".join([" ".join(summary), "", *(f"- {line}" for line in said), ""])
+    counted = []
+    for outcome in HOLDS.values():
+        at = ", ".join(str(row.known) for row in whole if row.outcome == outcome)
+        counted.append(f"{outcome} at {f'd = {at}' if at else 'none'}")
+    summary = f"4/alpha of the test loss, held against d to {tolerance:.0%}: {', '.join(counted)}."
+    return "\n".join([summary, "", *(f"- {line}" for line in said), ""])
 
 
 def _one(known: int, rows: dict[Any, Any]) -> str:
