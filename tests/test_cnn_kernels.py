@@ -20,6 +20,7 @@ from stages.cnn import draws, replicas
 from stages.cnn.images import Images, open_images
 from stages.cnn.network import initial
 from stages.params import CnnSweep
+from stages.training import kernels
 from stages.training.adam import Adam
 from stages.training.kernels import Layer, Weights
 
@@ -40,6 +41,22 @@ def cut(images: Images, train: int, test: int) -> Images:
         images.test_images[:test],
         images.test_labels[:test],
     )
+
+
+@pytest.fixture(autouse=True)
+def _large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few programs and turns of a loop, but not one: the interpreter takes its time over each."""
+    if DEVICE.type == "cpu":
+        for name, value in {
+            "CONV1_CELLS": 128,
+            "CONV1_WEIGHT_CELLS": 128,
+            "CONV1_WEIGHT_K": 32,
+            "CONV2_WEIGHT_ROWS": 128,
+            "LINEAR1_K": 256,
+            "K": 128,
+        }.items():
+            monkeypatch.setattr(replicas, name, value)
+        monkeypatch.setattr(kernels, "BLOCK", 4096)
 
 
 @pytest.fixture(scope="module")
@@ -121,20 +138,20 @@ def test_an_epochs_results_are_its_own(images: Images) -> None:
 def test_adam_is_pytorchs(decoupled: bool) -> None:
     """Three steps of two replicas, the gradient of one layer in three partial sums."""
     optimizer = Adam(learning_rate=0.01, weight_decay=0.1, decoupled=decoupled)
-    layers = [Layer("a", 300, chunks=3), Layer("b", 5, chunks=1)]
+    layers = [Layer("a", 5000, chunks=3), Layer("b", 5, chunks=1)]
     weights = Weights(layers, replicas=2, device=DEVICE)
     random = torch.Generator().manual_seed(0)
-    start = torch.randn(2, 305, generator=random)
+    start = torch.randn(2, 5005, generator=random)
     weights.load(start)
     schedule = torch.from_numpy(optimizer.schedule(3)).to(DEVICE)
     reference = [torch.nn.Parameter(row.clone()) for row in start]
     theirs = [optimizer.optimizer([row]) for row in reference]
     for step in range(3):
-        partials = torch.randn(2, 905, generator=random)
+        partials = torch.randn(2, 15005, generator=random)
         weights.partials.copy_(partials)
         weights.update(optimizer, schedule, torch.tensor(step, dtype=torch.int32, device=DEVICE))
         for row, parameter, stepper in zip(partials, reference, theirs, strict=True):
-            parameter.grad = torch.cat([row[:900].view(3, 300).sum(0), row[900:]])
+            parameter.grad = torch.cat([row[:15000].view(3, 5000).sum(0), row[15000:]])
             stepper.step()
     expected = torch.stack([row.detach() for row in reference])
     torch.testing.assert_close(weights.values.cpu(), expected, rtol=1e-5, atol=1e-6)
