@@ -24,6 +24,7 @@ TABLES = {
     "metrics/coverage.csv": "calibrate_fit",
     "metrics/dimension.csv": "measure_dimension",
     "metrics/dimension_calibration.csv": "calibrate_dimension",
+    "metrics/method.csv": "fit_method",
     "metrics/parity_emergence.csv": "fit_parity",
     "metrics/parity_exponents.csv": "fit_parity",
     "metrics/parity_coverage.csv": "calibrate_parity",
@@ -67,6 +68,11 @@ FIGURES = {
         "plot_cnn",
         "The local exponent alpha in a sliding window of widths: a power law would have the same "
         "at every N.",
+    ),
+    "plots/method.svg": (
+        "plot_method",
+        "On generated images: 4/alpha and the dimension measured by neighbours against the true "
+        "dimension d, and the test losses that the exponents are of.",
     ),
     "plots/parity_curves.svg": (
         "plot_parity",
@@ -197,6 +203,7 @@ def content(p: params.Params) -> dict[str, Any]:
             "parity_coverage": tables["parity_coverage"].to_dict("records"),
             "networks": dimensions(tables["dimension"], p)["rows"],
             "known": dimensions(compare, p)["rows"],
+            "method": tables["method"].to_dict("records"),
             "figures": {figure["name"]: figure for figure in figures(drawn)},
             "imports": {name: imports(name, tables) for name in p.imports},
             "sources": sources(made | {path: stage for path, (stage, _) in drawn.items()}),
