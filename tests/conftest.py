@@ -81,6 +81,7 @@ def _tiny() -> dict[str, Any]:
     configuration["data_limited"] = limited
     tiny["parity"]["configurations"] = {name: configuration}
     tiny["fit"]["resamples"] = 100
+    tiny["quanta"]["resamples"] = 100
     tiny["calibration"]["sweeps"] = 20
     tiny["dimension"] |= {"ratio_neighbours": [2], "likelihood_neighbours": [2, 5]}
     tiny["dimension"] |= {"blocks": [2, 1]}
