@@ -198,10 +198,10 @@ def _solve(specs: Iterable[Spec], parts: list[Sweep], params: Fit, apply: Apply)
 def _laws(task: tuple[pd.DataFrame, list[Spec], Fit]) -> dict[Spec, Law]:
     rows, specs, params = task
     resampling = Resampling(params.confidence, params.resamples, params.seed)
-    scratch = Scratch()
+    scratch, run = Scratch(), sweeps.run_of(rows)
     laws: dict[Spec, Law] = {}
     for metric, group in groupby(specs, key=lambda spec: spec.metric):
-        sample = sweeps.sample(rows, metric)
+        sample = sweeps.sample(rows, metric, run)
         requests = {}
         for spec in group:
             first, last = spec.first_width, spec.last_width

@@ -190,6 +190,9 @@ class _Search:
         rows = weighted.rows
         self.y, self.unit = rows.y, rows.unit
         self.start, self.size = rows.start[kept], rows.size[kept]
+        self.first = np.cumsum(self.size) - self.size  # of each group, in `self.flat`
+        slots = self.y[self.start[0] : self.start[-1] + self.size[-1] + 2]  # groups are in a row
+        self.flat = slots[np.isfinite(slots)]
         covariate = rows.covariate[kept]
         self.x = (covariate - covariate.mean()) / np.ptp(covariate)
         self.quantile = quantile
@@ -269,9 +272,9 @@ class _Search:
 
     def _curvature(self, a: float, b: float) -> Floats:
         """The Hessian of the unweighted objective, smoothed over a band around the line."""
-        distance = [np.abs(y - a - b * x) for x, y in self._in_group()]
-        half = max(float(np.quantile(np.concatenate(distance), _BAND)), _JITTER)
-        inside = np.array([np.count_nonzero(d <= half) for d in distance])
+        distance = np.abs(self.flat - a - np.repeat(b * self.x, self.size))
+        half = max(float(np.quantile(distance, _BAND)), _JITTER)
+        inside = np.add.reduceat(distance <= half, self.first, dtype=np.int64)
         # no group counts for nothing: else the band may leave the matrix singular
         density = (inside + 0.1 * _BAND * self.size) / (2 * half)
         design = np.stack([np.ones_like(self.x), self.x])

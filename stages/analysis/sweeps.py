@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stages.analysis.power_law import Sample
 
@@ -87,12 +88,17 @@ def choose(table: pd.DataFrame, epochs: str) -> pd.DataFrame:
     return table[table["epoch"] == int(epochs)]
 
 
-def sample(rows: pd.DataFrame, metric: str) -> Sample:
-    """Rows of one sweep as a sample of one metric, to fit."""
+def run_of(rows: pd.DataFrame) -> NDArray[np.int64]:
+    """The number of each row's run, from 0."""
+    return rows.groupby(RUN, observed=True).ngroup().to_numpy().astype(np.int64)
+
+
+def sample(rows: pd.DataFrame, metric: str, run: NDArray[np.int64] | None = None) -> Sample:
+    """Rows of one sweep as a sample of one metric, to fit; `run` is `run_of(rows)`, once made."""
     return Sample(
         width=rows["width"].to_numpy(np.int64),
         parameters=rows["parameters"].to_numpy(np.float64),
         value=METRICS[metric].of(rows).to_numpy(),
-        run=rows.groupby(RUN, observed=True).ngroup().to_numpy().astype(np.int64),
+        run=run_of(rows) if run is None else run,
         grows=METRICS[metric].grows,
     )
