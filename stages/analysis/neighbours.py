@@ -26,7 +26,7 @@ _ROWS = 256
 """Points compared with all others at a time."""
 _LANES = 512
 """The fewest columns that are searched for their least value together."""
-_CACHED = 2**14
+_CACHED = 2**15
 """Numbers of the pairs measured exactly at a time, to stay in the processor's cache."""
 _FAR = np.float32(1e30)
 """In place of the squared distance of a point to itself; points are scaled to 1."""
