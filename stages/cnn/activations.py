@@ -2,8 +2,9 @@
 
 From the weights of seed 0 that lie beside each part; on the CPU wherever it trained, so that the
 numbers do not hang on the device. The networks of a sweep read the same pixels, so their first
-convolutions are made as one, which takes a third less of one core in all: some 13 s for 10,000
-images and the widths 1 to 20.
+convolutions are made as one: as a product for each of the four places that are pooled, which
+for three colours takes less than a convolution of PyTorch's. In all some 12 s of one core for
+10,000 images and the widths 1 to 20.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +24,7 @@ from stages.runs import Part
 
 BATCH = 200
 """Images at a time: their activations in one network stay in the cache."""
-_FEW = 8
+_FEW = 4
 """Images at a time in the first convolution of all networks, for the same reason."""
 
 Apply = Callable[..., Iterable[Any]]
@@ -75,21 +76,35 @@ def last_hidden(
     widths = [network.conv1.out_channels for network in networks]
     with torch.inference_mode():
         weight = torch.cat([network.conv1.weight for network in networks])
-        weight = weight.contiguous(memory_format=torch.channels_last)
+        weight = weight.permute(2, 3, 1, 0).reshape(-1, sum(widths))  # (row, column, colour)
         biases = [network.conv1.bias for network in networks]
         bias = torch.cat([values for values in biases if values is not None])
     found = np.empty((len(networks), len(images), HIDDEN), np.float32)
 
     def first(few: NDArray[np.uint8]) -> Tensor:
-        pixels = torch.from_numpy(np.array(few)).permute(0, 3, 1, 2).float()
-        pixels.mul_((high - low) / 255).add_(low)
-        return F.relu(F.max_pool2d(F.conv2d(pixels, weight, bias, padding=1), 2))
+        """(n, 16, 16, all channels)"""
+        n, height, width, colours = few.shape
+        padded = torch.zeros(n, height + 2, width + 2, colours)
+        inside = padded[:, 1:-1, 1:-1]
+        inside.copy_(torch.from_numpy(np.array(few))).mul_((high - low) / 255).add_(low)
+        windows = padded.unfold(1, 3, 1).unfold(2, 3, 1).permute(0, 1, 2, 4, 5, 3)
+        largest = windows[:, ::2, ::2].reshape(-1, len(weight)) @ weight
+        for row, column in ((0, 1), (1, 0), (1, 1)):
+            other = windows[:, row::2, column::2].reshape(-1, len(weight)) @ weight
+            torch.maximum(largest, other, out=largest)
+        pooled: Tensor = largest.add_(bias).clamp_min_(0)
+        return pooled.view(n, height // 2, width // 2, -1)
 
     @torch.inference_mode()
     def fill(start: int) -> None:
         batch = images[start : start + BATCH]
-        x = torch.cat([first(batch[i : i + _FEW]) for i in range(0, len(batch), _FEW)])
-        for network, features, out in zip(networks, x.split(widths, dim=1), found, strict=True):
+        size = (len(batch), images.shape[1] // 2, images.shape[2] // 2)
+        pooled = [torch.empty(*size, width) for width in widths]
+        for i in range(0, len(batch), _FEW):
+            parts = first(batch[i : i + _FEW]).split(widths, dim=3)
+            for features, part in zip(pooled, parts, strict=True):
+                features[i : i + _FEW] = part
+        for network, features, out in zip(networks, pooled, found, strict=True):
             out[start : start + BATCH] = _hidden_after_first(network, features)
 
     for _ in apply(fill, range(0, len(images), BATCH)):
@@ -98,8 +113,8 @@ def last_hidden(
 
 
 def _hidden_after_first(network: Network, x: Tensor) -> Tensor:
-    """The rest of `Network.hidden`, of what comes out of the first convolution's pooling."""
-    x = x.contiguous(memory_format=torch.channels_last)
+    """The rest of `Network.hidden`, of what is pooled first, the channels in its last axis."""
+    x = x.permute(0, 3, 1, 2)
     x = F.relu(F.max_pool2d(network.conv2(x), 2))
     x = F.relu(network.conv3(x))
     return F.relu(network.linear1(x.flatten(1)))
