@@ -36,18 +36,25 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, each)))
 
 
+OF_REAL_GRAPH = ("test_demo", "test_plots_diff", "test_structure")
+"""Files whose tests read dvc.yaml and dvc.lock as they are, by DVC."""
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of its own
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order the tests for several processes.
 
-    The tests of a file stay in one process, as they share fixtures. The first that needs the
-    finished graph makes it while the others run the files; the rest of those come last, one by one.
+    The tests of a file stay in one process, as they share fixtures; so do the files that read the
+    real graph, for which DVC takes seconds. The first test that needs the finished graph makes it
+    while the others run the files; the rest of those come last, one by one.
     """
     if not config.pluginmanager.hasplugin("xdist"):
         return
     of_graph = [item for item in items if "finished" in getattr(item, "fixturenames", ())]
     of_files = [item for item in items if item not in of_graph]
     for item in of_files:
-        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        name = item.path.stem
+        item.add_marker(pytest.mark.xdist_group("graph" if name in OF_REAL_GRAPH else name))
     items[:] = [*of_graph[:1], *of_files, *of_graph[1:]]
 
 

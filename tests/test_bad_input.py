@@ -5,7 +5,6 @@ DVC removes the outputs of a stage before it runs it. What is wrong has to be fo
 
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from dvc.repo import Repo
@@ -31,19 +30,12 @@ def test_every_stage_waits_for_valid_params(finished: Clone) -> None:
             assert Path(VALID) in deps or stage.name in ("validate", "download"), stage.name
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "said"),
-    [
-        ("cnn.sweeps.paper.learning_rat", 1e-3, "cnn.sweeps.paper.learning_rat: unknown key"),
-        ("cnn.widths", [1, 2, 0], "cnn.widths.2: Input should be greater than 0 (got 0)"),
-    ],
-)
-def test_bad_params_end_a_run_before_anything_is_lost(
-    ready: Clone, path: str, value: Any, said: str
-) -> None:
-    change(ready, path, value)
-    (line,) = errors(ready.run("dvc", "repro", check=False))
-    assert line.startswith(f"error: params.yaml: {said}")
+def test_bad_params_end_a_run_before_anything_is_lost(ready: Clone) -> None:
+    change(ready, "cnn.sweeps.paper.learning_rat", 1e-3)
+    change(ready, "cnn.widths", [1, 2, 0])
+    below, unknown = sorted(errors(ready.run("dvc", "repro", check=False)), reverse=True)
+    assert below.startswith("error: params.yaml: cnn.widths.2: Input should be greater than 0")
+    assert unknown.startswith("error: params.yaml: cnn.sweeps.paper.learning_rat: unknown key")
     assert ready.changed() == ["params.yaml"]
 
 

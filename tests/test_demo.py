@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dvc.repo import Repo
 
 from conftest import ROOT, Clone
 from stages import demo, params
 from stages.analysis.verdict import Estimate
 from test_pipeline import ran
+from test_structure import graph
 
 SMALLEST = {
     "manifold.train": 64,
@@ -53,8 +53,7 @@ def test_the_demo_measures_generated_images_and_leaves_the_working_tree_alone(
 
 
 def test_the_demo_ends_with_the_stage_that_rests_on_all_others() -> None:
-    with Repo(str(ROOT)) as repo:
-        stages = list(repo.index.stages)
+    stages = graph()
     needed, todo = set(), {demo.LAST}
     while todo:
         needed |= todo

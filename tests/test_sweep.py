@@ -12,7 +12,6 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from dvc.repo import Repo
 
 import noops
 from conftest import Clone, _tiny
@@ -20,7 +19,7 @@ from noops import Control, until
 from stages.errors import InputError
 from stages.sweeping.graph import Graph, alone
 from stages.sweeping.work import shares
-from test_pipeline import change, ran
+from test_pipeline import change, ran, stale
 
 # DVC's own use of a library that is about to change.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
@@ -101,11 +100,6 @@ def found_stale(root: Path) -> set[str]:
         return {*graph.stale(names), *graph.upstream(names, missing=True)}
 
 
-def said_stale(root: Path) -> set[str]:
-    with Repo(str(root)) as repo:
-        return {name.rpartition(":")[2] for name in repo.status()}
-
-
 def test_stale_is_what_dvc_says_is_stale(done: Clone) -> None:
     root = done.root
     edits = [
@@ -125,7 +119,7 @@ def test_stale_is_what_dvc_says_is_stale(done: Clone) -> None:
     for edit in edits:
         edit()
         seen.append(found_stale(root))
-        assert seen[-1] == said_stale(root) - {"total"}
+        assert seen[-1] == stale(done) - {"total"}
     assert {"train_cnn@a"} == seen[0] < seen[1] < seen[2] > seen[3]
     assert "train_cnn@x" in seen[4]
 
