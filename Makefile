@@ -28,7 +28,7 @@ demo: $(READY) ## the whole graph on small generated images, as an experiment (n
 	@$(IN_VENV) python -m stages.demo
 
 test: lint ## lint, then run the tests (ALL=1: those too that take minutes)
-	@$(IN_VENV) python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup \
+	@$(IN_VENV) python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope \
 	  --no-loadscope-reorder $(if $(ALL),,-m "not slow")
 
 bench: $(READY) ## time training against the notebook's loop: a table, and bench/<device>.json

@@ -25,9 +25,7 @@ from test_sweep_trained import without
 pytest.importorskip("ray", reason="needs Ray: pip install ray")
 RayCluster = importlib.import_module("stages.sweeping.cluster").Cluster
 
-pytestmark = [pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")]
-if "PYTEST_XDIST_WORKER" in os.environ:  # one process, so one cluster
-    pytestmark.append(pytest.mark.xdist_group("test_sweep_ray"))
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
 
 
 @dataclass
