@@ -32,8 +32,8 @@ TRUTH = "d, the truth"
 PAGE = Path("dvc_plots/demo.html")
 DVC = [sys.executable, "-m", "dvc"]
 
-PARITY = "notebook"
-"""Its only parity configuration; the others of params.yaml are left out."""
+SWEEP, PARITY = "notebook", "notebook"
+"""Its only sweep and parity configuration; the others of params.yaml are left out."""
 SMALL = {"epochs": 6, "seeds": 2, "batch_size": 64, "learning_rate": 1e-3}
 OVERRIDES = {
     "data.source": "manifold",
@@ -42,8 +42,10 @@ OVERRIDES = {
     "manifold.train": 4000,
     "manifold.test": 2000,
     "cnn.widths": [1, 2, 4, 8],
-    "cnn.sweeps.notebook.augment": "false",
-    **{f"cnn.sweeps.{sweep}.{k}": v for sweep in ("notebook", "paper") for k, v in SMALL.items()},
+    f"cnn.sweeps.{SWEEP}.augment": "false",
+    **{f"cnn.sweeps.{SWEEP}.{key}": value for key, value in SMALL.items()},
+    "verdict.fit.sweep": SWEEP,
+    "verdict.dimension.sweep": SWEEP,
     f"parity.configurations.{PARITY}.steps": 500,
     f"parity.configurations.{PARITY}.batch_size": 2000,
     f"parity.configurations.{PARITY}.seeds": 2,
@@ -114,9 +116,11 @@ def _experiment() -> str | None:
 def _run(overrides: list[str], stages: list[str]) -> None:
     if _experiment():
         subprocess.run([*DVC, "exp", "remove", "--quiet", NAME], check=True)
-    others = [name for name in params.load().parity.configurations if name != PARITY]
+    p = params.load()
     given = [f"{key}={value}" for key, value in OVERRIDES.items()]
-    given += [f"~parity.configurations.{name}" for name in others]
+    configurations = p.parity.configurations
+    given += [f"~cnn.sweeps.{name}" for name in p.cnn.sweeps if name != SWEEP]
+    given += [f"~parity.configurations.{name}" for name in configurations if name != PARITY]
     flags = [part for override in given + overrides for part in ("--set-param", override)]
     command = [*DVC, "exp", "run", "--temp", "--name", NAME, *flags, *stages]
     process = subprocess.Popen(command)
