@@ -6,12 +6,12 @@ params stop the graph before anything is lost. The output never changes, so it m
 
 from pathlib import Path
 
-from stages import errors, params, runs
+from stages.base import errors, files, params
 
 
 def main() -> None:
     params.load()
-    with runs.aside(Path("metrics/params-valid.txt")) as path:
+    with files.aside(Path("metrics/params-valid.txt")) as path:
         path.write_text("params.yaml is valid: stages/params.py read it without complaint\n")
 
 

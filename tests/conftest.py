@@ -19,8 +19,8 @@ from dvc.repo import Repo
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from stages import params
-from stages.cnn.images import Images, save_images
+from stages.base import params
+from stages.images.arrays import Images, save_images
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,14 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from stages import aggregate, params, runs
-from stages.errors import InputError
+from stages import aggregate
+from stages.base import params, parts
+from stages.base.errors import InputError
+from stages.cnn import part as cnn_part
 
 TABLE = Path("metrics/cnn.parquet")
 PART = Path("metrics/runs/cnn/paper-2.parquet")
 
 
-def frame(part: runs.Part, seeds: list[int]) -> pd.DataFrame:
+def frame(part: parts.Part, seeds: list[int]) -> pd.DataFrame:
     """Rows as a CNN part has them, with random numbers in the columns that are measured."""
     made = part.configuration
     epochs = range(1, made["params"]["epochs"] + 1)
@@ -51,7 +53,7 @@ def p(
     return p
 
 
-def part(p: params.Params) -> runs.Part:
+def part(p: params.Params) -> parts.Part:
     return next(part for part in aggregate.expected("cnn", p)["cnn"] if part.path == PART)
 
 
@@ -77,7 +79,7 @@ def test_the_table_holds_every_part_in_the_order_of_params(p: params.Params) -> 
     parts = table[["sweep", "width"]].drop_duplicates().to_numpy().tolist()
     assert parts == [["notebook", 1], ["notebook", 2], ["paper", 1], ["paper", 2]]
     expected = pd.concat([part.read() for part in aggregate.expected("cnn", p)["cnn"]])
-    for column in runs.CNN_SCHEMA.names[1:]:
+    for column in cnn_part.SCHEMA.names[1:]:
         np.testing.assert_array_equal(table[column], expected[column])
 
 
@@ -157,7 +159,7 @@ def test_each_bad_part_has_its_line(p: params.Params, monkeypatch: pytest.Monkey
     assert [line.partition(":")[0] for line in lines] == [str(other), str(PART)]
 
 
-def parity_frame(part: runs.Part) -> pd.DataFrame:
+def parity_frame(part: parts.Part) -> pd.DataFrame:
     """Rows as a parity part has them, with random numbers for what is measured."""
     rows = part.keys.to_frame(index=False).assign(configuration=part.configuration["configuration"])
     measured = [name for name in part.schema.names if name not in rows]
@@ -171,7 +173,7 @@ def parity_frame(part: runs.Part) -> pd.DataFrame:
 @pytest.fixture
 def parity(
     tiny_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> dict[str, list[runs.Part]]:
+) -> dict[str, list[parts.Part]]:
     """A root with the parts of two parity configurations, one without fixed training sets."""
     monkeypatch.chdir(tmp_path)
     configurations = tiny_params["parity"]["configurations"]
@@ -184,7 +186,7 @@ def parity(
 
 
 def test_parity_has_a_table_of_each_kind(
-    parity: dict[str, list[runs.Part]], monkeypatch: pytest.MonkeyPatch
+    parity: dict[str, list[parts.Part]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     part = parity["parity_tasks"][1]
     censored = parity_frame(part).astype({"learned": "Int32"})
@@ -207,7 +209,7 @@ def test_parity_has_a_table_of_each_kind(
 
 @pytest.mark.parametrize("kind", ["losses", "tasks", "curves"])
 def test_a_parity_part_without_one_of_its_runs(
-    parity: dict[str, list[runs.Part]], monkeypatch: pytest.MonkeyPatch, kind: str
+    parity: dict[str, list[parts.Part]], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     part = parity[f"parity_{kind}"][0]
     frame = parity_frame(part)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages.errors import InputError
+from stages.base.errors import InputError
+from stages.base.params import LearningRule
 from stages.headline import DIMENSIONS, headline, read
-from stages.params import LearningRule
 
 VERDICT = {name: {"ours": 17.0, "outcome": "reproduced"} for name in DIMENSIONS.values()}
 LAWS = pd.DataFrame(

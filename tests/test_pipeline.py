@@ -11,7 +11,8 @@ import yaml
 from dvc.repo import Repo
 
 from conftest import Clone
-from stages import params, repro
+from stages.base import params
+from stages.commands import repro
 
 # DVC's own use of a library that is about to change.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")

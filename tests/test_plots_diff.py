@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from conftest import Clone
-from stages import review
+from stages.commands import review
 from test_structure import graph, paths
 
 ROOT = Path(__file__).resolve().parent.parent

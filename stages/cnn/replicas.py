@@ -12,11 +12,11 @@ import torch
 import triton
 from torch import Tensor
 
+from stages.base.params import CnnSweep
 from stages.cnn import draws, kernels
 from stages.cnn.history import History, Report, Trained
-from stages.cnn.images import CLASSES, Images
 from stages.cnn.network import HIDDEN, Network, initial
-from stages.params import CnnSweep
+from stages.images.arrays import CLASSES, Images
 from stages.training import device as devices
 from stages.training.adam import Adam
 from stages.training.kernels import Layer, Weights

@@ -15,9 +15,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages import figures
-from stages.analysis.parity_fits import BIT
-from stages.params import ParityConfiguration, Plot
+from stages.base.params import ParityConfiguration, Plot
+from stages.drawing import style
+from stages.quanta.fits import BIT
 
 TASKS = 12
 """Tasks that are drawn at most, evenly spaced in the logarithm of their number."""
@@ -105,7 +105,7 @@ def curves(
 ) -> Figure:
     """A panel for each configuration of `series`, with the level at which a task is learned."""
     names = list(drawn["configuration"].unique())
-    with figures.style():
+    with style.drawing():
         figure, panels = plt.subplots(
             max(len(names), 1),
             1,
@@ -133,14 +133,14 @@ def _looks(drawn: pd.DataFrame) -> dict[str, dict[str, Any]]:
     tasks = [name for name in drawn["series"].unique() if name != "mean"]
     looks: dict[str, dict[str, Any]] = {
         name: {"color": colour, "linewidth": 1.2, "zorder": 2}
-        for name, colour in zip(tasks, figures.sequence(len(tasks)), strict=True)
+        for name, colour in zip(tasks, style.sequence(len(tasks)), strict=True)
     }
-    return looks | {"mean": {"color": figures.INK, "linewidth": 3.0, "zorder": 3}}
+    return looks | {"mean": {"color": style.INK, "linewidth": 3.0, "zorder": 3}}
 
 
 def _panel(axes: Axes, drawn: pd.DataFrame, c: ParityConfiguration) -> None:
-    figures.plain_log_axis(axes, "x")
-    figures.plain_log_axis(axes, "y")
+    style.plain_log_axis(axes, "x")
+    style.plain_log_axis(axes, "y")
     for name, look in _looks(drawn).items():
         rows = drawn[drawn["series"] == name]
         low, high = rows["low"].to_numpy(float), rows["high"].to_numpy(float)
@@ -148,7 +148,7 @@ def _panel(axes: Axes, drawn: pd.DataFrame, c: ParityConfiguration) -> None:
         axes.plot(rows["step"], rows["loss"], **look)
     axes.margins(x=0)
     axes.set_ylim(bottom=max(c.learned_below / DEPTH, axes.get_ylim()[0]), top=3)
-    axes.axhline(c.learned_below, color=figures.INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.axhline(c.learned_below, color=style.INK, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.annotate(
         f"learned: under {c.learned_below:g} bit",
         (drawn["step"].min(), c.learned_below),
@@ -180,4 +180,4 @@ def _name_lines(axes: Axes, drawn: pd.DataFrame) -> None:
                 fontsize="small",
             )
     colours = [looks[name]["color"] for name in ends]
-    figures.label_ends(axes, list(ends.values()), list(ends), colours)
+    style.label_ends(axes, list(ends.values()), list(ends), colours)

@@ -12,19 +12,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages import figures
-from stages.analysis.parity_fits import BIT
+from stages.base.params import Michaud, ParityConfiguration, Plot
+from stages.drawing import style
 from stages.drawing.parity import Tables, earliest, missing, spaced
-from stages.figures import INK
-from stages.params import Michaud, ParityConfiguration, Plot
+from stages.drawing.style import INK
 from stages.parity.tasks import frequencies
+from stages.quanta.fits import BIT
 
 HEAT_TASKS = 40
 """Tasks in the series of the heat map at most, evenly spaced in the logarithm."""
 LOOKS = {
-    "all": (figures.VERMILION, "-", "censored fit, all tasks"),
-    "learned": (figures.BLUE, "--", "least squares, learned tasks"),
-    "complete": (figures.GREEN, "-.", "least squares, tasks that all seeds learned"),
+    "all": (style.VERMILION, "-", "censored fit, all tasks"),
+    "learned": (style.BLUE, "--", "least squares, learned tasks"),
+    "complete": (style.GREEN, "-.", "least squares, tasks that all seeds learned"),
 }
 """Colour, line and words of each fit."""
 
@@ -52,7 +52,7 @@ def _heat(tables: Tables, name: str) -> pd.DataFrame:
 def heat_map(tables: Tables, configurations: dict[str, ParityConfiguration], plot: Plot) -> Figure:
     """A panel for each configuration that kept curves, both axes logarithmic."""
     names = tables.shown
-    with figures.style():
+    with style.drawing():
         figure, panels = plt.subplots(
             max(len(names), 1),
             1,
@@ -155,7 +155,7 @@ def learning_times(
     `alpha` is that of the published learning times; they stand beside configurations like theirs.
     """
     names = tables.shown
-    with figures.style():
+    with style.drawing():
         figure, panels = plt.subplots(
             max(len(names), 1),
             2,
@@ -183,14 +183,14 @@ def _times(
     c: ParityConfiguration,
     published: Michaud | None,
 ) -> None:
-    figures.plain_log_axis(axes, "y")
+    style.plain_log_axis(axes, "y")
     rows = _widest(tables.tasks, name)
     rates = frequencies(c.tasks, c.alpha)[rows["task"] - 1]
     learned = rows["learned"].notna().to_numpy()
     times = rows["learned"][learned].astype(float)
     lowest = max(rates.min(), (rates[learned].min() if learned.any() else rates.max()) / 10)
     wide = rates.max() > 30 * lowest
-    figures.plain_log_axis(axes, "x", subs=(1.0,) if wide else (1.0, 2.0, 5.0))
+    style.plain_log_axis(axes, "x", subs=(1.0,) if wide else (1.0, 2.0, 5.0))
     axes.plot(rates[learned], times, "o", color=INK, ms=3, alpha=0.6)
     lost = ~learned & (rates >= lowest)
     if lost.any():
@@ -210,7 +210,7 @@ def _times(
             frequencies(c.tasks, c.alpha)[np.array(points.tasks) - 1],
             points.steps,
             "D",
-            color=figures.PURPLE,
+            color=style.PURPLE,
             ms=5,
             mfc="none",
             label=f"{_signed(-published.learning_exponent)}: published",
@@ -232,7 +232,7 @@ def _horizons(axes: Axes, rows: pd.DataFrame, published: Michaud) -> None:
     if rows.empty:
         missing(axes, "Too few tasks are learned for a slope.")
         return
-    figures.plain_log_axis(axes, "x", subs=(1.0, 3.0))
+    style.plain_log_axis(axes, "x", subs=(1.0, 3.0))
     for kind, (colour, dashes, _) in LOOKS.items():
         of_kind = rows[rows["tasks"] == kind]
         axes.plot(of_kind["step"], of_kind["slope"], dashes, color=colour, marker="o", ms=3)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stages.params import ParityConfiguration
+from stages.base.params import ParityConfiguration
 from stages.parity import philox, shuffle, tasks
 
 BATCH_TASKS = 0

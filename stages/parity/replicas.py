@@ -12,10 +12,11 @@ import torch
 import triton
 from torch import Tensor
 
-from stages.params import ParityConfiguration, ParityFamily, ParityRun
+from stages.base.params import ParityConfiguration
 from stages.parity import draws, kernels, shuffle, tasks
 from stages.parity.history import History, Report
 from stages.parity.network import flatten, initial
+from stages.parity.plan import Family, Run
 from stages.training import device as devices
 from stages.training.adam import Adam
 from stages.training.kernels import Layer, Weights
@@ -59,7 +60,7 @@ class Replicas:
     def __init__(
         self,
         configuration: ParityConfiguration,
-        family: ParityFamily,
+        family: Family,
         width: int,
         replicas: int,
         device: torch.device,
@@ -116,7 +117,7 @@ class Replicas:
         self._schedule = torch.from_numpy(self._optimizer.schedule(family.steps)).to(device)
         self.done = torch.zeros((), dtype=torch.int32, device=device)
 
-    def load(self, runs: Sequence[ParityRun]) -> None:
+    def load(self, runs: Sequence[Run]) -> None:
         """Start training, one replica for each run."""
         c = self._c
         seeds = [run.seed for run in runs]
@@ -243,8 +244,8 @@ class SideBySide:
     def __init__(
         self,
         configuration: ParityConfiguration,
-        family: ParityFamily,
-        runs: Sequence[ParityRun],
+        family: Family,
+        runs: Sequence[Run],
         device: torch.device,
     ) -> None:
         self._of_width = [list(of_width) for _, of_width in groupby(runs, lambda run: run.width)]
@@ -293,7 +294,7 @@ def _as_int32(words: np.ndarray) -> Tensor:
 
 def train(
     configuration: ParityConfiguration,
-    family: ParityFamily,
+    family: Family,
     device: torch.device,
     report: Report,
 ) -> History:

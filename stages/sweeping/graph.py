@@ -33,7 +33,7 @@ from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.stage.serialize import to_single_stage_lockfile
 from dvc.utils.serialize import dump_yaml, loads_yaml
 
-from stages.errors import InputError
+from stages.base.errors import InputError
 from stages.sweeping.work import Task
 
 TRAINING = ("train_cnn", "train_parity", "calibrate_method")
