@@ -170,7 +170,7 @@ def _permuted(key, number, value, bits):
 
 @triton.jit
 def choose(
-    seeds, step, sizes, bits, set_ends, histograms, chosen, ranks, batch, tasks,
+    seeds, step, sizes, lengths, set_ends, histograms, chosen, ranks, batch, tasks,
     LOG: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Choose the batch from the training set, and count its tasks. Grid (programs, replicas).
@@ -187,7 +187,7 @@ def choose(
     first = (done % batches) * batch
     valid = (place < batch) & (first + place < size)
     key = _key(seeds + replica, ORDER)
-    length = tl.load(bits + replica)
+    length = tl.load(lengths + replica)
     sample = _permuted(key, done // batches, tl.minimum(first + place, size - 1), length)
     while tl.max(sample, axis=0) >= size:
         again = _permuted(key, done // batches, sample, length)
@@ -277,7 +277,7 @@ def draw_batch(
 
 @triton.jit
 def draw_evaluation(
-    seeds, step, masks, inputs, labels, slots, tasks, samples,
+    seeds, step, masks, inputs, labels, slots, tasks, per_task,
     TILE: tl.constexpr, WORDS: tl.constexpr, K: tl.constexpr,
 ):  # fmt: skip
     """Draw and label the samples that the tasks are evaluated on. Grid (tiles, replicas)."""
@@ -288,7 +288,7 @@ def draw_evaluation(
     _draw(
         inputs + replica * slots * K, labels + replica * slots,
         masks + replica * tasks * WORDS, _key(seeds + replica, EVALUATION_BITS),
-        slot, sample < samples, sample, tl.load(step), task, task, WORDS, K,
+        slot, sample < per_task, sample, tl.load(step), task, task, WORDS, K,
     )  # fmt: skip
 
 
@@ -469,17 +469,17 @@ def backward_tasks(
 @triton.jit(do_not_specialize=UNSPECIALISED)
 def sum_tasks(
     group_ends, group_sums, partials, slots, width, total_partials, offset,
-    LOG: tl.constexpr, ROWS: tl.constexpr, UNITS: tl.constexpr,
+    LOG: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """The gradient of the tasks' weights, from their groups. Grid (blocks, tasks, replicas)."""
     replica = tl.program_id(2).to(tl.int64)
     task = tl.program_id(1)
-    unit = tl.program_id(0) * UNITS + tl.arange(0, UNITS)
+    unit = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     group_ends += (replica << LOG) + task
     first = tl.load(group_ends - 1, mask=task > 0, other=0)
     end = tl.load(group_ends)
     group_sums += replica * (slots // GROUP) * width
-    gradient = tl.zeros((ROWS, UNITS), tl.float32)
+    gradient = tl.zeros((ROWS, BLOCK), tl.float32)
     for start in range(first, end, ROWS):
         gradient += _matrix(group_sums, end, width, start + tl.arange(0, ROWS), unit)
     partials += replica * total_partials + offset + task * width
@@ -489,7 +489,7 @@ def sum_tasks(
 @triton.jit(do_not_specialize=UNSPECIALISED)
 def score(
     weights, step, labels, contrasts, losses, accuracies,
-    slots, tasks, samples, width, total, offset, every, evaluations,
+    slots, tasks, per_task, width, total, offset, every, evaluations,
     BLOCK: tl.constexpr, LOGITS: tl.constexpr, BLOCKS: tl.constexpr,
 ):  # fmt: skip
     """Mean loss (nats) and accuracy of each task. Grid (tasks, replicas)."""
@@ -499,9 +499,9 @@ def score(
     contrasts += replica * BLOCKS * slots
     loss = tl.zeros((BLOCK,), tl.float32)
     correct = tl.zeros((BLOCK,), tl.int32)
-    for start in range(0, samples, BLOCK):
+    for start in range(0, per_task, BLOCK):
         sample = start + tl.arange(0, BLOCK)
-        valid = sample < samples
+        valid = sample < per_task
         slot = task * (slots // tasks) + tl.where(valid, sample, 0)
         label = tl.load(labels + slot)
         contrast = _contrast(
@@ -513,5 +513,5 @@ def score(
         loss += tl.where(valid, tl.maximum(contrast, 0.0) - label * contrast + soft, 0.0)
         correct += (valid & ((contrast > 0) == (label == 1))).to(tl.int32)
     target = (replica * evaluations + tl.load(step) // every - 1) * tasks + task
-    tl.store(losses + target, tl.sum(loss) / samples)
-    tl.store(accuracies + target, tl.sum(correct).to(tl.float32) / samples)
+    tl.store(losses + target, tl.sum(loss) / per_task)
+    tl.store(accuracies + target, tl.sum(correct).to(tl.float32) / per_task)
