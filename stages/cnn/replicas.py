@@ -212,14 +212,16 @@ class Replicas:
 
     def _forward(self, p: Pass, *, train: bool) -> None:
         launch, batch, of = self._launcher(p), self.batch, self.weights.offsets
-        launch(kernels.crop, (batch * 3072 // CROP_BLOCK,), BLOCK=CROP_BLOCK)
-        launch(kernels.conv1_forward, (batch * 256 // CONV1_CELLS,), CELLS=CONV1_CELLS)
+        launch(kernels.crop, (batch * kernels.IMAGE.value // CROP_BLOCK,), BLOCK=CROP_BLOCK)
         launch(
-            kernels.conv2_forward, (batch * 64 // CONV2_CELLS,),
+            kernels.conv1_forward, (batch * kernels.AREA1.value // CONV1_CELLS,), CELLS=CONV1_CELLS
+        )
+        launch(
+            kernels.conv2_forward, (batch * kernels.AREA2.value // CONV2_CELLS,),
             offset=of["conv2"], K=K, CELLS=CONV2_CELLS,
         )  # fmt: skip
         launch(
-            kernels.conv3_forward, (-(-batch * 36 // CONV3_ROWS),),
+            kernels.conv3_forward, (-(-batch * kernels.AREA3.value // CONV3_ROWS),),
             offset=of["conv3"], K=K, ROWS=CONV3_ROWS,
         )  # fmt: skip
         launch(
@@ -248,7 +250,7 @@ class Replicas:
                 offset_partials=of_partials["conv2"], K=K, ROWS=CONV2_WEIGHT_ROWS,
             )  # fmt: skip
         launch(
-            kernels.conv2_backward_input, (batch * 256 // CONV2_PIXELS,),
+            kernels.conv2_backward_input, (batch * kernels.AREA1.value // CONV2_PIXELS,),
             offset=of["conv2"], K=K, PIXELS=CONV2_PIXELS,
         )  # fmt: skip
         launch(

@@ -50,6 +50,8 @@ SCALE, UNSCALE = tl.constexpr(64.0), tl.constexpr(1 / 64)
 BATCH_TASKS, BATCH_BITS, EVALUATION_BITS = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 TRAINING_SET_BITS, ORDER = tl.constexpr(3), tl.constexpr(4)
 """Streams of random words; see stages/parity/draws.py."""
+QUAD, WORD_BITS = tl.constexpr(4), tl.constexpr(32)
+"""Random words that Philox draws at once, and bits of each."""
 ROUNDS = tl.constexpr(6)
 """Of the shuffle; see stages/parity/shuffle.py."""
 UNSPECIALISED = [
@@ -117,17 +119,17 @@ def _draw(
 ):  # fmt: skip
     """Draw the bits of some slots and label them. The counter is (sample, step, block, last)."""
     folded = sample * 0
-    bit = tl.arange(0, 32)
+    bit = tl.arange(0, WORD_BITS)
     inputs += (slot * K)[:, None] + bit[None, :]
     masks += task * WORDS
-    for block in tl.static_range(WORDS // 4):
+    for block in tl.static_range(WORDS // QUAD):
         drawn = tl.philox(key, sample, step, block, last)
-        for i in tl.static_range(4):
+        for i in tl.static_range(QUAD):
             word = drawn[i].to(tl.int32, bitcast=True)
-            folded ^= word & tl.load(masks + 4 * block + i)
-            if 128 * block + 32 * i < K:
+            folded ^= word & tl.load(masks + QUAD * block + i)
+            if (QUAD * block + i) * WORD_BITS < K:
                 ones = (word[:, None] >> bit[None, :] & 1).to(tl.float16)
-                tl.store(inputs + (128 * block + 32 * i), ones)
+                tl.store(inputs + (QUAD * block + i) * WORD_BITS, ones)
     folded ^= folded >> 16
     folded ^= folded >> 8
     folded ^= folded >> 4
@@ -141,15 +143,15 @@ def count(
     seeds, step, thresholds, histograms, batch, tasks,
     LOG: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Draw the batch's tasks, and count each. Grid (batch / (4 * BLOCK), replicas)."""
+    """Draw the batch's tasks, and count each. Grid (batch / (QUAD * BLOCK), replicas)."""
     replica = tl.program_id(1).to(tl.int64)
     quad = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     key = _key(seeds + replica, BATCH_TASKS)
     drawn = tl.philox(key, quad, tl.load(step), 0, 0)
     total = tl.zeros((1 << LOG,), tl.int32)
-    for i in tl.static_range(4):
+    for i in tl.static_range(QUAD):
         task = tl.minimum(_at_most(thresholds, drawn[i], LOG), tasks - 1)
-        total += tl.histogram(task, 1 << LOG, mask=4 * quad + i < batch)
+        total += tl.histogram(task, 1 << LOG, mask=quad * QUAD + i < batch)
     place = replica * tl.num_programs(0) + tl.program_id(0)
     tl.store(histograms + (place << LOG) + tl.arange(0, 1 << LOG), total)
 

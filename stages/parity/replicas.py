@@ -65,9 +65,10 @@ class Replicas:
     ) -> None:
         self._c = c = configuration
         self._width, self._limited = width, family.limited
+        group, quad = kernels.GROUP.value, kernels.QUAD.value
         units = min(UNITS, max(16, triton.next_power_of_2(width)))
         self._blocks = -(-width // units)
-        words = 4 * -(-c.bits // tasks.BLOCK)
+        words = quad * -(-c.bits // tasks.BLOCK)
         log = max(5, (c.tasks - 1).bit_length())
         k = max(32, triton.next_power_of_2(c.bits))
         layers = [
@@ -84,8 +85,7 @@ class Replicas:
         self._seeds, self._masks = buffer(), buffer(c.tasks, words)
         thresholds = _as_int32(_padded(tasks.thresholds(c.tasks, c.alpha), 1 << log))
         batch = min(c.batch_size, max(family.samples)) if self._limited else c.batch_size
-        self._programs = -(-batch // (CHOOSE_BLOCK if self._limited else 4 * COUNT_BLOCK))
-        group = kernels.GROUP.value
+        self._programs = -(-batch // (CHOOSE_BLOCK if self._limited else quad * COUNT_BLOCK))
         unfilled = min(c.tasks, batch) * (group - 1)
         slots = -(-(batch + unfilled) // TILE) * TILE
         self.batch = Slots(replicas, slots, k, self._blocks, device)
