@@ -1,6 +1,6 @@
 """Stage `train_cnn`: every seed of one sweep and width, side by side, into one part.
 
-About 2.2 s of start-up and then, on an H100, a fraction of a second an epoch for all seeds.
+About 2.2 s of start-up and then, on an H200, a fraction of a second an epoch for all seeds.
 """
 
 import argparse

@@ -21,7 +21,7 @@ from stages.cnn.network import initial
 from stages.images.arrays import Images, open_images
 from stages.training import kernels
 from stages.training.adam import Adam
-from stages.training.kernels import Layer, Weights
+from stages.training.kernels import Launcher, Layer, Weights
 
 ROOT = Path(__file__).resolve().parent.parent
 SWEEPS = params.load(ROOT / "params.yaml").cnn.sweeps
@@ -154,6 +154,20 @@ def test_adam_is_pytorchs(decoupled: bool) -> None:
             stepper.step()
     expected = torch.stack([row.detach() for row in reference])
     torch.testing.assert_close(weights.values.cpu(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "special"),
+    [({"total"}, {}), (set(), {"widht": 3}), (set(), {"total": 3})],
+    ids=["missing", "unknown", "twice"],
+)
+def test_a_launch_with_other_arguments_than_the_kernels_is_refused(
+    left_out: set[str], special: dict[str, int]
+) -> None:
+    launch = Launcher(1, dict.fromkeys(set(kernels.adam.arg_names) - left_out, 1))
+    (wrong,) = left_out | special.keys()
+    with pytest.raises(TypeError, match=f"adam: {wrong}: missing, unknown or given twice"):
+        launch(kernels.adam, (1,), **special)
 
 
 def test_more_images_than_a_draw_can_name_are_refused() -> None:
