@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from conftest import Clone
 from stages.commands import review
-from test_structure import graph, paths
+from tests.helpers.clone import Clone
+from tests.helpers.graph import graph, paths
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 CHARTS = {
     name: properties
     for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
@@ -92,7 +92,7 @@ def series(clone: Clone, chart: str) -> int:
 def test_all_charts_are_drawn_and_all_figures_shown_without_network(
     clone: Clone, offline: list[str]
 ) -> None:
-    clone.run("python", "-m", "stages.review", "--page")
+    clone.run("python", "-m", "stages.commands.review", "--page")
     clone.run("dvc", "plots", "diff", "HEAD")
     page = clone.root / "dvc_plots/index.html"
     assert not re.search(r"(src|href)=\W?(https?:)?//", page.read_text().split("<script")[0])

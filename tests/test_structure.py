@@ -3,18 +3,25 @@
 import ast
 import re
 import tomllib
-from functools import cache
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import pytest
-from dvc.repo import Repo
-from dvc.stage import PipelineStage
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers.graph import (
+    UNNAMED,
+    covers,
+    file_of,
+    graph,
+    imports,
+    module_of,
+    modules,
+    needs,
+    paths,
+    stage_modules,
+)
+from tests.helpers.root import ROOT
 
 # From the top down: a module imports from its own room and from the floors below it.
 FLOORS = [
@@ -23,76 +30,6 @@ FLOORS = [
     ["stages.training"],
     ["stages.params", "stages.runs", "stages.errors", "stages.figures"],
 ]
-
-# What every module may use without its stage naming it. params.py only validates: what a stage
-# gets from it is its section of params.yaml, which is a dependency by value. errors.py says how a
-# stage fails and progress.py how far it is, not what it computes. An edit of these must not train
-# anything again.
-UNNAMED = {"stages.params", "stages.errors", "stages.training.progress"}
-
-
-def file_of(module: str) -> Path | None:
-    path = ROOT.joinpath(*module.split("."))
-    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-        if candidate.is_file():
-            return candidate.relative_to(ROOT)
-    return None
-
-
-@cache
-def imports(module: str) -> set[str]:
-    """Everything that a module imports, at its top or within: full names, `stages`' as modules."""
-    path = file_of(module)
-    assert path, f"no module {module}"
-    names = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            assert node.module
-            inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            modules = {name for name in inner if name.startswith("stages.") and file_of(name)}
-            names |= modules | ({node.module} if modules != inner else set())
-    return names
-
-
-def needs(module: str) -> set[str]:
-    """The modules of `stages` that run when a module runs, itself included."""
-    found, todo = set(), {module}
-    while todo:
-        found |= todo
-        todo = {n for m in todo for n in imports(m) if n.startswith("stages.")} - found
-    return found
-
-
-def modules() -> list[str]:
-    files = (path.relative_to(ROOT) for path in ROOT.glob("stages/**/*.py"))
-    return sorted(".".join(path.with_suffix("").parts) for path in files)
-
-
-@cache
-def graph() -> list[PipelineStage]:
-    with Repo(str(ROOT)) as repo:
-        return list(repo.index.stages)
-
-
-def module_of(stage: PipelineStage) -> str:
-    found = re.match(r"python -m (stages\.\w+)\b", stage.cmd)
-    assert found, f"{stage.name}: {stage.cmd!r} runs no module of stages"
-    return found[1]
-
-
-def stage_modules() -> set[str]:
-    return {module_of(stage) for stage in graph()}
-
-
-def paths(entries: list[Any]) -> set[Path]:
-    return {Path(entry.fs_path).relative_to(ROOT) for entry in entries}
-
-
-def covers(path: Path, other: Path) -> bool:
-    return path == other or path in other.parents
 
 
 def room(module: str) -> tuple[int, str]:

@@ -9,8 +9,8 @@ import yaml
 
 from stages.base import params
 from stages.base.errors import InputError
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 PAPER = "cnn.sweeps.paper"
 TASKS = "parity.configurations.notebook"
 LIMITED = f"{TASKS}.data_limited"

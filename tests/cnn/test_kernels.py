@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import plain
 import pytest
 import torch
+
+from tests.helpers import plain
+from tests.helpers.root import ROOT
 
 pytest.importorskip("triton", reason="PyTorch brings no Triton on this platform")
 
@@ -23,7 +25,6 @@ from stages.training import kernels
 from stages.training.adam import Adam
 from stages.training.kernels import Launcher, Layer, Weights
 
-ROOT = Path(__file__).resolve().parent.parent
 SWEEPS = params.load(ROOT / "params.yaml").cnn.sweeps
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from threading import Event
 
 import numpy as np
-import plain
 import pytest
 import torch
 
@@ -13,8 +12,9 @@ from stages.base.params import CnnSweep
 from stages.cnn import draws, one
 from stages.cnn.network import Network, initial, parameters
 from stages.images.arrays import Images, open_images
+from tests.helpers import plain
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 SWEEPS = params.load(ROOT / "params.yaml").cnn.sweeps
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import ROOT, Clone
 from stages.base import params
 from stages.commands import demo
 from stages.manifold.verdict import Estimate
-from test_pipeline import ran
-from test_structure import graph
+from tests.helpers.clone import Clone, ran
+from tests.helpers.graph import graph
+from tests.helpers.root import ROOT
 
 SMALLEST = {
     "manifold.train": 64,
@@ -30,7 +30,7 @@ def test_the_demo_measures_generated_images_and_leaves_the_working_tree_alone(
     before, lock = ready.changed(), (ready.root / "dvc.lock").read_bytes()
     overrides = [part for key, value in SMALLEST.items() for part in ("-S", f"{key}={value}")]
     last = ["fit_cnn", "measure_dimension"]
-    said = ready.run(*offline, "python", "-m", "stages.demo", *overrides, *last).stdout
+    said = ready.run(*offline, "python", "-m", "stages.commands.demo", *overrides, *last).stdout
 
     stages = ran(said)
     assert stages[:2] == ["validate", "download"]

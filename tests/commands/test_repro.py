@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import Clone, isolated
 from stages.base import params
 from stages.base.errors import InputError
 from stages.commands import repro
+from tests.helpers.clone import Clone, isolated
 
 ROOT = Path(repro.__file__).parent.parent
 GRAPH = {
@@ -73,7 +73,7 @@ def fresh(done: Clone, tmp_path: Path) -> Clone:
 
 def reproduce(clone: Clone) -> tuple[list[str], str]:
     """The stages that ran, and all that was printed."""
-    said = clone.run("python", "-m", "stages.repro").stdout
+    said = clone.run("python", "-m", "stages.commands.repro").stdout
     ran = [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")]
     return ran, said
 
@@ -113,7 +113,7 @@ def test_a_deleted_result_is_made_again(fresh: Clone, deleted: str, maker: str) 
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml"])
 def test_what_cannot_be_read_ends_it(fresh: Clone, name: str) -> None:
     (fresh.root / name).write_text("{a: 2\n")
-    failed = fresh.run("python", "-m", "stages.repro", check=False)
+    failed = fresh.run("python", "-m", "stages.commands.repro", check=False)
     assert failed.returncode
     assert name in failed.stderr
     assert not fresh.run("git", "status", "--porcelain", "--", "runs", "fit.json").stdout
@@ -121,7 +121,7 @@ def test_what_cannot_be_read_ends_it(fresh: Clone, name: str) -> None:
 
 def test_a_stage_that_cannot_run_ends_it(fresh: Clone) -> None:
     (fresh.root / "fit.txt").unlink()
-    failed = fresh.run("python", "-m", "stages.repro", check=False)
+    failed = fresh.run("python", "-m", "stages.commands.repro", check=False)
     assert failed.returncode
     assert "fit.txt" in failed.stderr
     assert "alpha" not in failed.stdout

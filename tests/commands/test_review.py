@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import Clone, isolated
 from stages.commands import review
+from tests.helpers.clone import Clone, isolated
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 WORKFLOW = ROOT / ".github/workflows/review.yml"
 GRAPH = {
     "stages": {
@@ -83,7 +83,7 @@ def branch(done: Clone, tmp_path: Path) -> Clone:
 
 
 def reviewed(clone: Clone, revision: str = "main") -> str:
-    return clone.run("python", "-m", "stages.review", revision).stdout
+    return clone.run("python", "-m", "stages.commands.review", revision).stdout
 
 
 def sections(said: str) -> dict[str, str]:
@@ -144,7 +144,7 @@ def test_nothing_differs_from_itself(branch: Clone) -> None:
 def test_a_revision_that_cannot_be_compared_with_is_one_line(
     branch: Clone, revision: str, line: str
 ) -> None:
-    failed = branch.run("python", "-m", "stages.review", "--", revision, check=False)
+    failed = branch.run("python", "-m", "stages.commands.review", "--", revision, check=False)
     assert failed.returncode == 1
     assert len(failed.stderr.splitlines()) == 1
     assert re.match(line, failed.stderr)

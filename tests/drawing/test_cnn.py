@@ -14,8 +14,8 @@ from stages import plot_cnn
 from stages.base import errors, params
 from stages.drawing import style
 from stages.manifold import fits as cnn_fits
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 P = params.load(ROOT / "params.yaml")
 WIDTHS = [1, 2, 3, 4, 5]
 

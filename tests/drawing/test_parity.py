@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-import simulated_parity
 import yaml
 from matplotlib.colors import to_rgb
 
@@ -18,8 +17,9 @@ from stages.drawing.parity import Tables
 from stages.parity.tasks import frequencies
 from stages.quanta.fits import BIT
 from stages.quanta.simulate import Truth
+from tests.helpers import simulated_parity
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 P = params.load(ROOT / "params.yaml")
 NOTEBOOK = simulated_parity.configuration(
     tasks=10, widths=[200], logits=1, steps=2500, evaluate_every=10, seeds=5

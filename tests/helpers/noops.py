@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import ROOT, Clone, isolated
+from tests.helpers.clone import Clone, isolated
+from tests.helpers.root import ROOT
 
 STAGE = '''"""Write two small files; first do what control/<name>.do says."""
 

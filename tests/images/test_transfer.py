@@ -33,8 +33,8 @@ from stages.download import download
 from stages.images import sources
 from stages.images.arrays import Images, open_images
 from stages.images.sources import Archive, File
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).parents[1]
 NAME = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-py"
 

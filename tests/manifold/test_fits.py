@@ -13,13 +13,13 @@ import pytest
 import yaml
 from sklearn.linear_model import QuantileRegressor
 
-from conftest import Clone
 from stages.base import params
 from stages.manifold import fits as cnn_fits
 from stages.manifold import simulate
 from stages.manifold.fits import Tables
+from tests.helpers.clone import Clone
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 NUMBERS = ["slope", "amplitude", "alpha", "alpha_low", "alpha_high"]
 NUMBERS += ["dimension", "dimension_low", "dimension_high"]
 SAMPLE = ["width_count", "runs", "rows", "status"]

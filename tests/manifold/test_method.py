@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import yaml
 
-from conftest import ROOT
 from stages import calibrate_method, fit_method, measure_method, plot_method
 from stages.base import params
 from stages.base.errors import InputError
@@ -16,6 +15,7 @@ from stages.base.params import DimensionRule
 from stages.cnn.network import parameters
 from stages.manifold import method
 from stages.statistics.bootstrap import Resampling
+from tests.helpers.root import ROOT
 
 RULE = DimensionRule(sweep="paper", widths="all", estimator="ratio", neighbours=2)
 RESAMPLING = Resampling(confidence=0.95, resamples=200, seed=0)

@@ -16,8 +16,8 @@ from stages.base import params
 from stages.manifold import verdict
 from stages.manifold.verdict import Estimate, Published, judge, missing
 from stages.pages import text as pages
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 P = params.load(ROOT / "params.yaml")
 SK = P.published.sharma_kaplan
 TEN = Published(10.0, 10.0)

@@ -16,8 +16,8 @@ from stages.base import names, params
 from stages.base.errors import InputError
 from stages.pages import inline
 from stages.pages import text as pages
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRAWING = """<?xml version="1.0"?>
 <!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">

@@ -1,7 +1,5 @@
 """Exponents of the mean loss: recovered from the simulated model, with intervals that cover."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,8 +12,8 @@ from stages.quanta import simulate as simulate_parity
 from stages.quanta import theory as quanta
 from stages.quanta.simulate import Truth
 from stages.statistics.bootstrap import Resampling
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 P = params.load(ROOT / "params.yaml")
 FEW = Resampling(0.95, 200, 0)
 MANY_TASKS = 200_000

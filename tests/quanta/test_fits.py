@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import simulated_parity
 import yaml
 from numpy.typing import NDArray
 from scipy import optimize, stats
@@ -23,8 +22,9 @@ from stages.quanta.emergence import Times, law
 from stages.quanta.fits import Family
 from stages.quanta.simulate import Truth
 from stages.statistics.bootstrap import Resampling
+from tests.helpers import simulated_parity
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 P = params.load(ROOT / "params.yaml")
 SLOPE = -0.8
 FEW = Resampling(0.95, 100, 0)

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import simulated_parity
 import yaml
 
 from stages import verdict as stage
@@ -17,8 +16,9 @@ from stages.quanta import fits as parity_fits
 from stages.quanta import verdict as parity_verdict
 from stages.quanta.simulate import Truth
 from stages.quanta.verdict import NOT_TRAINED, Fitted
+from tests.helpers import simulated_parity
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 P = params.load(ROOT / "params.yaml")
 PUBLISHED, RULES = P.published.michaud, P.verdict.parity
 QUICK = P.quanta.model_copy(update={"resamples": 100})

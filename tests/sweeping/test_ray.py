@@ -12,15 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import noops
 import psutil
 import pytest
-from noops import Control, until
-from test_sweep import NAMES, SWEEP, found_stale, same, started
-from test_sweep_trained import without
 
-from conftest import ROOT, Clone, _tiny
 from stages.base.errors import InputError
+from tests.helpers import noops
+from tests.helpers.clone import Clone
+from tests.helpers.noops import Control, until
+from tests.helpers.root import ROOT
+from tests.helpers.sweeps import NAMES, SWEEP, found_stale, same, started, without
+from tests.helpers.tiny import tiny
 
 pytest.importorskip("ray", reason="needs Ray: pip install ray")
 RayCluster = importlib.import_module("stages.sweeping.cluster").Cluster
@@ -80,7 +81,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    return noops.make(tmp_path_factory.mktemp("made"), _tiny(), NAMES)
+    return noops.make(tmp_path_factory.mktemp("made"), tiny(), NAMES)
 
 
 @pytest.fixture

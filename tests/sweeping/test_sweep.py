@@ -4,33 +4,29 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import noops
 import psutil
 import pytest
 import yaml
-from noops import Control, until
 
-from conftest import Clone, _tiny
 from stages.base.errors import InputError
 from stages.sweeping.graph import Graph, alone
 from stages.sweeping.work import shares
-from test_pipeline import change, ran, stale
+from tests.helpers import noops
+from tests.helpers.clone import Clone, change, ran, stale
+from tests.helpers.noops import Control, until
+from tests.helpers.sweeps import NAMES, SWEEP, found_stale, same, started
+from tests.helpers.tiny import tiny
 
 # DVC's own use of a library that is about to change.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
 
-NAMES = list("abcdef")
-SWEEP = [sys.executable, "-m", "stages.sweep"]
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    return noops.make(tmp_path_factory.mktemp("made"), _tiny(), NAMES)
+    return noops.make(tmp_path_factory.mktemp("made"), tiny(), NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -58,46 +54,10 @@ def control(workspace: Clone) -> Control:
     return Control(workspace)
 
 
-@contextmanager
-def started(clone: Clone, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """A sweep that runs meanwhile."""
-    sweep = subprocess.Popen(
-        [*SWEEP, *options],
-        cwd=clone.root,
-        env=clone.env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield sweep
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(sweep.pid, signal.SIGKILL)
-        print(sweep.communicate()[0])  # if it fails
-
-
-def same(clone: Clone, plain: Clone) -> bool:
-    """Whether a sweep has left what `dvc repro` would have, had it run the same stages."""
-    outs = [f"out/{name}.{kind}" for name in NAMES for kind in "ab"]
-    lock, whole = ((c.root / "dvc.lock").read_text() for c in (clone, plain))
-    return whole.partition("  total:")[0] == lock and all(
-        (clone.root / path).read_bytes() == (plain.root / path).read_bytes() for path in outs
-    )
-
-
 @pytest.fixture
 def graph(done: Clone) -> Iterator[Graph]:
     with Graph(done.root) as graph:
         yield graph
-
-
-def found_stale(root: Path) -> set[str]:
-    with Graph(root) as graph:
-        names = graph.training()
-        return {*graph.stale(names), *graph.upstream(names, missing=True)}
 
 
 def test_stale_is_what_dvc_says_is_stale(done: Clone) -> None:

@@ -1,24 +1,12 @@
 """Sweeps of the real training stages: the same bytes as from `dvc repro`, and adoption by them."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-from conftest import Clone
-from test_pipeline import change, ran
-
-SWEEP = [sys.executable, "-m", "stages.sweep"]
-PARTS = Path("metrics/runs")
-
-
-def without(clone: Clone, *patterns: str) -> list[Path]:
-    """Remove the parts of some stages; which these were."""
-    removed = sorted(path for pattern in patterns for path in clone.root.glob(f"{PARTS}/{pattern}"))
-    for path in removed:
-        path.unlink()
-    return removed
+from tests.helpers.clone import Clone, change, ran
+from tests.helpers.sweeps import PARTS, SWEEP, without
 
 
 @pytest.mark.slow

@@ -26,7 +26,8 @@ from stages.manifold import selection, simulate
 from stages.tensorboard import events, logs, quality
 from stages.tensorboard import imported as sweep
 from stages.tensorboard.part import ImportPart, import_part
-from test_structure import ROOT, UNNAMED, file_of, needs
+from tests.helpers.graph import UNNAMED, file_of, needs
+from tests.helpers.root import ROOT
 
 TAGS = params.CurveTags().model_dump()
 CHANCE = 2.3026

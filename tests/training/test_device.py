@@ -3,7 +3,6 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +12,8 @@ from stages.base import params
 from stages.base.errors import InputError
 from stages.images.arrays import Images
 from stages.training import device
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 MIB = 1 << 20
 
 
