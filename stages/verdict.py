@@ -16,7 +16,7 @@ from stages.base import errors, files, names, params, tables
 from stages.manifold import verdict
 from stages.pages import text as pages
 from stages.quanta import verdict as parity_verdict
-from stages.statistics.equivalence import OUTCOMES
+from stages.statistics.equivalence import OUTCOMES, RULE
 
 METRICS = Path("metrics")
 PARITY = ["runs", "emergence", "exponents"]
@@ -31,7 +31,7 @@ def headline(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
     found: dict[str, dict[str, Any]] = {}
     for quantity, rows in table.groupby("quantity", sort=False):
-        row = rows[rows["choice"] == verdict.RULE].iloc[0]
+        row = rows[rows["choice"] == RULE].iloc[0]
         found[str(quantity)] = {
             "outcome": row["outcome"],
             "published": pages.published(row),
@@ -43,7 +43,7 @@ def headline(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 def quanta(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     """By quantity of multitask sparse parity that we have, how many comparisons end in what."""
-    rules = table[table["choice"] == verdict.RULE]
+    rules = table[table["choice"] == RULE]
     trained = rules[rules["status"] != parity_verdict.NOT_TRAINED]
     return {
         str(quantity): {outcome: int((rows["outcome"] == outcome).sum()) for outcome in OUTCOMES}

@@ -13,7 +13,7 @@ import pandas as pd
 from stages.base.params import Curve, DimensionRule, Fit, FitRule, SharmaKaplan, Verdict
 from stages.dimension import readings
 from stages.manifold import selection
-from stages.statistics.equivalence import Target, judge
+from stages.statistics.equivalence import RULE, Target, judge
 from stages.statistics.estimate import Estimate, missing, over_networks
 
 ALL = "all"  # widths
@@ -21,8 +21,6 @@ READING = "dimension"
 EQUIVALENTS = {"gaussian": "as_gaussian", "uniform": "as_uniform"}
 """Columns of metrics/dimension.csv: what is read, and where known data would read the same."""
 
-RULE = "rule"
-"""The `choice` of the row that the rule in params.yaml names; the others vary one thing of it."""
 METRICS = {
     "test_loss": "validation_loss",
     "train_loss": "train_loss",

@@ -11,8 +11,8 @@ import jinja2
 import pandas as pd
 
 from stages.base.params import Params
-from stages.manifold.verdict import RULE
 from stages.quanta.verdict import NOT_TRAINED
+from stages.statistics.equivalence import RULE
 
 TEMPLATES = Path(__file__).with_name("templates")
 

@@ -15,9 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from stages.base.params import Michaud, ParityConfiguration, ParityVerdict
-from stages.manifold.verdict import RULE
 from stages.quanta.theory import RESOURCES
-from stages.statistics.equivalence import Target, judge
+from stages.statistics.equivalence import RULE, Target, judge
 from stages.statistics.estimate import Estimate, missing, over_networks
 
 NOT_TRAINED = "not trained"

@@ -23,6 +23,8 @@ from stages.statistics.estimate import Estimate
 
 Outcome = Literal["reproduced", "not reproduced", "cannot be told"]
 OUTCOMES: tuple[Outcome, ...] = ("reproduced", "not reproduced", "cannot be told")
+RULE = "rule"
+"""The `choice` of the row that the rule in params.yaml names; the others vary one thing of it."""
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,16 @@ from dvc.stage import PipelineStage
 
 from tests.helpers.root import ROOT
 
-# What every module may use without its stage naming it. params.py only validates: what a stage
-# gets from it is its section of params.yaml, which is a dependency by value. errors.py says how a
-# stage fails and progress.py how far it is, not what it computes. An edit of these must not train
-# anything again.
-UNNAMED = {"stages.params", "stages.errors", "stages.training.progress"}
+UNNAMED = {
+    f"stages.base.{name}"
+    for name in ("errors", "files", "params", "progress", "tables", "types", "workers")
+}
+"""What a stage may use without naming it: of stages/base, what no number depends on.
+
+params only validates: what a stage gets from it is its section of params.yaml, which is a
+dependency by value. The others say how a stage fails, how far it is, how much it does at once, and
+how files are read and written, not what is in them. An edit of these must not train anything again.
+"""
 
 
 def file_of(module: str) -> Path | None:
@@ -68,6 +73,10 @@ def module_of(stage: PipelineStage) -> str:
     found = re.match(r"python -m (stages\.\w+)\b", stage.cmd)
     assert found, f"{stage.name}: {stage.cmd!r} runs no module of stages"
     return found[1]
+
+
+def unnamed(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in UNNAMED)
 
 
 def stage_modules() -> set[str]:

@@ -9,13 +9,13 @@ import yaml
 
 from stages import verdict as stage
 from stages.base import errors, params
-from stages.manifold.verdict import OUTCOMES, RULE
 from stages.pages import text as pages
 from stages.parity.tasks import frequencies
 from stages.quanta import fits as parity_fits
 from stages.quanta import verdict as parity_verdict
 from stages.quanta.simulate import Truth
 from stages.quanta.verdict import NOT_TRAINED, Fitted
+from stages.statistics.equivalence import OUTCOMES, RULE
 from tests.helpers import simulated_parity
 from tests.helpers.root import ROOT
 
