@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from dvc.repo import Repo
 from filelock import FileLock
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from stages.images.arrays import Images, save_images
 from tests.helpers.clone import Clone, isolated
 from tests.helpers.root import ROOT
-from tests.helpers.tiny import tiny
+from tests.helpers.tiny import tiny, write_params
 
 # Where there is no NVIDIA GPU, the CUDA kernels are tested in Triton's interpreter; it has to be
 # chosen before anything imports Triton.
@@ -175,7 +174,7 @@ def _finish(committed: Clone, tree: Clone, images: Path) -> None:
     for out in outs:
         out.unlink(missing_ok=True)
     (tree.root / "dvc.lock").unlink(missing_ok=True)
-    (tree.root / "params.yaml").write_text(yaml.safe_dump(tiny(), sort_keys=False))
+    write_params(tree.root, tiny())
     shutil.copytree(images, tree.root / "data/cifar10")
     tree.run("python", "-m", "stages.validate")
     tree.run("dvc", "commit", "--force", "download")

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from stages import aggregate_cnn, aggregate_parity
 from stages.base import params, parts
 from stages.base.errors import InputError
 from stages.cnn import part as cnn_part
+from tests.helpers.tiny import write_params
 
 TABLE = Path("metrics/cnn.parquet")
 PART = Path("metrics/runs/cnn/paper-2.parquet")
@@ -44,7 +44,7 @@ def p(
 ) -> params.Params:
     """A root with every part of the CNN sweeps, and their table."""
     monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_text(yaml.safe_dump(tiny_params))
+    write_params(Path(), tiny_params)
     p = params.load()
     write(p)
     run()
@@ -94,7 +94,7 @@ def test_a_part_that_params_no_longer_name_is_left_out(
     p: params.Params, tiny_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_params["cnn"]["widths"] = [2]
-    Path("params.yaml").write_text(yaml.safe_dump(tiny_params))
+    write_params(Path(), tiny_params)
     run()
     assert set(pd.read_parquet(TABLE)["width"]) == {2}
     assert Path("metrics/runs/cnn/paper-1.parquet").exists()
@@ -115,7 +115,7 @@ def test_a_part_of_other_params(
     p: params.Params, tiny_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_params["cnn"]["sweeps"]["paper"]["learning_rate"] = 2e-3
-    Path("params.yaml").write_text(yaml.safe_dump(tiny_params))
+    write_params(Path(), tiny_params)
     first, second = refused(monkeypatch)  # both widths, each by its name
     assert "paper-1.parquet: made with other params" in first
     assert "paper-2.parquet: made with other params" in second
@@ -175,8 +175,9 @@ def parity(
     """A root with the parts of two parity configurations, one without fixed training sets."""
     monkeypatch.chdir(tmp_path)
     configurations = tiny_params["parity"]["configurations"]
+    tiny_params["parity"]["alphas"]["values"] = []
     configurations["other"] = configurations["notebook"] | {"data_limited": None, "task_curves": 0}
-    Path("params.yaml").write_text(yaml.safe_dump(tiny_params))
+    write_params(Path(), tiny_params)
     by_kind = aggregate_parity.expected(params.load())
     for part in (part for of_kind in by_kind.values() for part in of_kind):
         part.write(parity_frame(part))

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.base import errors, params
-from stages.cnn import part as cnn_part
+from stages.base import errors, params, tables
+from stages.cnn.part import SCHEMA
 from stages.tensorboard import events
 
 DEFAULT = params.Import(folder=".")
@@ -28,14 +28,7 @@ def read(path: Path, sweep: str) -> pd.DataFrame:
     Raises:
         InputError: the table is missing or damaged, lacks columns, or has no such sweep.
     """
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise errors.InputError(f"{path}: {reason}; make it: dvc repro aggregate_cnn") from None
-    lacking = [name for name in cnn_part.SCHEMA.names if name not in table.columns]
-    if lacking:
-        raise errors.InputError(f"{path}: no column {', '.join(lacking)}; expected a CNN sweep's")
+    table = tables.read(path, SCHEMA.names)
     names = [str(name) for name in table["sweep"].unique()]
     if sweep not in names:
         raise errors.InputError(f"{path}: no sweep {sweep!r}; there is {', '.join(names)}")

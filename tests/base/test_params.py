@@ -192,7 +192,7 @@ def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
     twice = re.sub(r"^( +epochs: 50\n)", r"\1\1", text, count=1, flags=re.MULTILINE)
     assert twice != text
     (line,) = faults(twice, tmp_path)
-    assert "key 'epochs' given twice" in line
+    assert re.search(r'found duplicate key "epochs" \(line \d+\)$', line)
 
 
 @pytest.mark.parametrize("text", ["cnn: {", "cnn: [1, 2", "\tcnn: 1", "a: b: c", "a: *b"])
@@ -235,8 +235,3 @@ def test_merged_keys_are_one_section(tiny_params: dict[str, Any], tmp_path: Path
 def test_a_name_that_is_not_there_is_refused_with_those_that_are() -> None:
     with pytest.raises(InputError, match=r"params\.yaml: cnn\.sweeps: no 'papr'; there is a, b$"):
         params.lookup({"a": 1, "b": 2}, "papr", "cnn.sweeps")
-
-
-def test_a_fingerprint_does_not_depend_on_the_order_of_keys() -> None:
-    assert params.fingerprint({"a": 1, "b": 2}) == params.fingerprint({"b": 2, "a": 1})
-    assert params.fingerprint({"a": 1, "b": 2}) != params.fingerprint({"a": 2, "b": 1})

@@ -124,3 +124,8 @@ def test_what_a_kill_leaves_is_replaced(tmp_path: Path) -> None:
         temporary.write_text("whole")
     assert path.read_text() == "whole"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_fingerprint_does_not_depend_on_the_order_of_keys() -> None:
+    assert parts.fingerprint({"a": 1, "b": 2}) == parts.fingerprint({"b": 2, "a": 1})
+    assert parts.fingerprint({"a": 1, "b": 2}) != parts.fingerprint({"a": 2, "b": 1})

@@ -10,7 +10,8 @@ import torch
 from stages.base import params
 from stages.base.params import CnnSweep
 from stages.cnn import draws, one
-from stages.cnn.network import Network, initial, parameters
+from stages.cnn.network import Network, initial
+from stages.cnn.part import parameters
 from stages.images.arrays import Images, open_images
 from tests.helpers import plain
 from tests.helpers.root import ROOT

@@ -7,7 +7,7 @@ import yaml
 
 from stages.base import params
 from stages.commands import demo
-from stages.manifold.verdict import Estimate
+from stages.statistics.estimate import Estimate
 from tests.helpers.clone import Clone, ran
 from tests.helpers.graph import graph
 from tests.helpers.root import ROOT

@@ -9,8 +9,9 @@ from stages.base import params
 from stages.base.errors import InputError
 from stages.commands import repro
 from tests.helpers.clone import Clone, isolated
+from tests.helpers.root import ROOT
+from tests.helpers.tiny import write_params
 
-ROOT = Path(repro.__file__).parent.parent
 GRAPH = {
     "download": {
         "cmd": "mkdir -p data/${data.source} && echo images > data/${data.source}/images",
@@ -42,7 +43,7 @@ def write_params(tree: Clone, source: str = "mnist", epochs: int = 1) -> None:
     changed["data"]["source"] = source
     changed["cnn"]["widths"] = [1, 2]
     changed["cnn"]["sweeps"]["paper"]["epochs"] = epochs
-    (tree.root / "params.yaml").write_text(yaml.safe_dump(changed))
+    write_params(tree.root, changed)
 
 
 @pytest.fixture(scope="module")

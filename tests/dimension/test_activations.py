@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from stages.base import params, parts
+from stages.base import params, parts, workers
 from stages.base.errors import InputError
 from stages.cnn import part as cnn_part
 from stages.cnn.network import Network, initial
 from stages.dimension.activations import BATCH, last_hidden, trained
-from stages.dimension.estimators import measure, side_by_side
+from stages.dimension.estimators import measure
 from stages.images.arrays import open_images
 
 PARAMS = params.load()
@@ -89,7 +89,7 @@ def test_networks_together_say_what_each_says_alone() -> None:
 def test_batches_made_side_by_side_give_the_same_bytes() -> None:
     networks = [initial(2, seed=0), initial(4, seed=0)]
     alone = last_hidden(networks, IMAGES, [0.0, 1.0])
-    with side_by_side() as apply:
+    with workers.threads() as apply:
         assert last_hidden(networks, IMAGES, [0.0, 1.0], apply).tobytes() == alone.tobytes()
 
 

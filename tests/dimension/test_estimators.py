@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from scipy.spatial.distance import cdist
 
-from stages.base import params
+from stages.base import params, workers
 from stages.dimension import known as known_dimension
 from stages.dimension.estimators import (
     Estimate,
@@ -19,7 +19,6 @@ from stages.dimension.estimators import (
     estimators,
     measure,
     measure_each,
-    side_by_side,
 )
 from stages.dimension.neighbours import log_distances
 
@@ -95,7 +94,7 @@ def test_neighbours_in_blocks_are_those_of_each_block_alone(points: Points) -> N
 def test_pieces_of_work_made_side_by_side_give_the_same_distances() -> None:
     points, asked = draw(1500, 40), {5: 4, 1: 20}
     alone = log_distances(points, asked)
-    with side_by_side() as apply:
+    with workers.threads() as apply:
         together = log_distances(points, asked, apply)
     assert all(np.array_equal(alone[n], together[n]) for n in asked)
 

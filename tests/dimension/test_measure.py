@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from safetensors.torch import save_file
 
 from stages import calibrate_dimension, measure_dimension, measure_images
@@ -18,6 +17,7 @@ from stages.cnn import part as cnn_part
 from stages.cnn.network import initial
 from stages.dimension.estimators import estimators
 from stages.images.arrays import Images, save_images
+from tests.helpers.tiny import write_params
 
 OUTPUTS = {
     name: Path("metrics") / name
@@ -50,7 +50,7 @@ def root(
     tiny_params["dimension"]["blocks"] = [10, 1]
     known = {"samples": 300, "dimensions": [2, 17, 40], "compare": 17}
     tiny_params["dimension"]["known"] = known
-    Path("params.yaml").write_text(yaml.safe_dump(tiny_params))
+    write_params(Path(), tiny_params)
     p = params.load()
 
     random = np.random.default_rng(0)

@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import plot_cnn
+from stages import plot_cnn, plot_cnn_sweep
 from stages.base import errors, params
 from stages.drawing import style
+from stages.drawing.cnn import Drawn
 from stages.manifold import fits as cnn_fits
 from tests.helpers.root import ROOT
 
 P = params.load(ROOT / "params.yaml")
+PUBLISHED = params.published(ROOT / "published.yaml").sharma_kaplan
 WIDTHS = [1, 2, 3, 4, 5]
 
 
@@ -50,11 +52,11 @@ def tables(folder: Path, *runs: pd.DataFrame) -> Path:
 
 
 def draw(folder: Path, output: Path) -> dict[str, bytes]:
-    found = plot_cnn.read(folder)
+    found = Drawn.read(folder)
     with style.drawing():
-        plot_cnn.draw_all(found, P, output)
+        plot_cnn.draw(found, P, PUBLISHED, output)
         for name in found.sweeps:
-            plot_cnn.draw_sweep(found, name, P.plot, output)
+            plot_cnn_sweep.draw(found, name, P.plot, output)
     return {path.name: path.read_bytes() for path in output.iterdir()}
 
 
@@ -64,7 +66,7 @@ def text(svg: bytes) -> str:
 
 def figure_6(folder: Path, p: params.Params = P) -> str:
     with style.drawing():
-        plot_cnn.draw_all(plot_cnn.read(folder), p, folder / "plots")
+        plot_cnn.draw(Drawn.read(folder), p, PUBLISHED, folder / "plots")
     return text((folder / "plots/cnn_figure6.svg").read_bytes())
 
 
@@ -115,7 +117,7 @@ def test_ours_stands_beside_each_published_number(plots: Path) -> None:
     assert set(table["metric"]) == {"test_loss", "train_loss", "test_error", "train_error"}
     assert set(table["sweep"]) == {"notebook", "paper"}
     test_loss = table[table["metric"] == "test_loss"]
-    assert set(test_loss["published"]) == {P.published.sharma_kaplan.test_loss}
+    assert set(test_loss["published"]) == {PUBLISHED.test_loss}
     assert test_loss["dimension"].between(10, 25).all()
 
 
@@ -178,7 +180,7 @@ def test_values_that_have_no_logarithm_are_left_out(tmp_path: Path) -> None:
 def test_an_unknown_sweep_and_a_missing_table_are_named(two: Path, tmp_path: Path) -> None:
     with pytest.raises(errors.InputError, match="no sweep 'other'; there is notebook, paper"):
         plot_cnn.draw_sweep(plot_cnn.read(two), "other", P.plot, tmp_path)
-    with pytest.raises(errors.InputError, match=r"cnn\.parquet: .*dvc repro fit_cnn"):
+    with pytest.raises(errors.InputError, match=r"cnn\.parquet: .*make it again: dvc repro"):
         plot_cnn.read(tmp_path)
     assert not list(tmp_path.iterdir())
 

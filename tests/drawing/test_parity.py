@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from matplotlib.colors import to_rgb
 
 from stages import fit_parity, plot_parity
@@ -19,8 +18,10 @@ from stages.quanta.fits import BIT
 from stages.quanta.simulate import Truth
 from tests.helpers import simulated_parity
 from tests.helpers.root import ROOT
+from tests.helpers.tiny import write_params
 
 P = params.load(ROOT / "params.yaml")
+PUBLISHED = params.published(ROOT / "published.yaml").michaud
 NOTEBOOK = simulated_parity.configuration(
     tasks=10, widths=[200], logits=1, steps=2500, evaluate_every=10, seeds=5
 )
@@ -33,8 +34,8 @@ PAPERS = {
     "samples": simulated_parity.configuration(
         tasks=500, widths=[200], steps=5000, task_curves=0, data_limited=LIMITED
     ),
-    "alpha_01": simulated_parity.configuration(tasks=500, alpha=0.1, task_curves=0),
-    "alpha_04": simulated_parity.configuration(tasks=500, task_curves=0, data_limited=LIMITED),
+    "falling_01": simulated_parity.configuration(tasks=500, alpha=0.1, task_curves=0),
+    "falling_04": simulated_parity.configuration(tasks=500, task_curves=0, data_limited=LIMITED),
 }
 
 
@@ -43,9 +44,11 @@ def made(folder: Path, configurations: dict[str, params.ParityConfiguration]) ->
     truth = Truth(np.ones(1), time=500, per_width=0.2)
     simulated_parity.save(folder / "metrics", simulated_parity.tables(configurations, truth))
     content = P.model_dump()
+    content["parity"]["alphas"]["values"] = []
+    content["verdict"]["parity"]["exponents"] = "falling_"
     content["parity"]["configurations"] = {n: c.model_dump() for n, c in configurations.items()}
     content["quanta"]["resamples"] = 100
-    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    write_params(folder, content)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr("sys.argv", ["stage"])
@@ -115,7 +118,7 @@ def test_losses_are_medians_beside_the_published(full: Path) -> None:
     expected = runs.query("configuration == 'widths'").groupby("parameters")["final_loss"].median()
     np.testing.assert_allclose(widths, expected, rtol=1e-4)
     samples = pd.read_csv(full / "plots/parity_loss_by_samples.csv")
-    assert set(samples["series"]) == {"samples", "alpha_04", "published"}
+    assert set(samples["series"]) == {"samples", "falling_04", "published"}
     assert samples.groupby("series").size()["samples"] == 4
 
 
@@ -126,7 +129,7 @@ def test_exponents_stand_beside_theory_and_the_published(full: Path) -> None:
     assert table["value"]["alpha_N, theory for 500 tasks", 0.1] == pytest.approx(0.279, abs=1e-3)
     assert table["value"]["alpha_D, published", 0.5] == 0.335
     ours = table.xs("alpha_N")
-    assert ours.index.tolist() == [0.1, 0.4]  # those of the family alpha_*
+    assert ours.index.tolist() == [0.1, 0.4]  # those of the family falling_*
     assert (ours["low"] < ours["value"]).all()
     assert table["value"]["alpha_N, widths", 0.4] != ours["value"][0.4]
 
@@ -147,7 +150,7 @@ def test_figures_say_what_is_not_trained(notebook: Path) -> None:
     scaling = texts(notebook / "plots/parity_scaling.svg")
     assert scaling.count("Not trained:") == 6
     assert "configuration widths" in scaling
-    assert "configurations alpha_*" in scaling
+    assert "configurations falling_*" in scaling
     assert texts(notebook / "plots/parity_exponents.svg").count("ours: not trained") == 3
     assert "task 10" in texts(notebook / "plots/parity_curves.svg")
 
@@ -173,9 +176,7 @@ def test_configurations_without_curves_are_no_fault(notebook: Path) -> None:
     for figure in (
         parity.curves(series, {"notebook": NOTEBOOK}, P.plot),
         parity_emergence.heat_map(bare, {"notebook": NOTEBOOK}, P.plot),
-        parity_emergence.learning_times(
-            bare, {"notebook": NOTEBOOK}, P.plot, P.published.michaud, 0.4
-        ),
+        parity_emergence.learning_times(bare, {"notebook": NOTEBOOK}, P.plot, PUBLISHED, 0.4),
     ):
         said = [text.get_text() for text in figure.axes[0].texts]
         assert said == ["No configuration keeps the curves of its tasks (task_curves)."]

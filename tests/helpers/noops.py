@@ -11,6 +11,7 @@ import yaml
 
 from tests.helpers.clone import Clone, isolated
 from tests.helpers.root import ROOT
+from tests.helpers.tiny import write_params
 
 STAGE = '''"""Write two small files; first do what control/<name>.do says."""
 
@@ -67,7 +68,7 @@ def make(home: Path, params: dict[str, Any], names: Sequence[str]) -> Clone:
     (root / "data").mkdir()
     GRAPH["train_cnn"]["matrix"] = {"name": list(names)}
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": GRAPH}, sort_keys=False))
-    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    write_params(root, params)
     clone = _at(home)
     clone.run("git", "init", "--quiet")
     clone.run("dvc", "init", "--quiet")

@@ -1,6 +1,10 @@
 """params.yaml cut down to what trains in seconds."""
 
+import shutil
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from stages.base import params
 from tests.helpers.root import ROOT
@@ -32,3 +36,9 @@ def tiny() -> dict[str, Any]:
     made["dimension"]["known"] = {"samples": 300, "dimensions": [2, 17, 40], "compare": 17}
     params.Params.model_validate(made)
     return made
+
+
+def write_params(folder: Path, content: dict[str, Any]) -> None:
+    """Write params.yaml to a folder, and beside it the published numbers as they are."""
+    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    shutil.copy(ROOT / "published.yaml", folder)

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from stages import calibrate_method, fit_method, measure_method, plot_method
 from stages.base import params
 from stages.base.errors import InputError
 from stages.base.params import DimensionRule
-from stages.cnn.network import parameters
+from stages.cnn.part import parameters
 from stages.manifold import method
 from stages.statistics.bootstrap import Resampling
 from tests.helpers.root import ROOT
+from tests.helpers.tiny import write_params
 
 RULE = DimensionRule(sweep="paper", widths="all", estimator="ratio", neighbours=2)
 RESAMPLING = Resampling(confidence=0.95, resamples=200, seed=0)
@@ -99,7 +99,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     content["dimension"] |= {"ratio_neighbours": [2], "likelihood_neighbours": [2]}
     content["dimension"]["blocks"] = [2, 1]
     content["fit"]["resamples"] = 100
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    write_params(tmp_path, content)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCALING_DEVICE", "cpu")
     return tmp_path

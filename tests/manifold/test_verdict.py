@@ -12,15 +12,16 @@ import pytest
 import yaml
 
 from stages import verdict as stage
-from stages.base import params
+from stages.base import errors, params
 from stages.manifold import verdict
-from stages.manifold.verdict import Estimate, Published, judge, missing
 from stages.pages import text as pages
+from stages.statistics.equivalence import OUTCOMES, RULE, Target, judge
+from stages.statistics.estimate import Estimate, missing, over_networks
 from tests.helpers.root import ROOT
 
 P = params.load(ROOT / "params.yaml")
-SK = P.published.sharma_kaplan
-TEN = Published(10.0, 10.0)
+SK = params.published(ROOT / "published.yaml").sharma_kaplan
+TEN = Target(10.0, 10.0)
 
 
 def estimate(low: float, high: float, status: str = "ok") -> Estimate:
@@ -47,7 +48,7 @@ def test_the_rule(low: float, high: float, outcome: str) -> None:
 
 
 def test_a_published_range_is_its_own_band() -> None:
-    range_ = Published(16, 18)
+    range_ = Target(16, 18)
     assert judge(estimate(16, 18), range_, 0) == "reproduced"
     assert judge(estimate(15.9, 17), range_, 0) == "cannot be told"
     assert judge(estimate(18.1, 19), range_, 0) == "not reproduced"
@@ -65,7 +66,7 @@ def test_too_high_and_too_low_are_judged_alike() -> None:
         assert judge(one, TEN, 0.1) == judge(mirrored, TEN, 0.1)
         assert TEN.agrees_from(one) == pytest.approx(TEN.agrees_from(mirrored))
         assert TEN.differs_below(one) == pytest.approx(TEN.differs_below(mirrored))
-    assert outcomes == set(verdict.OUTCOMES)
+    assert outcomes == set(OUTCOMES)
 
 
 def test_the_tolerances_beside_an_outcome_are_where_it_changes() -> None:
@@ -112,14 +113,14 @@ def test_over_networks_is_a_t_interval_of_the_logarithm() -> None:
     from scipy import stats
 
     values = [12.0, 14.0, 15.0, 13.0]
-    found = verdict.over_networks(values, ["ok"] * 4, 0.95)
+    found = over_networks(values, ["ok"] * 4, 0.95)
     logs = np.log(values)
     low, high = stats.t.interval(0.95, 3, loc=logs.mean(), scale=stats.sem(logs))
     assert found.low == pytest.approx(math.exp(low))
     assert found.high == pytest.approx(math.exp(high))
-    assert not verdict.over_networks(values[:2], ["ok"] * 2, 0.95).sound
-    assert not verdict.over_networks(values, ["ok", "tied", "ok", "ok"], 0.95).sound
-    assert not verdict.over_networks([*values[:3], math.nan], ["ok"] * 4, 0.95).sound
+    assert not over_networks(values[:2], ["ok"] * 2, 0.95).sound
+    assert not over_networks(values, ["ok", "tied", "ok", "ok"], 0.95).sound
+    assert not over_networks([*values[:3], math.nan], ["ok"] * 4, 0.95).sound
 
 
 METRICS = [*verdict.METRICS.values()]
@@ -168,7 +169,7 @@ def judged(by_scale: float, spread: float, status: str = "ok") -> pd.DataFrame:
 @pytest.mark.parametrize("quantity", pages.QUANTITIES)
 def test_every_rule_has_every_outcome(quantity: str) -> None:
     def outcome(table: pd.DataFrame) -> str:
-        rows = table[(table["quantity"] == quantity) & (table["choice"] == verdict.RULE)]
+        rows = table[(table["quantity"] == quantity) & (table["choice"] == RULE)]
         return str(rows["outcome"].item())
 
     if quantity == verdict.CURVE:
@@ -187,7 +188,7 @@ def test_every_rule_has_every_outcome(quantity: str) -> None:
         ]
     else:
         cases = [judged(1, 0.01), judged(3, 0.01), judged(1, 0.5)]
-    assert [outcome(case) for case in cases] == list(verdict.OUTCOMES)
+    assert [outcome(case) for case in cases] == list(OUTCOMES)
 
 
 def test_what_is_not_fitted_is_never_reproduced() -> None:
@@ -205,7 +206,7 @@ def test_what_is_not_fitted_is_never_reproduced() -> None:
 def test_other_choices_differ_from_the_rule_in_one_thing() -> None:
     table = judged(1, 0.01)
     loss = table[table["quantity"] == "test_loss"]
-    assert loss["choice"].iloc[0] == verdict.RULE
+    assert loss["choice"].iloc[0] == RULE
     assert set(loss["choice"][1:]) == {
         *["sweep=notebook", "epochs=pooled", "epochs=last", "quantile=0.2", "quantile=0.8"],
         *["widths=all", "failed=excluded"],
@@ -252,7 +253,7 @@ def test_params_name_only_what_is_fitted(tmp_path: Path, path: str, value: objec
     content["verdict"][section][key] = value
     changed = tmp_path / "params.yaml"
     changed.write_text(yaml.safe_dump(content))
-    with pytest.raises(params.InputError, match=rf"verdict\.{path} must be one of .*{value}"):
+    with pytest.raises(errors.InputError, match=rf"verdict\.{path} must be one of .*{value}"):
         params.load(changed)
 
 
@@ -282,6 +283,6 @@ def test_the_stage_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.Monke
         assert entry["published"] in line
     table = pd.read_csv(tmp_path / "metrics" / "verdict.csv")
     for row in table.to_dict("records"):
-        target = Published(row["published_low"], row["published_high"])
+        target = Target(row["published_low"], row["published_high"])
         ours = Estimate(row["ours"], row["low"], row["high"], row["status"])
         assert row["outcome"] == judge(ours, target, row["tolerance"])

@@ -155,7 +155,10 @@ def test_what_is_no_safe_drawing_is_refused(text: str) -> None:
 def test_a_missing_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").symlink_to(ROOT / "params.yaml")
-    for main, named in [(report.main, r"verdict\.csv.*verdict"), (verdict.main, r"fits.*fit_cnn")]:
+    for main, named in [
+        (report.main, r"verdict\.csv.*dvc repro"),
+        (verdict.main, r"fits.*dvc repro"),
+    ]:
         with pytest.raises(InputError, match=rf"{named}"):
             main()
 

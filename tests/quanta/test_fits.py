@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
@@ -24,15 +23,17 @@ from stages.quanta.simulate import Truth
 from stages.statistics.bootstrap import Resampling
 from tests.helpers import simulated_parity
 from tests.helpers.root import ROOT
+from tests.helpers.tiny import write_params
 
 P = params.load(ROOT / "params.yaml")
+PUBLISHED = params.published(ROOT / "published.yaml").michaud
 SLOPE = -0.8
 FEW = Resampling(0.95, 100, 0)
 CONFIGURATIONS = {
     "notebook": simulated_parity.configuration(
         tasks=10, widths=[200], logits=1, steps=2500, evaluate_every=10, seeds=5
     ),
-    "alpha_04": simulated_parity.configuration(
+    "falling_04": simulated_parity.configuration(
         task_curves=0,
         data_limited={
             **{"widths": [200], "samples": [20_000, 200_000, 600_000, 2_000_000]},
@@ -174,8 +175,8 @@ def test_tasks_that_a_network_has_no_room_for_are_overdue() -> None:
 
 
 def test_runs_are_in_bits_and_counted(tables: dict[str, pd.DataFrame]) -> None:
-    family = families(tables)["alpha_04"]
-    table = parity_fits.runs(family)
+    family = families(tables)["falling_04"]
+    table = parity_fits.final_losses(family)
     assert len(table) == 3 * 3 + 4 * 3
     assert (table["best_loss"] <= table["final_loss"]).all()
     assert (table["best_step"] <= table["steps"]).all()
@@ -209,7 +210,7 @@ def test_what_is_not_known_is_null(tables: dict[str, pd.DataFrame]) -> None:
     family = families(tables)["notebook"]
     early = replace(family, tasks=family.tasks.assign(learned=np.nan, began=np.nan))
     laws = parity_fits.laws(early, P.quanta)
-    exponents = parity_fits.exponents(parity_fits.runs(early), early, P.quanta, P.published.michaud)
+    exponents = parity_fits.exponents(parity_fits.final_losses(early), early, P.quanta, PUBLISHED)
     numbers = parity_fits.headline(early, exponents, laws)
     assert numbers["learned"] == 0
     assert numbers["censored"] == 50
@@ -232,9 +233,11 @@ def fitted(tables: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("fitted")
     simulated_parity.save(folder / "metrics", tables)
     content = P.model_dump()
+    content["parity"]["alphas"]["values"] = []
+    content["verdict"]["parity"]["exponents"] = "falling_"
     content["parity"]["configurations"] = {n: c.model_dump() for n, c in CONFIGURATIONS.items()}
     content["quanta"] |= {"resamples": 100, "steps": [500, 14_500]}
-    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    write_params(folder, content)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr("sys.argv", ["fit_parity"])
@@ -257,19 +260,19 @@ def test_the_stage_writes_the_same_bytes_twice(
 def test_the_stage_finds_the_law_and_the_exponents(fitted: Path) -> None:
     laws = pd.read_csv(fitted / "metrics/parity_emergence.csv")
     assert len(laws) == 2 * 3
-    law = laws[(laws["configuration"] == "alpha_04") & (laws["tasks"] == "all")].iloc[0]
+    law = laws[(laws["configuration"] == "falling_04") & (laws["tasks"] == "all")].iloc[0]
     assert law["slope_low"] < -1 < law["slope_high"]
     exponents = pd.read_csv(fitted / "metrics/parity_exponents.csv")
-    of_family = exponents[exponents["configuration"] == "alpha_04"].set_index("exponent")
+    of_family = exponents[exponents["configuration"] == "falling_04"].set_index("exponent")
     assert (of_family["status"] == "ok").all()
     assert (of_family["low"] < of_family["value"]).all()
     assert of_family["published"].isna().all()  # 60 tasks are not the paper's 500
     headlines = json.loads((fitted / "metrics/parity.json").read_text())
     assert set(headlines) == set(CONFIGURATIONS)
-    assert headlines["alpha_04"]["alpha_N"] == pytest.approx(of_family["value"]["N"], rel=1e-4)
+    assert headlines["falling_04"]["alpha_N"] == pytest.approx(of_family["value"]["N"], rel=1e-4)
     assert "alpha_N" not in headlines["notebook"]
     horizons = pd.read_csv(fitted / "metrics/parity_horizons.csv")
-    last = horizons[(horizons["configuration"] == "alpha_04") & (horizons["tasks"] == "all")]
+    last = horizons[(horizons["configuration"] == "falling_04") & (horizons["tasks"] == "all")]
     assert last["slope"].iloc[-1] == pytest.approx(law["slope"], rel=1e-4)
 
 

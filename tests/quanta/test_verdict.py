@@ -20,7 +20,8 @@ from tests.helpers import simulated_parity
 from tests.helpers.root import ROOT
 
 P = params.load(ROOT / "params.yaml")
-PUBLISHED, RULES = P.published.michaud, P.verdict.parity
+PUBLISHED = params.published(ROOT / "published.yaml").michaud
+RULES = P.verdict.parity
 QUICK = P.quanta.model_copy(update={"resamples": 100})
 WIDTHS = [9, 17, 50, 169, 500]  # N as published
 SAMPLES = PUBLISHED.loss_by_samples.samples
@@ -42,7 +43,7 @@ def fitted(configurations: dict[str, params.ParityConfiguration]) -> Fitted:
     tables = simulated_parity.tables(configurations, Truth(np.ones(1)))
     rates = {name: frequencies(c.tasks, c.alpha) for name, c in configurations.items()}
     families = parity_fits.families(tables["losses"], tables["tasks"], configurations, rates)
-    runs = [parity_fits.runs(family) for family in families]
+    runs = [parity_fits.final_losses(family) for family in families]
     exponents = [
         parity_fits.exponents(of_runs, family, QUICK, PUBLISHED)
         for of_runs, family in zip(runs, families, strict=True)

@@ -70,7 +70,7 @@ class ParityConfiguration(ParityTraining):
 class ParityAlphas(Section):
     """A family of problems, one for each alpha, that are trained alike."""
 
-    values: Annotated[list[Annotated[int | float, Field(gt=0)]], Field(min_length=1), Distinct]
+    values: Annotated[list[Annotated[int | float, Field(gt=0)]], Distinct]
     training: ParityTraining
 
 
