@@ -19,8 +19,7 @@ from matplotlib.figure import Figure
 
 from stages.base import errors, params, tables
 from stages.drawing import parity, parity_emergence, parity_scaling, style
-from stages.drawing.parity import Tables
-from stages.parity.part import SCHEMAS
+from stages.drawing.parity import Drawn
 
 TITLES = {
     "curves": "Loss of each task and their mean against optimizer steps, median over seeds",
@@ -36,7 +35,7 @@ PUBLISHED_ALPHA = 0.4
 
 
 def draw(
-    tables: Tables, p: params.Params, published: params.Michaud
+    tables: Drawn, p: params.Params, published: params.Michaud
 ) -> tuple[dict[str, Figure], dict[str, pd.DataFrame]]:
     """The figures and the series, by name."""
     configurations = p.parity.named
@@ -74,11 +73,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("plots"), help="folder")
     arguments = parser.parse_args()
 
-    read = (
-        tables.read(arguments.tables / f"parity_{name}.{'parquet' if name in SCHEMAS else 'csv'}")
-        for name in Tables._fields
-    )
-    drawn, series = draw(Tables(*read), params.load(), params.published().michaud)
+    drawn, series = draw(Drawn.read(arguments.tables), params.load(), params.published().michaud)
     for name, figure in drawn.items():
         style.save_svg(figure, arguments.output / f"parity_{name}.svg", TITLES[name])
     for name, table in series.items():

@@ -184,7 +184,7 @@ def content(p: params.Params) -> dict[str, Any]:
         judged
         | pages.parity(read["verdict_parity"])
         | {
-            "published": params.published(),
+            "theirs": params.published(),
             "images": names.images(p),
             "other_images": names.other_images(p),
             "fits": losses.to_dict("records"),

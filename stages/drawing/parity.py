@@ -6,6 +6,7 @@ their logarithm, in bits: a task that is not learned costs 1.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
@@ -15,8 +16,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from stages.base import tables
 from stages.base.params import ParityConfiguration, Plot
 from stages.drawing import style
+from stages.parity.part import SCHEMAS
 from stages.quanta.fits import BIT
 
 TASKS = 12
@@ -29,7 +32,7 @@ SPAN = 50
 """The last step over the first that is drawn, unless a task is learned before."""
 
 
-class Tables(NamedTuple):
+class Drawn(NamedTuple):
     """The aggregated runs and the tables fitted to them."""
 
     losses: pd.DataFrame
@@ -39,6 +42,24 @@ class Tables(NamedTuple):
     emergence: pd.DataFrame
     horizons: pd.DataFrame
     exponents: pd.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path) -> "Drawn":
+        """The tables of a folder, such as metrics.
+
+        Raises:
+            InputError: one is missing or damaged, or there are no runs or fits.
+        """
+        needed = {"losses", "tasks", "runs", "emergence", "exponents"}
+        return cls(
+            *(
+                tables.read(
+                    folder / f"parity_{name}.{'parquet' if name in SCHEMAS else 'csv'}",
+                    ["configuration"] if name in needed else [],
+                )
+                for name in cls._fields
+            )
+        )
 
     @property
     def shown(self) -> list[str]:
@@ -52,7 +73,7 @@ def missing(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", wrap=True)
 
 
-def series(tables: Tables, plot: Plot) -> pd.DataFrame:
+def series(tables: Drawn, plot: Plot) -> pd.DataFrame:
     """What is drawn, in long form: median loss (bits) over seeds, and its band.
 
     Columns configuration, series ("task 1", ... and "mean"), step, loss, low, high.

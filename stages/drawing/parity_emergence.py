@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from stages.base.params import Michaud, ParityConfiguration, Plot
 from stages.drawing import style
-from stages.drawing.parity import Tables, earliest, missing, spaced
+from stages.drawing.parity import Drawn, earliest, missing, spaced
 from stages.drawing.style import INK
 from stages.parity.tasks import frequencies
 from stages.quanta.fits import BIT
@@ -29,7 +29,7 @@ LOOKS = {
 """Colour, line and words of each fit."""
 
 
-def heat_series(tables: Tables) -> pd.DataFrame:
+def heat_series(tables: Drawn) -> pd.DataFrame:
     """Median loss (bits) over seeds by configuration, task and step, thinned out."""
     parts = [pd.DataFrame(columns=["configuration", "step", "task", "loss"])]
     for name in tables.shown:
@@ -41,7 +41,7 @@ def heat_series(tables: Tables) -> pd.DataFrame:
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
-def _heat(tables: Tables, name: str) -> pd.DataFrame:
+def _heat(tables: Drawn, name: str) -> pd.DataFrame:
     """Tasks by steps."""
     rows = tables.curves[tables.curves["configuration"] == name]
     return rows.assign(loss=rows["loss"].astype(float) / BIT).pivot_table(
@@ -49,7 +49,7 @@ def _heat(tables: Tables, name: str) -> pd.DataFrame:
     )
 
 
-def heat_map(tables: Tables, configurations: dict[str, ParityConfiguration], plot: Plot) -> Figure:
+def heat_map(tables: Drawn, configurations: dict[str, ParityConfiguration], plot: Plot) -> Figure:
     """A panel for each configuration that kept curves, both axes logarithmic."""
     names = tables.shown
     with style.drawing():
@@ -116,7 +116,7 @@ def _log_ticks(axes: Axes, steps: npt.NDArray[np.float64], tasks: npt.NDArray[np
         axis.set_ticks([float(np.log(t)) for t in ticks], [f"{t:,.0f}" for t in ticks])
 
 
-def times_series(tables: Tables, configurations: dict[str, ParityConfiguration]) -> pd.DataFrame:
+def times_series(tables: Drawn, configurations: dict[str, ParityConfiguration]) -> pd.DataFrame:
     """Median steps until each task is learned, where more than half of the seeds learned it.
 
     Of the widest networks on fresh samples. Columns series, task, frequency, learned, seeds.
@@ -144,7 +144,7 @@ def _widest(tasks: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def learning_times(
-    tables: Tables,
+    tables: Drawn,
     configurations: dict[str, ParityConfiguration],
     plot: Plot,
     published: Michaud,
@@ -178,7 +178,7 @@ def learning_times(
 
 def _times(
     axes: Axes,
-    tables: Tables,
+    tables: Drawn,
     name: str,
     c: ParityConfiguration,
     published: Michaud | None,

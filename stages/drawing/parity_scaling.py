@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter
 
 from stages.base.params import Michaud, ParityConfiguration, ParityVerdict, Plot, Quanta
 from stages.drawing import style
-from stages.drawing.parity import Tables, missing, spaced
+from stages.drawing.parity import Drawn, missing, spaced
 from stages.drawing.style import INK
 from stages.parity.tasks import frequencies
 from stages.quanta import theory as quanta
@@ -39,7 +39,7 @@ PUBLISHED = "published"
 _Ends = tuple[list[tuple[float, float]], list[str], list[str]]
 
 
-def series(tables: Tables, plot: Plot, published: Michaud) -> dict[Resource, pd.DataFrame]:
+def series(tables: Drawn, plot: Plot, published: Michaud) -> dict[Resource, pd.DataFrame]:
     """Median loss (bits) over seeds against each resource, with its band.
 
     Columns series, size, loss, low, high. The last series is the published one, where there is.
@@ -59,7 +59,7 @@ def series(tables: Tables, plot: Plot, published: Michaud) -> dict[Resource, pd.
     return found
 
 
-def _losses(tables: Tables, name: str, resource: Resource) -> pd.DataFrame:
+def _losses(tables: Drawn, name: str, resource: Resource) -> pd.DataFrame:
     """Size and loss (bits) of each run, or of each evaluation of the widest networks."""
     runs = tables.runs[tables.runs["configuration"] == name]
     fresh, limited = runs[runs["samples"] == 0], runs[runs["samples"] > 0]
@@ -89,7 +89,7 @@ def _published(resource: Resource, published: Michaud) -> list[tuple[float, floa
 
 
 def scaling(
-    tables: Tables,
+    tables: Drawn,
     drawn: dict[Resource, pd.DataFrame],
     configurations: dict[str, ParityConfiguration],
     plot: Plot,
@@ -197,7 +197,7 @@ def _many(
 
 
 def exponent_series(
-    tables: Tables, rules: Quanta, published: Michaud, family: dict[str, float]
+    tables: Drawn, rules: Quanta, published: Michaud, family: dict[str, float]
 ) -> pd.DataFrame:
     """Exponents against alpha: ours, published, theory, theory with a finite number of tasks.
 
@@ -228,7 +228,7 @@ def exponent_series(
 
 
 def exponents(
-    tables: Tables,
+    tables: Drawn,
     configurations: dict[str, ParityConfiguration],
     plot: Plot,
     published: Michaud,

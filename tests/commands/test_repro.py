@@ -37,7 +37,7 @@ GRAPH = {
 TRAINED = ["download", "train@1", "train@2", "fit"]
 
 
-def write_params(tree: Clone, source: str = "mnist", epochs: int = 1) -> None:
+def configure(tree: Clone, source: str = "mnist", epochs: int = 1) -> None:
     """Valid params; their images are not the default ones, so that nothing rests on a name."""
     changed = params.load(ROOT / "params.yaml").model_dump()
     changed["data"]["source"] = source
@@ -53,7 +53,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     tree = Clone(home / "tree", isolated(home) | {"PYTHONPATH": str(ROOT)})
     tree.root.mkdir()
     (tree.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": GRAPH}))
-    write_params(tree)
+    configure(tree)
     (tree.root / ".gitignore").write_text("/data/\n")
     for name in ("download.txt", "fit.txt"):
         (tree.root / name).write_text(f"{name}\n")
@@ -93,13 +93,13 @@ def test_what_needs_no_data_runs_without_it(fresh: Clone) -> None:
 
 
 def test_stale_training_downloads_first(fresh: Clone) -> None:
-    write_params(fresh, epochs=2)
+    configure(fresh, epochs=2)
     assert reproduce(fresh)[0] == TRAINED
     assert (fresh.root / "runs/2").read_text() == "2\n"
 
 
 def test_another_source_is_downloaded_and_trained_on(fresh: Clone) -> None:
-    write_params(fresh, source="manifold")
+    configure(fresh, source="manifold")
     assert reproduce(fresh)[0] == TRAINED[:-1]  # these runs have the same bytes, so the fit stands
     assert [path.name for path in (fresh.root / "data").iterdir()] == ["manifold"]
 

@@ -104,7 +104,7 @@ def test_every_figure_and_series_has_the_same_bytes_each_time(
 
 
 def test_a_figure_is_titled_and_shows_the_fitted_numbers(two: Path, plots: Path) -> None:
-    fits = plot_cnn.read(two).fit("paper", "train_loss", "pooled")
+    fits = Drawn.read(two).fit("paper", "train_loss", "pooled")
     shown = text((plots / "cnn_scaling_paper.svg").read_bytes())
     assert f"{fits['dimension']:.1f} ({fits['dimension_low']:.1f} to" in shown
     for path in plots.glob("*.svg"):
@@ -171,17 +171,17 @@ def test_values_that_have_no_logarithm_are_left_out(tmp_path: Path) -> None:
     runs.loc[0, ["train_loss", "validation_loss"]] = [np.nan, np.inf]
     runs.loc[1, "train_accuracy"] = 0.0
     with style.drawing():
-        found = plot_cnn.read(tables(tmp_path / "tables", runs))
-        plot_cnn.draw_sweep(found, "paper", P.plot, tmp_path / "plots")
+        found = Drawn.read(tables(tmp_path / "tables", runs))
+        plot_cnn_sweep.draw(found, "paper", P.plot, tmp_path / "plots")
     for path in (tmp_path / "plots").iterdir():
         assert "nan" not in path.read_text()
 
 
 def test_an_unknown_sweep_and_a_missing_table_are_named(two: Path, tmp_path: Path) -> None:
     with pytest.raises(errors.InputError, match="no sweep 'other'; there is notebook, paper"):
-        plot_cnn.draw_sweep(plot_cnn.read(two), "other", P.plot, tmp_path)
+        plot_cnn_sweep.draw(Drawn.read(two), "other", P.plot, tmp_path)
     with pytest.raises(errors.InputError, match=r"cnn\.parquet: .*make it again: dvc repro"):
-        plot_cnn.read(tmp_path)
+        Drawn.read(tmp_path)
     assert not list(tmp_path.iterdir())
 
 

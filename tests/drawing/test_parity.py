@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from stages import fit_parity, plot_parity
 from stages.base import errors, params
 from stages.drawing import parity, parity_emergence, style
-from stages.drawing.parity import Tables
+from stages.drawing.parity import Drawn
 from stages.parity.tasks import frequencies
 from stages.quanta.fits import BIT
 from stages.quanta.simulate import Truth
@@ -74,7 +74,7 @@ def texts(path: Path) -> str:
 
 
 def test_the_series_is_the_median_over_seeds_and_its_band(notebook: Path) -> None:
-    tables = plot_parity.read(notebook / "metrics")
+    tables = Drawn.read(notebook / "metrics")
     drawn = parity.series(tables, P.plot)
     assert set(drawn["series"]) == {f"task {i}" for i in range(1, 11)} | {"mean"}
     assert drawn["step"].max() == 2500
@@ -88,13 +88,13 @@ def test_the_series_is_the_median_over_seeds_and_its_band(notebook: Path) -> Non
 
 
 def test_of_many_tasks_some_are_drawn(full: Path) -> None:
-    drawn = parity.series(plot_parity.read(full / "metrics"), P.plot)
+    drawn = parity.series(Drawn.read(full / "metrics"), P.plot)
     assert set(drawn["configuration"]) == {"notebook", "widths"}  # those that kept curves
     names = drawn.loc[drawn["configuration"] == "widths", "series"].unique()
     tasks = [int(name.split()[1]) for name in names if name != "mean"]
     assert len(tasks) <= parity.TASKS
     assert (tasks[0], tasks[-1]) == (1, 500)
-    heat = parity_emergence.heat_series(plot_parity.read(full / "metrics"))
+    heat = parity_emergence.heat_series(Drawn.read(full / "metrics"))
     assert heat.groupby("configuration")["task"].nunique().max() <= parity_emergence.HEAT_TASKS
     assert heat["loss"].between(0, 1.01).all()
 
@@ -168,8 +168,8 @@ def test_the_stage_writes_the_same_bytes_twice(
 
 
 def test_configurations_without_curves_are_no_fault(notebook: Path) -> None:
-    tables = plot_parity.read(notebook / "metrics")
-    bare = Tables(**tables._asdict() | {"curves": tables.curves.iloc[:0]})
+    tables = Drawn.read(notebook / "metrics")
+    bare = Drawn(**tables._asdict() | {"curves": tables.curves.iloc[:0]})
     assert parity_emergence.heat_series(bare).empty
     series = parity.series(bare, P.plot)
     assert list(series.columns[:2]) == ["configuration", "series"]
@@ -183,16 +183,16 @@ def test_configurations_without_curves_are_no_fault(notebook: Path) -> None:
 
 
 def test_a_table_that_cannot_be_drawn_is_refused(notebook: Path, tmp_path: Path) -> None:
-    with pytest.raises(errors.InputError, match=r"parity_losses.*dvc repro aggregate_parity"):
-        plot_parity.read(tmp_path)
+    with pytest.raises(errors.InputError, match=r"parity_losses.*make it again: dvc repro"):
+        Drawn.read(tmp_path)
     for path in (notebook / "metrics").iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "parity_runs.csv").unlink()
-    with pytest.raises(errors.InputError, match=r"parity_runs.*dvc repro fit_parity"):
-        plot_parity.read(tmp_path)
+    with pytest.raises(errors.InputError, match=r"parity_runs.*make it again: dvc repro"):
+        Drawn.read(tmp_path)
     (tmp_path / "parity_runs.csv").write_text("configuration,width\n")
     with pytest.raises(errors.InputError, match="no rows"):
-        plot_parity.read(tmp_path)
+        Drawn.read(tmp_path)
 
 
 def luminance(colour: str) -> float:

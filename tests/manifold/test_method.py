@@ -140,7 +140,7 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
         assert text in svg
 
     (small / "metrics/method_dimension.csv").unlink()
-    with pytest.raises(InputError, match=r"method_dimension\.csv: .*dvc repro measure_method"):
+    with pytest.raises(InputError, match=r"method_dimension\.csv: .*make it again: dvc repro"):
         fit_method.main()
     (folder / "2.safetensors").unlink()
     with pytest.raises(InputError, match=r"2\.safetensors: missing; .*calibrate_method@2"):

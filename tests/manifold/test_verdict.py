@@ -258,7 +258,7 @@ def test_params_name_only_what_is_fitted(tmp_path: Path, path: str, value: objec
 
 
 def test_the_stage_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ["params.yaml", "templates"]:
+    for name in ["params.yaml", "published.yaml"]:
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "metrics").mkdir()
     parity = ["parity_runs.csv", "parity_emergence.csv", "parity_exponents.csv"]

@@ -32,7 +32,7 @@ DRAWING = """<?xml version="1.0"?>
 
 def place(folder: Path) -> None:
     """Put what the page rests on into a folder."""
-    for name in ["params.yaml", "templates", "metrics"]:
+    for name in ["params.yaml", "published.yaml", "metrics"]:
         (folder / name).symlink_to(ROOT / name)
     (folder / "plots").mkdir()
     for path in report.FIGURES:
@@ -154,7 +154,8 @@ def test_what_is_no_safe_drawing_is_refused(text: str) -> None:
 
 def test_a_missing_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").symlink_to(ROOT / "params.yaml")
+    for name in ("params.yaml", "published.yaml"):
+        (tmp_path / name).symlink_to(ROOT / name)
     for main, named in [
         (report.main, r"verdict\.csv.*dvc repro"),
         (verdict.main, r"fits.*dvc repro"),

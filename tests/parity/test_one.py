@@ -18,7 +18,7 @@ from stages.parity import one
 from stages.parity import part as parity_part
 from stages.parity.draws import Draws, Samples
 from stages.parity.network import Network, flatten, initial
-from stages.parity.plan import Family, Run, families
+from stages.parity.plan import Family, Run, families, parameters
 from stages.parity.train import train
 from stages.training import cpu
 from stages.training.adam import Adam
@@ -87,8 +87,8 @@ def test_initial_weights_are_those_of_nn_linear(configure: Configure) -> None:
 def test_parameters_are_counted(configure: Configure) -> None:
     for c in (configure(), configure(logits=2), configure(tasks=500, bits=100, logits=2)):
         network = Network(c, 13)
-        parameters = sum(p.numel() for p in network.parameters())
-        assert parameters(c, 13) == parameters == len(flatten(network))
+        count = sum(p.numel() for p in network.parameters())
+        assert parameters(c, 13) == count == len(flatten(network))
     assert parameters(c, 13) == 603 * 13 + 2
 
 
@@ -150,7 +150,7 @@ def test_a_rare_task_without_samples_has_no_gradient(configure: Configure) -> No
 def both(c: ParityConfiguration) -> list[Family]:
     """Runs on fresh samples, and some on training sets: less than, and more than a batch."""
     limited = {"widths": [24], "samples": [1000, 2500], "steps": 6, "evaluate_every": 2}
-    return ParityConfiguration.model_validate(c.model_dump() | {"data_limited": limited}).families()
+    return families(ParityConfiguration.model_validate(c.model_dump() | {"data_limited": limited}))
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["fresh", "training sets"])
@@ -190,7 +190,7 @@ def test_parts_have_the_same_bytes_twice(configure: Configure, tmp_path: Path) -
 
 def test_progress_counts_every_step(configure: Configure) -> None:
     reported: list[tuple[int, float]] = []
-    (family,) = configure(seeds=2).families()
+    (family,) = families(configure(seeds=2))
     history = train(configure(), family, CPU, lambda *args: reported.append(args))
     assert sum(steps for steps, _ in reported) == 2 * 6
     assert sorted(loss for _, loss in reported) == sorted(history.mean_losses.reshape(-1))

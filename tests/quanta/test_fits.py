@@ -279,15 +279,6 @@ def test_the_stage_finds_the_law_and_the_exponents(fitted: Path) -> None:
 def test_a_table_that_cannot_be_used_is_refused(
     tables: dict[str, pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "parity_losses.parquet"
-    with pytest.raises(errors.InputError, match=r"parity_losses.*make it again"):
-        fit_parity.read(path, "losses")
-    path.write_bytes(b"no parquet")
-    with pytest.raises(errors.InputError, match="make it again"):
-        fit_parity.read(path, "losses")
-    tables["losses"].drop(columns="mean_loss").to_parquet(path)
-    with pytest.raises(errors.InputError, match="mean_loss"):
-        fit_parity.read(path, "losses")
     simulated_parity.save(tmp_path, tables)
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr("sys.argv", ["fit_parity", "--tables", str(tmp_path)])

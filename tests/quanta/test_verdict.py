@@ -192,10 +192,13 @@ def test_numbers_have_three_digits(value: float, text: str) -> None:
 def test_params_that_make_no_sense_are_refused(
     tmp_path: Path, section: str, change: dict[str, object], said: str
 ) -> None:
-    content = P.model_dump()
+    name, load, content = "params.yaml", params.load, P.model_dump()
+    if section == "published":
+        name, load = "published.yaml", params.published
+        content = {section: params.published(ROOT / name).model_dump()}
     content[section] |= change
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / name).write_text(yaml.safe_dump(content.get("published", content)))
     with pytest.raises(errors.InputError) as caught:
-        params.load(tmp_path / "params.yaml")
+        load(tmp_path / name)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
