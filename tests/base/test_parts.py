@@ -63,8 +63,10 @@ def test_every_param_of_a_configuration_changes_the_fingerprint(
         "batch_size": 7,
         "seeds": 7,
         "precision": "float32",
+        "initial_weights": "keras",
         "augment": True,
         "augment_validation": True,
+        "evaluate_training": True,
         "input_range": [0.0, 2.0],
         "epochs": 7,
     }

@@ -19,11 +19,17 @@ class Training(Section):
     precision: Literal["tf32", "float32"]
 
 
+InitialWeights = Literal["pytorch", "keras"]
+"""Whose defaults."""
+
+
 class CnnSweep(Training):
     """One training protocol, run at every width with `seeds` seeds."""
 
+    initial_weights: InitialWeights
     augment: bool
     augment_validation: bool
+    evaluate_training: bool
     input_range: Annotated[list[Real], Field(min_length=2, max_length=2)]
     epochs: Positive
 
@@ -40,6 +46,13 @@ class Cnn(Section):
 
     widths: Widths
     sweeps: Annotated[dict[Name, CnnSweep], Field(min_length=1)]
+
+
+class Study(Section):
+    """A training protocol with widths of its own, trained as one stage into one part."""
+
+    widths: Widths
+    training: CnnSweep
 
 
 class Method(Section):
