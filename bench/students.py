@@ -1,8 +1,8 @@
 """Students on a GPU: what they are held against, how long a step takes, and whole runs.
 
 `python -m bench.students check` compares samples, teachers and students with those of the CPU in
-float64, trains twice, and trains some without the others. `steps` times a step of each phase, for
-each way to launch it. `run d=4 loss=kl fraction=0.1` trains, and prints the losses and 4/alpha.
+float64, trains twice, and trains one without the others. `steps` times a step of each phase, for
+each way to compute it. `run d=4 loss=kl fraction=0.1` trains, and prints the losses and 4/alpha.
 Needs no more than PyTorch with Triton, NumPy and pandas.
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from stages.students import draws, kernels, replicas
 from stages.students.configuration import Configuration, Phase
-from stages.students.network import Student, initial
+from stages.students.network import initial
 from stages.students.schedule import schedule
 from stages.students.teacher import Teacher
 from stages.training.adam import BETA1, BETA2, EPSILON
@@ -84,8 +84,7 @@ class Plain(replicas.Width):
         with torch.enable_grad():
             split = self._values.split([int(np.prod(shape)) for shape in shapes], dim=-1)
             w1, b1, w2, b2, w3, b3 = (
-                v.view(c.teachers, c.seeds, *shape)
-                for v, shape in zip(split, shapes, strict=True)
+                v.view(c.teachers, c.seeds, *shape) for v, shape in zip(split, shapes, strict=True)
             )
             hidden = ((x @ w1 + b1).relu() @ w2 + b2).relu()
             outputs = hidden @ w3.mT + b3
@@ -100,6 +99,47 @@ class Plain(replicas.Width):
             self._square.mul_(BETA2).addcmul_(slope, slope, value=1 - BETA2)
             rate, root = corrections[done.long()].unbind()
             self._values -= rate * self._mean / (self._square.sqrt() * root + EPSILON)
+
+
+class Batched(replicas.Width):
+    """The same by PyTorch's batched products, the gradient written down."""
+
+    def train(
+        self, inputs: Tensor, targets: Tensor, number: int, batch: int,
+        corrections: Tensor, done: Tensor,
+    ) -> None:  # fmt: skip
+        c, n, w = self._c, self._width, self.weights
+        part, shape = slice(number * batch, (number + 1) * batch), (c.teachers, c.seeds, batch)
+        x = inputs[:, None, part].expand(*shape, c.seen).reshape(-1, batch, c.seen)
+        y = targets[:, None, part].expand(shape).reshape(-1, batch, 1)
+        shapes = [(c.seen, n), (1, n), (n, n), (1, n), (c.outputs, n), (1, c.outputs)]
+        split = w.values.split([int(np.prod(shape)) for shape in shapes], dim=-1)
+        w1, b1, w2, b2, w3, b3 = (
+            v.view(-1, *shape) for v, shape in zip(split, shapes, strict=True)
+        )
+        if c.outputs == 2:
+            w3, b3 = w3[:, 1:] - w3[:, :1], b3[..., 1:] - b3[..., :1]
+        backward = torch.ops.aten.threshold_backward
+        hidden1 = torch.baddbmm(b1, x, w1).relu_()
+        hidden2 = torch.baddbmm(b2, hidden1, w2).relu_()
+        value = torch.baddbmm(b3, hidden2, w3.mT)
+        if c.loss == "kl":
+            slope = (value.sigmoid_() - y) / batch
+        else:
+            error = value - y
+            slope = error.sign() * error.abs() ** (c.loss - 1) * (c.loss / batch)
+        errors2 = backward(slope * w3, hidden2, 0)
+        errors1 = backward(torch.bmm(errors2, w2.mT), hidden1, 0)
+        s3, s_bias3 = torch.bmm(slope.mT, hidden2), slope.sum(1)
+        if c.outputs == 2:
+            s3, s_bias3 = torch.cat([-s3, s3], 1), torch.cat([-s_bias3, s_bias3], 1)
+        found = [torch.bmm(x.mT, errors1), errors1.sum(1), torch.bmm(hidden1.mT, errors2)]
+        found += [errors2.sum(1), s3, s_bias3]
+        torch.cat([part.flatten(1) for part in found], 1, out=w.partials)
+        w.update(replicas.OPTIMIZER, corrections, done)
+
+
+WAYS = {"fused": replicas.Width, "batched": Batched, "plain": Plain}
 
 
 def reference(c: Configuration) -> list[np.ndarray]:
@@ -121,9 +161,7 @@ def reference(c: Configuration) -> list[np.ndarray]:
             pairs = zip(teachers, inputs, strict=True)
             targets = torch.stack([teacher.targets(x) for teacher, x in pairs])
             for width in widths:
-                width.train(
-                    inputs, targets, 0, phase.batch_size, corrections, torch.tensor(done)
-                )
+                width.train(inputs, targets, 0, phase.batch_size, corrections, torch.tensor(done))
             done += 1
     return [width.values.numpy() for width in widths]
 
@@ -159,23 +197,30 @@ def check() -> None:
     for name, kind in kinds.items():
         c = replace(small, **kind)
         expected = reference(c)
-        for precision in ("float32", "float64"):
-            for product in ("ieee", "tf32x3", "tf32") if precision == "float32" else ("ieee",):
-                replicas.PRECISION = product
-                try:
-                    ours = trained(replace(c, precision=precision))
-                except Exception as error:
-                    print(f"{name} {precision} {product}: {type(error).__name__} {error}"[:300])
-                    continue
-                far = [np.abs(a - b) for a, b in zip(ours, expected, strict=True)]
-                most, mean = max(f.max() for f in far), max(f.mean() for f in far)
-                print(f"{name} {precision} {product}: largest {most:.1e}, mean {mean:.1e} off")
-    replicas.PRECISION = "ieee"
-    once, again = trained(small), trained(small)
-    alone = trained(replace(small, widths=small.widths[2:3], teachers=1, seeds=1))
-    same = all((a == b).all() for a, b in zip(once, again, strict=True))
-    print("trained twice: the same bits", same)
-    print("one student without the others: the same bits", (alone[0][0, 0] == once[2][0, 0]).all())
+        for way in (
+            ("float32", "ieee", "fused"), ("float32", "tf32x3", "fused"),
+            ("float64", "ieee", "fused"), ("float32", "ieee", "batched"),
+        ):  # fmt: skip
+            precision, replicas.PRECISION, kind = way
+            replicas.Width, replicas.SHARES = WAYS[kind], 4 if kind == "fused" else 1
+            try:
+                ours = trained(replace(c, precision=precision))
+            except Exception as error:
+                print(f"{name} {' '.join(way)}: {type(error).__name__} {error}"[:300], flush=True)
+                continue
+            far = [np.abs(a - b) for a, b in zip(ours, expected, strict=True)]
+            most, mean = max(f.max() for f in far), max(f.mean() for f in far)
+            print(f"{name} {' '.join(way)}: largest {most:.1e}, mean {mean:.1e} off", flush=True)
+    replicas.PRECISION, replicas.SHARES, replicas.Width = "ieee", 4, WAYS["fused"]
+    for kind in ("fused", "batched"):
+        replicas.Width, replicas.SHARES = WAYS[kind], 4 if kind == "fused" else 1
+        once, again = trained(small), trained(small)
+        alone = trained(replace(small, widths=small.widths[2:3], teachers=1, seeds=1))
+        same = all((a == b).all() for a, b in zip(once, again, strict=True))
+        print(f"{kind}, trained twice: the same bits {same}")
+        same = bool((alone[0][0, 0] == once[2][0, 0]).all())
+        print(f"{kind}, one student without the others: the same bits {same}", flush=True)
+    replicas.SHARES, replicas.Width = 4, WAYS["fused"]
 
 
 def timed(c: Configuration) -> Iterator[tuple[Phase, float]]:
@@ -196,25 +241,25 @@ def timed(c: Configuration) -> Iterator[tuple[Phase, float]]:
 
 
 def steps(*which: str) -> None:
-    """Time each way, at d = 4, 8 and 12; words choose among them."""
-    plain, fused = Plain, replicas.Width
-    ways = [("bmm", "ieee", 64, 4, 4, "float32"), ("bmm", "ieee", 64, 4, 4, "float64")]
-    ways += [
-        ("fused", product, tile, warps, shares, "float32")
-        for product in ("ieee", "tf32x3")
-        for tile, warps in ((32, 4), (64, 4), (64, 8), (128, 8))
-        for shares in (4,)
+    """Time each way, at d = 4 and 12; words choose among them."""
+    narrow = {16: (64, 4), 32: (32, 4), 64: (32, 8)}
+    ways = [
+        ("fused", "ieee", "float32", 4, narrow | {128: (16, 8)}),
+        ("fused", "tf32x3", "float32", 4, narrow | {128: (64, 8)}),
+        ("fused", "ieee", "float64", 4, narrow),
+        ("batched", "ieee", "float32", 1, narrow | {128: (64, 4)}),
+        ("batched", "ieee", "float64", 1, narrow | {128: (64, 4)}),
+        ("fused", "ieee", "float32", 7, narrow | {128: (16, 8)}),
+        ("fused", "tf32x3", "float32", 4, {16: (64, 4), 32: (64, 4), 64: (64, 8), 128: (64, 16)}),
+        ("fused", "ieee", "float32", 4, {16: (32, 4), 32: (32, 8), 64: (16, 4), 128: (16, 16)}),
     ]
-    ways += [("fused", "tf32x3", 64, 4, 2, "float32"), ("fused", "tf32x3", 64, 4, 8, "float32")]
-    ways += [("fused", "ieee", 32, 4, 4, "float64"), ("fused", "ieee", 64, 8, 4, "float64")]
-    for d in (4, 8, 12):
+    for d in (4, 12):
         for way in ways:
             name = f"d={d} " + " ".join(map(str, way))
             if not all(word in name for word in which):
                 continue
-            kind, replicas.PRECISION, tile, warps, replicas.SHARES, precision = way
-            replicas.TILES = {units: (tile, warps) for units in replicas.TILES}
-            replicas.Width = plain if kind == "bmm" else fused
+            kind, replicas.PRECISION, precision, replicas.SHARES, replicas.TILES = way
+            replicas.Width = WAYS[kind]
             try:
                 start = time.perf_counter()
                 found = list(timed(configuration(d, precision=precision)))
@@ -224,14 +269,20 @@ def steps(*which: str) -> None:
                 continue
             full = sum(phase.steps * ms for phase, ms in found) / 1e3
             each = ", ".join(f"{phase.batch_size}: {ms:.4f}" for phase, ms in found)
-            print(f"{name}: ms a step {each}; schedule {full:.0f} s, start {took:.0f} s", flush=True)
-    replicas.Width = fused
+            print(
+                f"{name}: ms a step {each}; schedule {full:.0f} s, start {took:.0f} s", flush=True
+            )
+    replicas.Width = WAYS["fused"]
 
 
 def run(*settings: str) -> None:
     """Train one configuration, and print 4/alpha of all students' losses against N."""
     values = dict(setting.split("=") for setting in settings)
     kinds = configuration.__annotations__
+    replicas.PRECISION = values.pop("product", replicas.PRECISION)
+    replicas.Width = WAYS[values.pop("way", "fused")]
+    replicas.SHARES = 4 if replicas.Width is WAYS["fused"] else 1
+    replicas.TILES[128] = (64, 8) if replicas.PRECISION == "tf32x3" else (16, 8)
     c = configuration(**{key: kinds[key](value) for key, value in values.items()})
     start = last = time.perf_counter()
 
@@ -246,9 +297,7 @@ def run(*settings: str) -> None:
     N = np.log([c.parameters(width) for width in c.widths])
     for i, (phase, step) in enumerate(c.evaluated()):
         logs = np.log(losses[..., i])
-        slopes = [
-            -4 / np.polyfit(N, np.median(logs[t], axis=1), 1)[0] for t in range(c.teachers)
-        ]
+        slopes = [-4 / np.polyfit(N, np.median(logs[t], axis=1), 1)[0] for t in range(c.teachers)]
         medians = " ".join(f"{value:.2e}" for value in np.exp(np.median(logs, axis=(0, 2))))
         each = " ".join(f"{slope:.2f}" for slope in slopes)
         print(f"phase {phase} step {step}: 4/alpha by teacher {each}; median losses {medians}")

@@ -73,7 +73,10 @@ def train(inputs, targets, width, exponent, schedule, values, moments):
     weights3, slopes3 = np.empty(n, values.dtype), gradient[last:at_bias3]
 
     tile = min(batch, TILE)
-    held, held_last = np.empty((3, n, tile), values.dtype), np.empty((3, n, batch % tile), values.dtype)
+    held, held_last = (
+        np.empty((3, n, tile), values.dtype),
+        np.empty((3, n, batch % tile), values.dtype),
+    )
     for step in range(steps):
         gradient[:] = zero
         weights3[:] = values[last:at_bias3]

@@ -80,8 +80,8 @@ class Configuration:
     def ahead(self, phase: Phase) -> int:
         """Steps whose samples are drawn at once; evaluations come after a multiple of them."""
         between = phase.steps // self.evaluations
-        most = max(1, AHEAD // phase.batch_size)
-        return max(steps for steps in range(1, between + 1) if between % steps == 0 and steps <= most)
+        most = min(between, max(1, AHEAD // phase.batch_size))
+        return max(steps for steps in range(1, most + 1) if between % steps == 0)
 
     def evaluated(self) -> list[tuple[int, int]]:
         """The phase, from 1, and the steps taken in all phases, of each evaluation."""

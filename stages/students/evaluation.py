@@ -27,10 +27,7 @@ class Evaluation:
         inputs = torch.from_numpy(drawn).to(self._device, torch.float64)
         wanted = self._teacher.values(inputs)
         found = [
-            [
-                loss(c, Student.of(one, c, width).values(inputs), wanted)
-                for one in of_width.double()
-            ]
+            [loss(c, Student.of(one, c, width).values(inputs), wanted) for one in of_width.double()]
             for width, of_width in zip(c.widths, values, strict=True)
         ]
         return torch.stack([torch.stack(of_width) for of_width in found]).cpu().numpy()

@@ -52,7 +52,7 @@ def _power(base, EXPONENT: tl.constexpr):
     return tl.where(base > 0, tl.exp2(tl.log2(tl.maximum(base, 1e-37)) * EXPONENT), 0.0)
 
 
-@triton.jit(do_not_specialize=["samples", "first", "width", "total", "total_partials"])
+@triton.jit(do_not_specialize=["samples", "first", "batch", "width", "total", "total_partials"])
 def differentiate(
     weights, inputs, targets, partials,
     samples, first, batch, seeds, width, total, total_partials,

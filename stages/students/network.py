@@ -32,13 +32,15 @@ def initial(
     c = configuration
     key = np.random.SeedSequence((_STUDENT, c.dimension, teacher, width, seed))
     draw = np.random.Generator(np.random.Philox(key))
-    parts = []
-    for inputs, outputs in ((c.inputs, width), (width, width), (width, c.outputs)):
-        weights = draw.standard_normal((outputs, inputs)) / inputs**0.5
-        biases = draw.standard_normal(outputs) * BIAS
-        last = inputs == width and len(parts) == 4
-        parts += [weights if last else weights.T, biases]
-    parts[0] = parts[0][: c.seen]
+
+    def layer(inputs: int, outputs: int) -> tuple[np.ndarray, np.ndarray]:
+        weights = draw.standard_normal((inputs, outputs)) / inputs**0.5
+        return weights, draw.standard_normal(outputs) * BIAS
+
+    first, first_bias = layer(c.inputs, width)
+    second, second_bias = layer(width, width)
+    output, output_bias = layer(width, c.outputs)
+    parts = [first[: c.seen], first_bias, second, second_bias, output.T, output_bias]
     return np.concatenate([part.reshape(-1) for part in parts])
 
 

@@ -11,7 +11,7 @@ OPTIMIZER = Adam(learning_rate=1.0, weight_decay=0.0, decoupled=False)
 
 
 def schedule(configuration: Configuration) -> npt.NDArray[np.float32]:
-    """As `Adam.schedule`, (steps, 2). Steps are counted through all phases, which differ in rate."""
+    """As `Adam.schedule`, (steps, 2); steps are counted through all phases."""
     phases = configuration.phases
     corrections = OPTIMIZER.schedule(configuration.steps)
     corrections[:, 0] *= np.repeat([p.learning_rate for p in phases], [p.steps for p in phases])

@@ -8,7 +8,6 @@ divergence.
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from stages.students.configuration import Configuration
 

@@ -11,11 +11,11 @@ import torch
 
 pytest.importorskip("triton", reason="PyTorch brings no Triton on this platform")
 
-from stages.students import draws, replicas
+from stages.students import replicas
 from stages.students.configuration import Configuration, Phase
 from stages.students.history import Trained
-from tests.students.test_one import KINDS, SMALL
-from tests.students.test_one import train as reference
+from tests.students.helpers import KINDS, SMALL
+from tests.students.helpers import train as reference
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

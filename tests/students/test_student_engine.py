@@ -11,37 +11,7 @@ from stages.students.configuration import Configuration, Phase
 from stages.students.history import Trained
 from stages.students.network import Student, initial
 from stages.students.teacher import Teacher
-
-CPU = torch.device("cpu")
-SMALL = Configuration(
-    dimension=3,
-    loss=2,
-    widths=(5, 9),
-    teachers=2,
-    seeds=2,
-    phases=(Phase(6, 7, 0.01), Phase(4, 1301, 0.001)),
-    evaluations=2,
-    evaluation_samples=50,
-    inputs=6,
-    hidden=11,
-    precision="float64",
-)
-KINDS = pytest.mark.parametrize(
-    "kind",
-    [
-        {},
-        {"loss": "kl"},
-        {"loss": 1},
-        {"loss": 3},
-        {"inputs_seen": "relevant"},
-        {"dimension": 2, "factors": 3, "precision": "float32"},
-    ],
-    ids=["squared", "divergence", "absolute", "cubed", "relevant inputs", "product, float32"],
-)
-
-
-def train(configuration: Configuration) -> Trained:
-    return one.train(configuration, lambda done, loss: None)
+from tests.students.helpers import CPU, KINDS, SMALL, train
 
 
 def loop(c: Configuration, teacher: int, width: int, seed: int) -> np.ndarray:
@@ -87,3 +57,61 @@ def test_students_are_those_of_a_plain_loop(kind: dict[str, object]) -> None:
             np.testing.assert_allclose(values[teacher, seed], expected, rtol=0, atol=tolerance)
             moved = np.abs(expected - initial(c, teacher, width, seed)).max()
             assert moved > 20 * tolerance
+
+
+def same(one: Trained, other: Trained) -> bool:
+    values = zip(one.values, other.values, strict=True)
+    return np.array_equal(one.losses, other.losses) and all(np.array_equal(a, b) for a, b in values)
+
+
+def test_trained_again_and_on_any_number_of_cores_they_are_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    c = replace(SMALL, precision="float32")
+    first = train(c)
+    assert same(first, train(c))
+    monkeypatch.setattr(one.cpu, "cores", lambda: 3)
+    assert same(first, train(c))
+
+
+def test_a_student_does_not_depend_on_those_beside_it() -> None:
+    c = replace(SMALL, precision="float32", teachers=3, seeds=3)
+    alone = train(replace(c, widths=(9,), teachers=1, seeds=1))
+    beside = train(c)
+    np.testing.assert_array_equal(alone.values[0][0, 0], beside.values[1][0, 0])
+    np.testing.assert_array_equal(alone.losses[0, 0, 0], beside.losses[0, 1, 0])
+
+
+def test_students_of_teachers_and_seeds_differ() -> None:
+    values = train(SMALL).values[0].reshape(4, -1)
+    assert len(np.unique(values, axis=0)) == 4
+
+
+def test_students_learn_their_teacher() -> None:
+    c = replace(SMALL, phases=(Phase(2000, 50, 0.01), Phase(200, 500, 0.001)), precision="float32")
+    losses = train(c).losses
+    random = torch.rand(2000, 6, dtype=torch.float64) - 0.5
+    for teacher in range(2):
+        spread = float(Teacher(c, teacher, CPU, torch.float64).values(random).var())
+        assert losses[teacher, ..., -1].max() < 0.1 * spread
+    assert np.median(losses[..., -1]) < np.median(losses[..., 1])
+
+
+def test_evaluations_are_where_they_say() -> None:
+    c = replace(SMALL, phases=(Phase(6, 7, 0.01), Phase(4, 11, 0.01)))
+    assert c.evaluated() == [(1, 3), (1, 6), (2, 8), (2, 10)]
+    whole = train(c)
+    earlier = train(replace(c, phases=c.phases[:1]))
+    np.testing.assert_array_equal(whole.losses[..., :2], earlier.losses)
+
+
+def test_rows_are_by_teacher_width_seed_and_step() -> None:
+    frame = train(SMALL).frame()
+    assert len(frame) == 2 * 2 * 2 * 4
+    keys = ["teacher", "width", "seed", "step"]
+    assert frame[keys].equals(frame[keys].sort_values(keys))
+    row = frame[(frame.teacher == 1) & (frame.width == 9) & (frame.seed == 0)].iloc[-1]
+    trained = train(SMALL)
+    assert row.loss == trained.losses[1, 1, 0, -1]
+    assert (row.phase, row.step) == (2, 10)
+    assert trained.networks()["1-9"].shape == (SMALL.parameters(9),)
