@@ -242,16 +242,16 @@ def timed(c: Configuration) -> Iterator[tuple[Phase, float]]:
 
 def steps(*which: str) -> None:
     """Time each way, at d = 4 and 12; words choose among them."""
-    narrow = {16: (64, 4), 32: (32, 4), 64: (32, 8)}
+    narrow, wide = {16: (64, 4), 32: (32, 4), 64: (32, 8)}, {128: (64, 8)}
     ways = [
+        ("fused", "ieee", "float32", 4, replicas.TILES),
+        ("fused", "tf32x3", "float32", 4, narrow | wide),
+        ("fused", "ieee", "float64", 4, narrow),  # none for 128: they do not fit
+        ("batched", "ieee", "float32", 1, narrow | wide),
+        ("batched", "ieee", "float64", 1, narrow | wide),
         ("fused", "ieee", "float32", 4, narrow | {128: (16, 8)}),
-        ("fused", "tf32x3", "float32", 4, narrow | {128: (64, 8)}),
-        ("fused", "ieee", "float64", 4, narrow),
-        ("batched", "ieee", "float32", 1, narrow | {128: (64, 4)}),
-        ("batched", "ieee", "float64", 1, narrow | {128: (64, 4)}),
-        ("fused", "ieee", "float32", 7, narrow | {128: (16, 8)}),
+        ("fused", "ieee", "float32", 7, replicas.TILES),
         ("fused", "tf32x3", "float32", 4, {16: (64, 4), 32: (64, 4), 64: (64, 8), 128: (64, 16)}),
-        ("fused", "ieee", "float32", 4, {16: (32, 4), 32: (32, 8), 64: (16, 4), 128: (16, 16)}),
     ]
     for d in (4, 12):
         for way in ways:
@@ -282,7 +282,10 @@ def run(*settings: str) -> None:
     replicas.PRECISION = values.pop("product", replicas.PRECISION)
     replicas.Width = WAYS[values.pop("way", "fused")]
     replicas.SHARES = 4 if replicas.Width is WAYS["fused"] else 1
-    replicas.TILES[128] = (64, 8) if replicas.PRECISION == "tf32x3" else (16, 8)
+    if replicas.PRECISION == "tf32x3":
+        replicas.TILES |= {64: (32, 8), 128: (64, 8)}
+    elif values.get("precision") == "float64":
+        replicas.TILES |= {64: (32, 8)}
     c = configuration(**{key: kinds[key](value) for key, value in values.items()})
     start = last = time.perf_counter()
 

@@ -24,7 +24,7 @@ from stages.training.kernels import Layer, Weights
 DRAW_BLOCK = 256
 SHARES = 4
 """Programs among which a batch is shared out, at most: hundreds of students fill a GPU."""
-TILES = {16: (64, 4), 32: (32, 4), 64: (32, 8), 128: (16, 8)}
+TILES = {16: (64, 4), 32: (32, 4), 64: (16, 4), 128: (16, 16)}
 """Samples that a program works on at once, and its warps, by the units that it holds."""
 PRECISION = "ieee"
 """Of the products of float32: `tf32x3` sums three products of TF32."""
