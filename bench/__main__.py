@@ -28,11 +28,12 @@ import numpy as np
 import torch
 
 from bench import notebook
-from stages import errors, params
-from stages.cnn.images import Images
+from stages.base import errors, params
+from stages.base.files import aside
 from stages.cnn.train import train as train_cnn
+from stages.images.arrays import Images
+from stages.parity.plan import families
 from stages.parity.train import train as train_parity
-from stages.runs import aside
 from stages.training import cpu, device
 
 WIDTHS = (1, 10, 20)
@@ -128,7 +129,7 @@ def rows_parity(p: params.Params, where: torch.device) -> Iterator[Row]:
     for runs in RUNS[where.type]:
         c = c.model_copy(update={"steps": steps * (WARM + REPEATS), "seeds": runs})
         clock = Clock(runs * steps)
-        train_parity(c, c.families()[0], where, clock)
+        train_parity(c, families(c)[0], where, clock)
         yield row("parity", runs, loop, [t / steps / runs for t in clock.seconds()])
         yield start("parity", runs, clock)
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
+from stages.base.params import CnnSweep, ParityConfiguration
 from stages.cnn.network import initial
-from stages.params import CnnSweep, ParityConfiguration
 from stages.parity import tasks
 
 

@@ -1,34 +1,39 @@
 """Students on a GPU: what they are held against, how long a step takes, and whole runs.
 
-`python -m bench.students check` compares samples, teachers and students with those of the CPU in
-float64, trains twice, and trains one without the others. `steps` times a step of each phase, for
-each way to compute it. `run d=4 loss=kl fraction=0.1` trains, and prints the losses and 4/alpha.
-Needs no more than PyTorch with Triton, NumPy and pandas.
+`python -m bench.students check` holds samples, teachers and students against those of the CPU,
+trains twice, and trains one without the others; it fails where anything is off. `steps` times a
+step of each phase by the ways to tile it. `run d=4 loss=kl fraction=0.1` trains, and prints the
+losses and 4/alpha. None of them needs pydantic.
 """
 
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from stages.students import draws, kernels, replicas
+from stages.students import draws, one, replicas
 from stages.students.configuration import Configuration, Phase
-from stages.students.network import initial
-from stages.students.schedule import schedule
+from stages.students.history import Trained
 from stages.students.teacher import Teacher
-from stages.training.adam import BETA1, BETA2, EPSILON
 
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")
 SCHEDULE = ((200_000, 200, 0.01), (20_000, 1_000, 0.01), (20_000, 4_000, 0.001))
+WAYS = {
+    16: [(64, 16, 4), (32, 16, 2), (16, 16, 1)],
+    32: [(32, 32, 4), (64, 32, 4), (32, 32, 2), (16, 32, 2)],
+    64: [(32, 64, 8), (16, 64, 8), (16, 64, 4), (32, 64, 4)],
+    128: [(16, 64, 8), (32, 64, 8)],
+}
+"""What `steps` tries in place of `replicas.TILES`."""
+CLASSES = {16: (8, 10, 13), 32: (17, 22, 29), 64: (37, 48, 62), 128: (72, 81, 106)}
+"""Widths by what they are padded to."""
 
 
 def configuration(
     d: int = 4, loss: str = "2", fraction: float = 1.0, teachers: int = 3, seeds: int = 10,
-    evaluations: int = 5, precision: str = "float32", seen: str = "all", scale: float = 6.0,
+    evaluations: int = 5, precision: str = "float64", seen: str = "all", scale: float = 6.0,
     narrowest: int = 0,
 ) -> Configuration:  # fmt: skip
     """The authors' protocol, or a part of its schedule."""
@@ -47,245 +52,134 @@ def configuration(
     )
 
 
-class Plain(replicas.Width):
-    """The same students by PyTorch's batched products and its autograd, in any precision."""
-
-    def __init__(self, configuration: Configuration, width: int, device: torch.device) -> None:
-        self._c, self._width = configuration, width
-        self._real = getattr(torch, configuration.precision)
-        count = configuration.parameters(width, configuration.seen)
-        shape = configuration.teachers, configuration.seeds, count
-        self._values = torch.zeros(shape, dtype=self._real, device=device, requires_grad=True)
-        self._mean, self._square = torch.zeros_like(self._values), torch.zeros_like(self._values)
-
-    def load(self) -> None:
-        c = self._c
-        starts = [
-            [initial(c, teacher, self._width, seed) for seed in range(c.seeds)]
-            for teacher in range(c.teachers)
-        ]
-        with torch.no_grad():
-            self._values.copy_(torch.from_numpy(np.array(starts)))
-            self._mean.zero_()
-            self._square.zero_()
-
-    @property
-    def values(self) -> Tensor:
-        return self._values.detach()
-
-    def train(
-        self, inputs: Tensor, targets: Tensor, number: int, batch: int,
-        corrections: Tensor, done: Tensor,
-    ) -> None:  # fmt: skip
-        c, n = self._c, self._width
-        part = slice(number * batch, (number + 1) * batch)
-        x, y = inputs[:, None, part], targets[:, None, part]
-        shapes = [(c.seen, n), (1, n), (n, n), (1, n), (c.outputs, n), (1, c.outputs)]
-        with torch.enable_grad():
-            split = self._values.split([int(np.prod(shape)) for shape in shapes], dim=-1)
-            w1, b1, w2, b2, w3, b3 = (
-                v.view(c.teachers, c.seeds, *shape) for v, shape in zip(split, shapes, strict=True)
-            )
-            hidden = ((x @ w1 + b1).relu() @ w2 + b2).relu()
-            outputs = hidden @ w3.mT + b3
-            value = outputs[..., -1] - (outputs[..., 0] if c.outputs == 2 else 0)
-            if c.loss == "kl":
-                losses = torch.nn.functional.softplus(value) - y * value
-            else:
-                losses = (value - y).abs() ** c.loss
-            (slope,) = torch.autograd.grad(losses.mean(-1).sum(), self._values)
-        with torch.no_grad():
-            self._mean.lerp_(slope, 1 - BETA1)
-            self._square.mul_(BETA2).addcmul_(slope, slope, value=1 - BETA2)
-            rate, root = corrections[done.long()].unbind()
-            self._values -= rate * self._mean / (self._square.sqrt() * root + EPSILON)
+def trained(c: Configuration) -> Trained:
+    return replicas.train(c, CUDA, lambda done, loss: None)
 
 
-class Batched(replicas.Width):
-    """The same by PyTorch's batched products, the gradient written down."""
+class Faults:
+    """What was found off, printed as it is found."""
 
-    def train(
-        self, inputs: Tensor, targets: Tensor, number: int, batch: int,
-        corrections: Tensor, done: Tensor,
-    ) -> None:  # fmt: skip
-        c, n, w = self._c, self._width, self.weights
-        part, shape = slice(number * batch, (number + 1) * batch), (c.teachers, c.seeds, batch)
-        x = inputs[:, None, part].expand(*shape, c.seen).reshape(-1, batch, c.seen)
-        y = targets[:, None, part].expand(shape).reshape(-1, batch, 1)
-        shapes = [(c.seen, n), (1, n), (n, n), (1, n), (c.outputs, n), (1, c.outputs)]
-        split = w.values.split([int(np.prod(shape)) for shape in shapes], dim=-1)
-        w1, b1, w2, b2, w3, b3 = (
-            v.view(-1, *shape) for v, shape in zip(split, shapes, strict=True)
-        )
-        if c.outputs == 2:
-            w3, b3 = w3[:, 1:] - w3[:, :1], b3[..., 1:] - b3[..., :1]
-        backward = torch.ops.aten.threshold_backward
-        hidden1 = torch.baddbmm(b1, x, w1).relu_()
-        hidden2 = torch.baddbmm(b2, hidden1, w2).relu_()
-        value = torch.baddbmm(b3, hidden2, w3.mT)
-        if c.loss == "kl":
-            slope = (value.sigmoid_() - y) / batch
-        else:
-            error = value - y
-            slope = error.sign() * error.abs() ** (c.loss - 1) * (c.loss / batch)
-        errors2 = backward(slope * w3, hidden2, 0)
-        errors1 = backward(torch.bmm(errors2, w2.mT), hidden1, 0)
-        s3, s_bias3 = torch.bmm(slope.mT, hidden2), slope.sum(1)
-        if c.outputs == 2:
-            s3, s_bias3 = torch.cat([-s3, s3], 1), torch.cat([-s_bias3, s_bias3], 1)
-        found = [torch.bmm(x.mT, errors1), errors1.sum(1), torch.bmm(hidden1.mT, errors2)]
-        found += [errors2.sum(1), s3, s_bias3]
-        torch.cat([part.flatten(1) for part in found], 1, out=w.partials)
-        w.update(replicas.OPTIMIZER, corrections, done)
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def same(self, name: str, ours: list[np.ndarray], theirs: list[np.ndarray]) -> None:
+        self._note(name, all(map(np.array_equal, ours, theirs)), "the same bits")
+
+    def near(self, name: str, far: float, allowed: float) -> None:
+        self._note(name, far <= allowed, f"{far:.1e} off, allowed {allowed:.0e}")
+
+    def _note(self, name: str, right: bool, what: str) -> None:
+        print(f"{'ok' if right else 'FAULT'}: {name}: {what}", flush=True)
+        self.names += [] if right else [name]
 
 
-WAYS = {"fused": replicas.Width, "batched": Batched, "plain": Plain}
-
-
-def reference(c: Configuration) -> list[np.ndarray]:
-    """The students' values as the CPU trains them in float64, of each width."""
-    c = replace(c, precision="float64")
-    widths = [Plain(c, width, CPU) for width in c.widths]
-    for width in widths:
-        width.load()
-    teachers = [Teacher(c, number, CPU, torch.float64) for number in range(c.teachers)]
-    corrections, done = torch.from_numpy(schedule(c)).double(), 0
-    for phase in c.phases:
-        for _ in range(phase.steps):
-            sample = np.arange(phase.batch_size)
-            drawn = [
-                draws.inputs(c, number, draws.TRAINING, sample, done)
-                for number in range(c.teachers)
-            ]
-            inputs = torch.from_numpy(np.stack(drawn)).double()
-            pairs = zip(teachers, inputs, strict=True)
-            targets = torch.stack([teacher.targets(x) for teacher, x in pairs])
-            for width in widths:
-                width.train(inputs, targets, 0, phase.batch_size, corrections, torch.tensor(done))
-            done += 1
-    return [width.values.numpy() for width in widths]
-
-
-def trained(c: Configuration) -> list[np.ndarray]:
-    return replicas.train(c, CUDA, lambda done, loss: None).values
+def samples(c: Configuration, faults: Faults) -> None:
+    phase = replace(c.phases[0], steps=4, batch_size=1000)
+    students = replicas.SideBySide(replace(c, phases=(phase,)), CUDA)
+    made = torch.zeros(c.teachers, 4000, c.seen, dtype=torch.float64, device=CUDA)
+    students.done.fill_(7)
+    students.draw(phase, made)
+    number = np.arange(4000)
+    for t in range(c.teachers):
+        drawn = draws.inputs(c, t, draws.TRAINING, number % 1000, 7 + number // 1000)
+        faults.same(f"samples of teacher {t}", [made[t].cpu().numpy()], [drawn])
+        x = torch.from_numpy(drawn).double()
+        wanted = Teacher(c, t, CPU, torch.float64).values(x)
+        values = Teacher(c, t, CUDA, torch.float64).values(x.to(CUDA)).cpu()
+        far = float((values - wanted).abs().max() / wanted.std())
+        faults.near(f"values of teacher {t}", far, 1e-12)
 
 
 def check() -> None:
+    faults = Faults()
     small = replace(
-        configuration(4, fraction=0.0, teachers=2, seeds=2, evaluations=1),
+        configuration(4, teachers=2, seeds=2, evaluations=1),
         phases=(Phase(40, 200, 0.01), Phase(8, 1000, 0.01), Phase(2, 4000, 0.001)),
     )
-    drawn = torch.zeros(2, 4000, small.seen, device=CUDA)
-    done = torch.tensor(7, dtype=torch.int32, device=CUDA)
-    kernels.draw[(16, 2)](drawn, done, 4000, 1000, 4, draws.TRAINING, small.seen, 256)
-    number = np.arange(4000)
-    expected = np.stack(
-        [draws.inputs(small, t, draws.TRAINING, number % 1000, 7 + number // 1000) for t in (0, 1)]
-    )
-    assert (drawn.cpu().numpy() == expected).all(), "samples differ"
-    print("samples: the same bits")
-    wanted = Teacher(small, 1, CPU, torch.float64).values(torch.from_numpy(expected[1]).double())
-    for real in (torch.float32, torch.float64):
-        made = Teacher(small, 1, CUDA, real).values(drawn[1].to(real)).cpu().double()
-        far = float((made - wanted).abs().max() / wanted.std())
-        print(f"teacher in {real}: {far:.1e} of its spread from the CPU's float64")
+    samples(small, faults)
     kinds = {
         "squared": {}, "kl": {"loss": "kl"}, "cubed": {"loss": 3.0},
         "product": {"dimension": 3, "factors": 3, "inputs": 9},
-        "relevant": {"inputs_seen": "relevant"}, "wide": {"widths": (62, 81, 106)},
+        "relevant": {"inputs_seen": "relevant"}, "wide": {"widths": CLASSES[128]},
+        "float32": {"precision": "float32"},
     }  # fmt: skip
     for name, kind in kinds.items():
         c = replace(small, **kind)
-        expected = reference(c)
-        for way in (
-            ("float32", "ieee", "fused"), ("float32", "tf32x3", "fused"),
-            ("float64", "ieee", "fused"), ("float32", "ieee", "batched"),
-        ):  # fmt: skip
-            precision, replicas.PRECISION, kind = way
-            replicas.Width, replicas.SHARES = WAYS[kind], 4 if kind == "fused" else 1
-            try:
-                ours = trained(replace(c, precision=precision))
-            except Exception as error:
-                print(f"{name} {' '.join(way)}: {type(error).__name__} {error}"[:300], flush=True)
-                continue
-            far = [np.abs(a - b) for a, b in zip(ours, expected, strict=True)]
-            most, mean = max(f.max() for f in far), max(f.mean() for f in far)
-            print(f"{name} {' '.join(way)}: largest {most:.1e}, mean {mean:.1e} off", flush=True)
-    replicas.PRECISION, replicas.SHARES, replicas.Width = "ieee", 4, WAYS["fused"]
-    for kind in ("fused", "batched"):
-        replicas.Width, replicas.SHARES = WAYS[kind], 4 if kind == "fused" else 1
-        once, again = trained(small), trained(small)
-        alone = trained(replace(small, widths=small.widths[2:3], teachers=1, seeds=1))
-        same = all((a == b).all() for a, b in zip(once, again, strict=True))
-        print(f"{kind}, trained twice: the same bits {same}")
-        same = bool((alone[0][0, 0] == once[2][0, 0]).all())
-        print(f"{kind}, one student without the others: the same bits {same}", flush=True)
-    replicas.SHARES, replicas.Width = 4, WAYS["fused"]
+        ours = trained(c).values
+        theirs = one.train(replace(c, precision="float64"), lambda done, loss: None).values
+        far = max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))
+        faults.near(f"students, {name}", far, 1e-2 if c.precision == "float32" else 1e-7)
+
+    longer = replace(
+        configuration(4, seeds=3, evaluations=2),
+        phases=(Phase(800, 200, 0.01), Phase(80, 1000, 0.01), Phase(20, 4000, 0.001)),
+    )
+    ours, theirs = trained(longer), one.train(longer, lambda done, loss: None)
+    for t in range(longer.teachers):
+        far = float(np.abs(ours.losses[t] / theirs.losses[t] - 1).max())
+        faults.near(f"losses of teacher {t} over {longer.steps} steps", far, 1e-2)
+        learned = float((ours.losses[t, ..., -1] / ours.losses[t, ..., 0]).max())
+        faults.near(f"teacher {t}, last loss as a share of an early one", learned, 1.0)
+
+    wide = replace(small, widths=CLASSES[128])
+    for c in (small, wide):
+        once = trained(c)
+        faults.same(f"widths {c.widths}, twice", once.values, trained(c).values)
+        for i in (0, 2):
+            alone = trained(replace(c, widths=c.widths[i : i + 1], teachers=1, seeds=1))
+            beside = once.values[i][0, 0]
+            faults.same(f"width {c.widths[i]}, alone", [alone.values[0][0, 0]], [beside])
+            faults.same("its losses", [alone.losses[0, 0, 0]], [once.losses[0, i, 0]])
+    if faults.names:
+        sys.exit(f"{len(faults.names)} faults: {'; '.join(faults.names)}")
 
 
-def timed(c: Configuration) -> Iterator[tuple[Phase, float]]:
-    """Milliseconds a step, by phase, of 0.3 s of steps."""
-    students = replicas.SideBySide(c, CUDA)
+def timed(c: Configuration) -> list[float]:
+    """Milliseconds a step, by phase, of 0.2 s of steps."""
+    students, found = replicas.SideBySide(c, CUDA), []
     students.load()
     for phase, advance in zip(c.phases, students.advance, strict=True):
         students.done.zero_()
         advance()
         torch.cuda.synchronize()
         start, count = time.perf_counter(), 0
-        while time.perf_counter() < start + 0.3:
+        while time.perf_counter() < start + 0.2:
             advance()
             torch.cuda.synchronize()
             count += c.ahead(phase)
             students.done.zero_()
-        yield phase, (time.perf_counter() - start) / count * 1e3
+        found.append((time.perf_counter() - start) / count * 1e3)
+    return found
 
 
-def steps(*which: str) -> None:
-    """Time each way, at d = 4 and 12; words choose among them."""
-    narrow, wide = {16: (64, 4), 32: (32, 4), 64: (32, 8)}, {128: (64, 8)}
-    ways = [
-        ("fused", "ieee", "float32", 4, replicas.TILES),
-        ("fused", "tf32x3", "float32", 4, narrow | wide),
-        ("fused", "ieee", "float64", 4, narrow),  # none for 128: they do not fit
-        ("batched", "ieee", "float32", 1, narrow | wide),
-        ("batched", "ieee", "float64", 1, narrow | wide),
-        ("fused", "ieee", "float32", 4, narrow | {128: (16, 8)}),
-        ("fused", "ieee", "float32", 7, replicas.TILES),
-        ("fused", "tf32x3", "float32", 4, {16: (64, 4), 32: (64, 4), 64: (64, 8), 128: (64, 16)}),
-    ]
-    for d in (4, 12):
+def steps(precision: str = "float64") -> None:
+    """Time the ways to tile each class of widths, 3 widths of 30 students, then whole sweeps."""
+
+    def show(name: str, c: Configuration) -> None:
+        try:
+            found = timed(c)
+        except Exception as error:  # a way that does not fit
+            print(f"{name}: {type(error).__name__} {error}"[:200], flush=True)
+            return
+        full = sum(steps * ms for (steps, *_), ms in zip(SCHEDULE, found, strict=True)) / 1e3
+        each = " ".join(f"{ms:.4f}" for ms in found)
+        print(f"{name}: ms a step by phase {each}; schedule {full:.1f} s", flush=True)
+
+    for units, ways in WAYS.items():
         for way in ways:
-            name = f"d={d} " + " ".join(map(str, way))
-            if not all(word in name for word in which):
-                continue
-            kind, replicas.PRECISION, precision, replicas.SHARES, replicas.TILES = way
-            replicas.Width = WAYS[kind]
-            try:
-                start = time.perf_counter()
-                found = list(timed(configuration(d, precision=precision)))
-                took = time.perf_counter() - start - 0.9
-            except Exception as error:
-                print(f"{name}: {type(error).__name__} {error}"[:300], flush=True)
-                continue
-            full = sum(phase.steps * ms for phase, ms in found) / 1e3
-            each = ", ".join(f"{phase.batch_size}: {ms:.4f}" for phase, ms in found)
-            print(
-                f"{name}: ms a step {each}; schedule {full:.0f} s, start {took:.0f} s", flush=True
-            )
-    replicas.Width = WAYS["fused"]
+            for shares in (4, 8):
+                replicas.TILES[units], replicas.SHARES = way, shares
+                c = replace(configuration(precision=precision), widths=CLASSES[units])
+                show(f"units {units}, tile own warps {way}, shares {shares}", c)
+        replicas.TILES[units], replicas.SHARES = ways[0], 4
+    for settings in ({"d": 4}, {"d": 8}, {"d": 12}, {"d": 4, "loss": "kl"}):
+        show(str(settings), configuration(precision=precision, **settings))
 
 
 def run(*settings: str) -> None:
     """Train one configuration, and print 4/alpha of all students' losses against N."""
     values = dict(setting.split("=") for setting in settings)
     kinds = configuration.__annotations__
-    replicas.PRECISION = values.pop("product", replicas.PRECISION)
-    replicas.Width = WAYS[values.pop("way", "fused")]
-    replicas.SHARES = 4 if replicas.Width is WAYS["fused"] else 1
-    if replicas.PRECISION == "tf32x3":
-        replicas.TILES |= {64: (32, 8), 128: (64, 8)}
-    elif values.get("precision") == "float64":
-        replicas.TILES |= {64: (32, 8)}
     c = configuration(**{key: kinds[key](value) for key, value in values.items()})
     start = last = time.perf_counter()
 

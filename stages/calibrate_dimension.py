@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages import errors, params, runs
-from stages.analysis import known_dimension
-from stages.analysis.dimension import measure_each
+from stages.base import errors, params, tables
+from stages.dimension import known as known_dimension
+from stages.dimension.estimators import measure_each
 
 
 def calibrate(settings: params.Dimension) -> pd.DataFrame:
@@ -33,8 +33,7 @@ def calibrate(settings: params.Dimension) -> pd.DataFrame:
 
 def main() -> None:
     table = calibrate(params.load().dimension)
-    with runs.aside(Path("metrics/dimension_calibration.csv")) as path:
-        table.to_csv(path, index=False, float_format="%.5g")
+    tables.write(table, Path("metrics/dimension_calibration.csv"), digits=5)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,10 @@ coverages of 0.90 to 0.98 for intervals at 0.95. Takes a minute of processor tim
 """
 
 import argparse
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from os import cpu_count
 from pathlib import Path
 
-from stages import errors, params, runs
-from stages.analysis import coverage
+from stages.base import errors, params, tables, workers
+from stages.manifold import coverage
 
 
 def main() -> None:
@@ -19,10 +16,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("metrics/coverage.csv"))
     output = parser.parse_args().output
     p = params.load()
-    with ProcessPoolExecutor(min(2, cpu_count() or 1), get_context("spawn")) as pool:
-        table = coverage.measure(p.fit, p.calibration, pool.map)
-    with runs.aside(output) as path:
-        table.to_csv(path, index=False, float_format="%.6g")
+    with workers.processes() as apply:
+        table = coverage.measure(p.fit, p.calibration, apply)
+    tables.write(table, output)
     print(table[["case", "nominal", "coverage"]].to_string(index=False))
 
 

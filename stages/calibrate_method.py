@@ -2,10 +2,10 @@
 
     python -m stages.calibrate_method 8
 
-Trains every width on generated images (stages/cnn/manifold.py) whose manifold has that dimension.
-Writes the part of all widths, metrics/runs/manifold/8.parquet, and beside it the weights of each
-width's seed 0. The images are made in memory, and no network is needed. Meant for a GPU: 48 runs of
-16,384 steps are a minute or two on an H200, and hours on two cores.
+Trains every width on images (`stages.images.generated`) whose manifold has that dimension. Writes
+the part of all widths, metrics/runs/manifold/8.parquet, and beside it the weights of each width's
+seed 0. The images are made in memory, and no network is needed. Meant for a GPU: 48 runs of 16,384
+steps are a minute or two on an H200, and hours on two cores.
 """
 
 import argparse
@@ -14,10 +14,11 @@ import pandas as pd
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stages import errors, params, runs
-from stages.cnn import manifold
+from stages.base import errors, files, params, progress
+from stages.cnn import part as cnn_part
 from stages.cnn.train import train
-from stages.training import device, progress
+from stages.images import generated as manifold
+from stages.training import device
 
 
 def main() -> None:
@@ -44,8 +45,8 @@ def main() -> None:
             state = trained.network.state_dict()
             weights |= {f"{width}.{name}": tensor for name, tensor in state.items()}
 
-    part = runs.method_part(settings, dimension)
-    with runs.aside(part.weights) as path:
+    part = cnn_part.method_part(settings, dimension)
+    with files.aside(part.weights) as path:
         save_file(weights, path, metadata={"fingerprint": part.fingerprint})
     part.write(pd.concat(rows, ignore_index=True))
 

@@ -1,9 +1,9 @@
-"""Stage `download`: the images of `data.source` as arrays (`stages.cnn.images`), in data/<source>.
+"""Stage `download`: the images of `data.source` as arrays, in data/<source>.
 
-Generated ones (`manifold`) need no network. A published data set (`stages.sources`; CIFAR-10 has
-170 MB) comes from its official address. An interrupted transfer goes on where it stopped when the
-stage runs again, and what is there already, whole, is not fetched again. Two environment variables
-change where from, here for CIFAR-10; for other data sets they are MNIST_SOURCE and so on:
+Generated ones (`manifold`) need no network. A published data set (CIFAR-10 has 170 MB) comes from
+its official address. An interrupted transfer goes on where it stopped when the stage runs again,
+and what is there already, whole, is not fetched again. Two environment variables change where from,
+here for CIFAR-10; for other data sets they are MNIST_SOURCE and so on:
 
   CIFAR10_SOURCE  an existing copy instead of the network: the published files (for CIFAR,
                   packed or unpacked), or the folder in which torchvision has put them
@@ -25,12 +25,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from stages import errors, params
-from stages.cnn import manifold
-from stages.cnn.images import ARRAYS, Images, open_images, save_images
-from stages.errors import InputError
-from stages.sources import File, Published, published
-from stages.transfer import PAUSES, fetch
+from stages.base import errors, params
+from stages.base.errors import InputError
+from stages.images import generated as manifold
+from stages.images.arrays import ARRAYS, Images, open_images, save_images
+from stages.images.sources import File, Published, published
+from stages.images.transfer import PAUSES, fetch
 
 DATA = Path("data")
 

@@ -13,29 +13,14 @@ The notebook's configuration learns its first three of ten tasks within 2,500 st
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import pandas as pd
 
-from stages import errors, params, runs
-from stages.analysis import parity_fits
+from stages.base import errors, params, tables
+from stages.parity.part import SCHEMAS
 from stages.parity.tasks import frequencies
-
-MEND = "make it again: dvc repro --force --single-item aggregate_parity"
-
-
-def read(path: Path, kind: str) -> pd.DataFrame:
-    """An aggregated table of a kind of `runs.PARITY_SCHEMAS`.
-
-    Raises:
-        InputError: it is missing, damaged, or lacks columns.
-    """
-    try:
-        return pd.read_parquet(path, columns=runs.PARITY_SCHEMAS[kind].names)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise errors.InputError(f"{path}: {reason}; {MEND}") from None
+from stages.quanta import fits as parity_fits
 
 
 def main() -> None:
@@ -44,35 +29,36 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("metrics"), help="folder")
     arguments = parser.parse_args()
 
-    p = params.load()
-    configurations = p.parity.configurations
+    p, published = params.load(), params.published().michaud
+    configurations = p.parity.named
     losses, tasks = (
-        read(arguments.tables / f"parity_{kind}.parquet", kind) for kind in ("losses", "tasks")
+        tables.read(arguments.tables / f"parity_{kind}.parquet", SCHEMAS[kind].names)
+        for kind in ("losses", "tasks")
     )
     rates = {name: frequencies(c.tasks, c.alpha) for name, c in configurations.items()}
     try:
         families = parity_fits.families(losses, tasks, configurations, rates)
     except ValueError as error:
-        raise errors.InputError(f"{arguments.tables}/parity_*.parquet: {error}; {MEND}") from None
+        raise errors.InputError(
+            f"{arguments.tables}/parity_*.parquet: {error}; make it again: dvc repro"
+        ) from None
 
     fitted: dict[str, list[pd.DataFrame]] = {
         name: [] for name in ("runs", "emergence", "horizons", "exponents")
     }
     headlines = {}
     for family in families:
-        of_runs = parity_fits.runs(family)
+        of_runs = parity_fits.final_losses(family)
         laws = parity_fits.laws(family, p.quanta)
-        exponents = parity_fits.exponents(of_runs, family, p.quanta, p.published.michaud)
+        exponents = parity_fits.exponents(of_runs, family, p.quanta, published)
         headlines[family.name] = parity_fits.headline(family, exponents, laws)
-        tables = (of_runs, laws, parity_fits.horizons(family, p.quanta), exponents)
-        for name, table in zip(fitted, tables, strict=True):
+        made = (of_runs, laws, parity_fits.horizons(family, p.quanta), exponents)
+        for name, table in zip(fitted, made, strict=True):
             fitted[name].append(table)
 
     for name, some in fitted.items():
-        with runs.aside(arguments.output / f"parity_{name}.csv") as path:
-            pd.concat(some).to_csv(path, index=False, float_format="%.6g")
-    with runs.aside(arguments.output / "parity.json") as path:
-        path.write_text(json.dumps(headlines, indent=2) + "\n")
+        tables.write(pd.concat(some), arguments.output / f"parity_{name}.csv")
+    tables.write_json(headlines, arguments.output / "parity.json")
     count = sum(len(table) for table in fitted["runs"])
     print(f"{len(families)} configurations, {count} runs")
 

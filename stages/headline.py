@@ -8,15 +8,13 @@ frequency (parity_slope); and the tasks learned, over all seeds. They are null w
 configuration is not trained. The tables of metrics/ have intervals and the rest.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from stages import errors, params, runs
-from stages.errors import InputError
+from stages.base import errors, params, tables
 
 DIMENSIONS = {
     "d_test": "test_loss",
@@ -25,20 +23,6 @@ DIMENSIONS = {
     "d_hidden": "intrinsic_dimension",
 }
 """The headline's names of the verdict's quantities."""
-
-
-def read(path: Path, stage: str) -> Any:
-    """What a stage found: JSON, or a table as CSV.
-
-    Raises:
-        InputError: its file is missing or damaged.
-    """
-    try:
-        if path.suffix == ".csv":
-            return pd.read_csv(path)
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {error}; make it: dvc repro --force {stage}") from None
 
 
 def headline(
@@ -58,10 +42,9 @@ def headline(
 
 def main() -> None:
     rule = params.load().verdict.parity.learning
-    verdict = read(Path("metrics/verdict.json"), "verdict")
-    laws = read(Path("metrics/parity_emergence.csv"), "fit_parity")
-    with runs.aside(Path("metrics/headline.json")) as path:
-        path.write_text(json.dumps(headline(verdict, laws, rule), indent=2) + "\n")
+    verdict = tables.read_json(Path("metrics/verdict.json"))
+    laws = tables.read(Path("metrics/parity_emergence.csv"))
+    tables.write_json(headline(verdict, laws, rule), Path("metrics/headline.json"))
 
 
 if __name__ == "__main__":

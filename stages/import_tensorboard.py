@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from stages import errors, params, runs
-from stages.tensorboard import quality, sweep
+from stages.base import errors, files, params
+from stages.tensorboard import imported, quality
 from stages.tensorboard.part import import_part
 
 
@@ -68,15 +68,14 @@ def main() -> None:
     name = arguments.name or arguments.out.stem
     known = p.imports[name].model_dump() if name in p.imports else {}
     spec = specify(arguments.set, known | {"folder": str(arguments.folder)})
-    table, files = sweep.read(name, arguments.folder, spec, p.fit.failed_above)
-    widths = quality.of_widths(files)
+    table, found = imported.read_folder(name, arguments.folder, spec, p.fit.failed_above)
+    widths = quality.of_widths(found)
     part = import_part(name, spec, arguments.out)
     part.write(table)
-    for kind, frame in [("widths", widths), ("files", files)]:
-        with runs.aside(part.beside(kind)) as path:
-            frame.to_csv(path, index=False)
+    for kind, frame in [("widths", widths), ("files", found)]:
+        files.write(part.beside(kind), frame.to_csv(index=False))
     print(widths.to_string(index=False, na_rep="?"))
-    print(f"{len(files)} files, {table.groupby('width')['seed'].nunique().sum()} runs in the table")
+    print(f"{len(found)} files, {table.groupby('width')['seed'].nunique().sum()} runs in the table")
 
 
 if __name__ == "__main__":

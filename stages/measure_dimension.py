@@ -6,7 +6,6 @@ dimension at which Gaussian and uniform data would read the same. Some 1.2 s of 
 network, more than half of it convolutions.
 """
 
-import json
 import math
 from functools import partial
 from pathlib import Path
@@ -16,11 +15,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from stages import errors, params, runs
-from stages.analysis.dimension import Estimate, estimators, measure, side_by_side
-from stages.analysis.known_dimension import in_context
-from stages.cnn.activations import last_hidden, trained
-from stages.cnn.images import open_images
+from stages.base import errors, params, tables, workers
+from stages.cnn import part as cnn_part
+from stages.dimension.activations import last_hidden, trained
+from stages.dimension.estimators import Estimate, estimators, measure
+from stages.dimension.known import in_context
+from stages.images.arrays import open_images
 
 Summary = dict[str, dict[str, float | None]]
 
@@ -30,13 +30,13 @@ def measure_networks(p: params.Params, images: NDArray[np.uint8]) -> pd.DataFram
     asked = [(name, width) for name in p.cnn.sweeps for width in p.cnn.widths]
     networks = {
         (name, width): trained(
-            runs.cnn_part(p.origin, name, p.cnn.sweeps[name], width), p.data.classes
+            cnn_part.sweep_part(p.origin, name, p.cnn.sweeps[name], width), p.data.classes
         )
         for name, width in asked
     }
     torch.set_num_threads(1)  # batches and networks are worked on side by side
     measured: list[list[Estimate]] = []
-    with side_by_side() as apply:
+    with workers.threads() as apply:
         for name, sweep in p.cnn.sweeps.items():
             of_sweep = [networks[name, width] for width in p.cnn.widths]
             activations = last_hidden(of_sweep, images, sweep.input_range, apply)
@@ -72,15 +72,14 @@ def summarise(table: pd.DataFrame, calibration: pd.DataFrame, p: params.Params) 
 def main() -> None:
     p = params.load()
     images = open_images(p.data.folder, p.data.classes).test_images
-    calibration = pd.read_csv("metrics/dimension_calibration.csv")
-    of_images = pd.read_csv("metrics/dimension_images.csv").assign(source="images", width=None)
+    calibration = tables.read(Path("metrics/dimension_calibration.csv"))
+    of_images = tables.read(Path("metrics/dimension_images.csv"))
+    of_images = of_images.assign(source="images", width=None)
     of_networks = measure_networks(p, images)
     table = pd.concat([of_images[of_networks.columns], of_networks]).astype({"width": "Int64"})
     table = in_context(table, calibration)
-    with runs.aside(Path("metrics/dimension.csv")) as path:
-        table.to_csv(path, index=False, float_format="%.5g")
-    with runs.aside(Path("metrics/dimension.json")) as path:
-        path.write_text(json.dumps(summarise(table, calibration, p), indent=2) + "\n")
+    tables.write(table, Path("metrics/dimension.csv"), digits=5)
+    tables.write_json(summarise(table, calibration, p), Path("metrics/dimension.json"))
 
 
 if __name__ == "__main__":

@@ -8,18 +8,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages import errors, params, runs
-from stages.analysis.dimension import measure, side_by_side
-from stages.cnn.images import open_images
+from stages.base import errors, params, tables, workers
+from stages.dimension.estimators import measure
+from stages.images.arrays import open_images
 
 
 def main() -> None:
     p = params.load()
     images = open_images(p.data.folder, p.data.classes).test_images
-    with side_by_side() as apply:
+    with workers.threads() as apply:
         table = pd.DataFrame(measure(images.reshape(len(images), -1), p.dimension, apply))
-    with runs.aside(Path("metrics/dimension_images.csv")) as path:
-        table.to_csv(path, index=False, float_format="%.5g")
+    tables.write(table, Path("metrics/dimension_images.csv"), digits=5)
 
 
 if __name__ == "__main__":

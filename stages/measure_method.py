@@ -11,19 +11,20 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 
-from stages import errors, params, runs
-from stages.analysis.dimension import measure, side_by_side
-from stages.cnn import manifold
-from stages.cnn.activations import last_hidden, trained
+from stages.base import errors, params, tables, workers
+from stages.cnn import part as cnn_part
+from stages.dimension.activations import last_hidden, trained
+from stages.dimension.estimators import measure
+from stages.images import generated as manifold
 
 
 def measured(p: params.Params, known: int) -> pd.DataFrame:
     """One row per source (`images`, or a width), estimator and number of blocks."""
     settings = p.method
-    part = runs.method_part(settings, known)
+    part = cnn_part.method_part(settings, known)
     networks = [trained(part, width=width) for width in settings.widths]
     images = manifold.test_images(settings.manifold(known))
-    with side_by_side() as apply:
+    with workers.threads() as apply:
         activations = last_hidden(networks, images, settings.training.input_range, apply)
         clouds: list[ArrayLike] = [images.reshape(len(images), -1), *activations]
         found = list(apply(partial(measure, settings=p.dimension), clouds))
@@ -39,8 +40,7 @@ def main() -> None:
     p = params.load()
     torch.set_num_threads(1)  # batches and networks are worked on side by side
     table = pd.concat([measured(p, known) for known in p.method.dimensions])
-    with runs.aside(Path("metrics/method_dimension.csv")) as path:
-        table.to_csv(path, index=False, float_format="%.5g")
+    tables.write(table, Path("metrics/method_dimension.csv"), digits=5)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages import errors, figures, params, runs
-from stages.drawing import parity, parity_emergence, parity_scaling
-from stages.drawing.parity import Tables
+from stages.base import errors, params, tables
+from stages.drawing import parity, parity_emergence, parity_scaling, style
+from stages.drawing.parity import Drawn
 
 TITLES = {
     "curves": "Loss of each task and their mean against optimizer steps, median over seeds",
@@ -34,32 +34,11 @@ PUBLISHED_ALPHA = 0.4
 """Of the paper's Figures 2 and 7."""
 
 
-def read(folder: Path) -> Tables:
-    """The tables to draw.
-
-    Raises:
-        InputError: one is missing, damaged, or has no rows.
-    """
-
-    def one(name: str) -> pd.DataFrame:
-        aggregated = name in runs.PARITY_SCHEMAS
-        stage = "aggregate_parity" if aggregated else "fit_parity"
-        path = folder / f"parity_{name}.{'parquet' if aggregated else 'csv'}"
-        try:
-            table = pd.read_parquet(path) if aggregated else pd.read_csv(path)
-        except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise errors.InputError(f"{path}: {reason}; make it: dvc repro {stage}") from None
-        if table.empty and name not in ("curves", "horizons"):
-            raise errors.InputError(f"{path}: no rows; make it again: dvc repro --force {stage}")
-        return table
-
-    return Tables(*(one(name) for name in Tables._fields))
-
-
-def draw(tables: Tables, p: params.Params) -> tuple[dict[str, Figure], dict[str, pd.DataFrame]]:
+def draw(
+    tables: Drawn, p: params.Params, published: params.Michaud
+) -> tuple[dict[str, Figure], dict[str, pd.DataFrame]]:
     """The figures and the series, by name."""
-    configurations, published = p.parity.configurations, p.published.michaud
+    configurations = p.parity.named
     known = {str(n): c for n, c in configurations.items() if n in set(tables.runs["configuration"])}
     curves = parity.series(tables, p.plot)
     scaling = parity_scaling.series(tables, p.plot, published)
@@ -94,13 +73,11 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("plots"), help="folder")
     arguments = parser.parse_args()
 
-    drawn, series = draw(read(arguments.tables), params.load())
+    drawn, series = draw(Drawn.read(arguments.tables), params.load(), params.published().michaud)
     for name, figure in drawn.items():
-        with runs.aside(arguments.output / f"parity_{name}.svg") as path:
-            figures.save_svg(figure, path, TITLES[name])
+        style.save_svg(figure, arguments.output / f"parity_{name}.svg", TITLES[name])
     for name, table in series.items():
-        with runs.aside(arguments.output / f"parity_{name}.csv") as path:
-            table.to_csv(path, index=False, float_format="%.6g")
+        tables.write(table, arguments.output / f"parity_{name}.csv")
     print(f"{len(drawn)} figures, {len(series)} series")
 
 

@@ -12,7 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from stages import errors, inline, names, pages, params, runs
+from stages.base import errors, files, names, params, tables
+from stages.dimension import readings
+from stages.pages import inline
+from stages.pages import text as pages
 
 TABLES = {
     "metrics/verdict.csv": "verdict",
@@ -150,24 +153,13 @@ def sources(made: dict[str, str]) -> list[dict[str, str]]:
     ]
 
 
-def dimensions(table: pd.DataFrame, p: params.Params) -> dict[str, Any]:
-    """The dimension by the verdict's estimator: of images and networks, and of known data."""
-    rule = p.verdict.dimension
-    rows = table[
-        (table["estimator"] == rule.estimator)
-        & (table["neighbours"] == rule.neighbours)
-        & (table["blocks"] == 1)
-    ]
-    return {"rows": rows.to_dict("records")}
-
-
-def imports(name: str, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def imports(name: str, read: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """Of an imported sweep: what became of its files, and 4/alpha with and without failed runs."""
-    fits = tables["cnn_fits"]
+    fits = read["cnn_fits"]
     loss = fits[(fits["sweep"] == name) & (fits["metric"] == "validation_loss")]
     chosen = loss[(loss["quantile"] == 0.5) & (loss["widths"] == "all")]
     return {
-        "widths": tables[f"{name}-widths"].to_dict("records"),
+        "widths": read[f"{name}-widths"].to_dict("records"),
         "fits": chosen.sort_values("epochs", kind="stable").to_dict("records"),
     }
 
@@ -177,35 +169,37 @@ def content(p: params.Params) -> dict[str, Any]:
     quality, drawn = imported(p)
     drawn = FIGURES | drawn
     made = TABLES | quality
-    tables = {Path(path).stem: pages.table(path, stage) for path, stage in made.items()}
-    fits = tables["cnn_fits"]
+    read = {Path(path).stem: tables.read(Path(path), texts=["seeds"]) for path in made}
+    fits = read["cnn_fits"]
     median = fits[(fits["quantile"] == p.verdict.fit.quantile) & (fits["failed"] == "included")]
     losses = median[median["metric"].str.endswith(("loss", "error"))]
-    models = tables["cnn_sensitivity"].query("factor == 'model' and model == 'irreducible_loss'")
-    failed = tables["cnn_failed"]
-    exponents = tables["parity_exponents"].to_dict("records")
-    compare = tables["dimension_calibration"]
+    models = read["cnn_sensitivity"].query("factor == 'model' and model == 'irreducible_loss'")
+    failed = read["cnn_failed"]
+    exponents = read["parity_exponents"].to_dict("records")
+    compare = read["dimension_calibration"]
     compare = compare[compare["known"] == p.dimension.known.compare]
-    judged = pages.verdict(tables["verdict"], tables["verdict_curve"], p)
+    rule = p.verdict.dimension
+    judged = pages.verdict(read["verdict"], read["verdict_curve"], p)
     return (
         judged
-        | pages.parity(tables["verdict_parity"])
+        | pages.parity(read["verdict_parity"])
         | {
+            "theirs": params.published(),
             "images": names.images(p),
             "other_images": names.other_images(p),
             "fits": losses.to_dict("records"),
             "models": models.to_dict("records"),
             "failed": failed[failed["failed"] > 0].to_dict("records"),
             "runs": {name: int(rows["runs"].sum()) for name, rows in failed.groupby("sweep")},
-            "coverage": tables["coverage"].to_dict("records"),
-            "laws": tables["parity_emergence"].to_dict("records"),
+            "coverage": read["coverage"].to_dict("records"),
+            "laws": read["parity_emergence"].to_dict("records"),
             "exponents": [row for row in exponents if "no runs" not in row["status"]],
-            "parity_coverage": tables["parity_coverage"].to_dict("records"),
-            "networks": dimensions(tables["dimension"], p)["rows"],
-            "known": dimensions(compare, p)["rows"],
-            "method": tables["method"].to_dict("records"),
+            "parity_coverage": read["parity_coverage"].to_dict("records"),
+            "networks": readings.chosen(read["dimension"], rule).to_dict("records"),
+            "known": readings.chosen(compare, rule).to_dict("records"),
+            "method": read["method"].to_dict("records"),
             "figures": {figure["name"]: figure for figure in figures(drawn)},
-            "imports": {name: imports(name, tables) for name in p.imports},
+            "imports": {name: imports(name, read) for name in p.imports},
             "sources": sources(made | {path: stage for path, (stage, _) in drawn.items()}),
         }
     )
@@ -213,8 +207,7 @@ def content(p: params.Params) -> dict[str, Any]:
 
 def main() -> None:
     page = pages.render("report.html", **content(params.load()))
-    with runs.aside(OUTPUT) as path:
-        path.write_text(page, encoding="utf-8")
+    files.write(OUTPUT, page)
     print(f"{OUTPUT}: {len(page.encode()) / 1e6:.2f} MB")
 
 

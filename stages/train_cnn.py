@@ -1,16 +1,17 @@
 """Stage `train_cnn`: every seed of one sweep and width, side by side, into one part.
 
-About 2.2 s of start-up and then, on an H100, a fraction of a second an epoch for all seeds.
+About 2.2 s of start-up and then, on an H200, a fraction of a second an epoch for all seeds.
 """
 
 import argparse
 
 from safetensors.torch import save_file
 
-from stages import errors, params, runs
-from stages.cnn.images import open_images
+from stages.base import errors, files, params, progress
+from stages.cnn import part as cnn_part
 from stages.cnn.train import train
-from stages.training import device, progress
+from stages.images.arrays import open_images
+from stages.training import device
 
 
 def main() -> None:
@@ -22,14 +23,14 @@ def main() -> None:
 
     p = params.load()
     sweep = params.lookup(p.cnn.sweeps, name, "cnn.sweeps")
-    part = runs.cnn_part(p.origin, name, sweep, width)
+    part = cnn_part.sweep_part(p.origin, name, sweep, width)
     images = open_images(p.data.folder, p.data.classes)
     seeds = range(sweep.seeds)
     total = sweep.seeds * sweep.epochs
     with progress.Progress(f"train_cnn {name} n={width}", total, "run-epochs") as report:
         trained = train(sweep, width, seeds, images, device.choose(), report)
 
-    with runs.aside(part.weights) as path:
+    with files.aside(part.weights) as path:
         metadata = {"fingerprint": part.fingerprint}
         save_file(trained.network.state_dict(), path, metadata=metadata)
     part.write(trained.history.frame(name, width))

@@ -4,9 +4,11 @@ import argparse
 
 import pandas as pd
 
-from stages import errors, params, runs
+from stages.base import errors, params, progress
+from stages.parity import part as parity_part
+from stages.parity.plan import families
 from stages.parity.train import train
-from stages.training import device, progress
+from stages.training import device
 
 
 def main() -> None:
@@ -14,14 +16,14 @@ def main() -> None:
     parser.add_argument("configuration")
     name = parser.parse_args().configuration
 
-    configurations = params.load().parity.configurations
+    configurations = params.load().parity.named
     configuration = params.lookup(configurations, name, "parity.configurations")
     histories = []
-    for family in configuration.families():
+    for family in families(configuration):
         total = len(family.runs) * family.steps
         with progress.Progress(f"train_parity {name}, {family}", total, "run-steps") as report:
             histories.append(train(configuration, family, device.choose(), report))
-    for kind, part in runs.parity_parts(name, configuration).items():
+    for kind, part in parity_part.configuration_parts(name, configuration).items():
         rows = pd.concat([history.frame(kind) for history in histories])
         part.write(rows.assign(configuration=name))
 

@@ -4,10 +4,11 @@ import argparse
 
 from safetensors.numpy import save_file
 
-from stages import errors, params, runs
+from stages.base import errors, files, params, progress
 from stages.students.part import part
+from stages.students.plan import configurations
 from stages.students.train import train
-from stages.training import device, progress
+from stages.training import device
 
 
 def main() -> None:
@@ -15,14 +16,14 @@ def main() -> None:
     parser.add_argument("configuration")
     name = parser.parse_args().configuration
 
-    configurations = params.load().students.configurations()  # type: ignore[attr-defined]
-    c = params.lookup(configurations, name, "students")
+    known = configurations(params.load().students)
+    c = params.lookup(known, name, "students.configurations")
     made = part(name, c)
     total = c.teachers * len(c.widths) * c.seeds * c.steps
     with progress.Progress(f"train_students {name}", total, "student-steps") as report:
         trained = train(c, device.choose(), report)
 
-    with runs.aside(made.weights) as path:
+    with files.aside(made.weights) as path:
         save_file(trained.networks(), path, metadata={"fingerprint": made.fingerprint})
     rows = {"configuration": name, "dimension": c.dimension, "loss_function": str(c.loss)}
     made.write(trained.frame().assign(**rows))

@@ -6,15 +6,17 @@ comparison of multitask sparse parity's), verdict.json and verdict_parity.json (
 and verdict.md, the same to read. About 2 s, half of it imports.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from stages import errors, names, pages, params, runs
-from stages.analysis import parity_verdict, verdict
+from stages.base import errors, files, names, params, tables
+from stages.manifold import verdict
+from stages.pages import text as pages
+from stages.quanta import verdict as parity_verdict
+from stages.statistics.equivalence import OUTCOMES, RULE
 
 METRICS = Path("metrics")
 PARITY = ["runs", "emergence", "exponents"]
@@ -29,7 +31,7 @@ def headline(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
     found: dict[str, dict[str, Any]] = {}
     for quantity, rows in table.groupby("quantity", sort=False):
-        row = rows[rows["choice"] == verdict.RULE].iloc[0]
+        row = rows[rows["choice"] == RULE].iloc[0]
         found[str(quantity)] = {
             "outcome": row["outcome"],
             "published": pages.published(row),
@@ -41,49 +43,42 @@ def headline(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 def quanta(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     """By quantity of multitask sparse parity that we have, how many comparisons end in what."""
-    rules = table[table["choice"] == verdict.RULE]
+    rules = table[table["choice"] == RULE]
     trained = rules[rules["status"] != parity_verdict.NOT_TRAINED]
     return {
-        str(quantity): {
-            outcome: int((rows["outcome"] == outcome).sum()) for outcome in verdict.OUTCOMES
-        }
+        str(quantity): {outcome: int((rows["outcome"] == outcome).sum()) for outcome in OUTCOMES}
         for quantity, rows in trained.groupby("quantity", sort=False)
     }
 
 
 def main() -> None:
     p = params.load()
-    published = p.published.sharma_kaplan
-    fits = pages.table("metrics/cnn_fits.csv", "fit_cnn")
-    dimensions = pages.table("metrics/dimension.csv", "measure_dimension")
-    cnn = pages.table("metrics/cnn.parquet", "aggregate_cnn")
+    published = params.published()
+    fits, dimensions = (tables.read(METRICS / name) for name in ("cnn_fits.csv", "dimension.csv"))
+    cnn, tasks = (tables.read(METRICS / name) for name in ("cnn.parquet", "parity_tasks.parquet"))
     of_runs, laws, exponents = (
-        pages.table(f"metrics/parity_{name}.csv", "fit_parity") for name in PARITY
+        tables.read(METRICS / f"parity_{name}.csv", texts=["seeds"]) for name in PARITY
     )
-    tasks = pages.table("metrics/parity_tasks.parquet", "aggregate_parity")
     fitted = parity_verdict.Fitted(of_runs, laws, exponents, tasks)
-    table = verdict.verdicts(fits, dimensions, published, p.verdict, p.fit)
+    table = verdict.verdicts(fits, dimensions, published.sharma_kaplan, p.verdict, p.fit)
     of_parity = parity_verdict.verdicts(
         fitted,
-        p.parity.configurations,
-        p.published.michaud,
+        p.parity.named,
+        published.michaud,
         p.verdict.parity,
         p.quanta.confidence,
     )
-    curve = verdict.curve(cnn, published.test_loss_curve, p.verdict.fit)
+    curve = verdict.curve(cnn, published.sharma_kaplan.test_loss_curve, p.verdict.fit)
     written = {"verdict": table, "verdict_curve": curve, "verdict_parity": of_parity}
     for name, frame in written.items():
-        with runs.aside(METRICS / f"{name}.csv") as path:
-            frame.to_csv(path, index=False, float_format="%.6g")
+        tables.write(frame, METRICS / f"{name}.csv")
     found = headline(table)
-    with runs.aside(METRICS / "verdict.json") as path:
-        path.write_text(json.dumps(found, indent=2) + "\n")
+    tables.write_json(found, METRICS / "verdict.json")
     counts = quanta(of_parity)
-    with runs.aside(METRICS / "verdict_parity.json") as path:
-        path.write_text(json.dumps(counts, indent=2) + "\n")
-    with runs.aside(METRICS / "verdict.md") as path:
-        filled = pages.verdict(table, curve, p) | pages.parity(of_parity)
-        path.write_text(pages.render("verdict.md", **filled, other_images=names.other_images(p)))
+    tables.write_json(counts, METRICS / "verdict_parity.json")
+    filled = pages.verdict(table, curve, p) | pages.parity(of_parity)
+    page = pages.render("verdict.md", **filled, other_images=names.other_images(p))
+    files.write(METRICS / "verdict.md", page)
     for name, entry in found.items():
         print(f"{name}: {entry['outcome']}")
     for name, of_name in counts.items():

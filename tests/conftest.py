@@ -6,23 +6,20 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from dvc.repo import Repo
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from stages import params
-from stages.cnn.images import Images, save_images
-
-ROOT = Path(__file__).resolve().parent.parent
+from stages.images.arrays import Images, save_images
+from tests.helpers.clone import Clone, isolated
+from tests.helpers.root import ROOT
+from tests.helpers.tiny import tiny, write_params
 
 # Where there is no NVIDIA GPU, the CUDA kernels are tested in Triton's interpreter; it has to be
 # chosen before anything imports Triton.
@@ -36,7 +33,7 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, each)))
 
 
-OF_REAL_GRAPH = ("test_demo", "test_plots_diff", "test_structure")
+OF_REAL_GRAPH = ("commands/test_demo", "test_plots_diff", "test_structure")
 """Files whose tests read dvc.yaml and dvc.lock as they are, for which DVC takes seconds."""
 ONE_BY_ONE = ("test_bad_input", "test_experiments", "test_killed", "test_pipeline")
 """Files whose tests take long and share no fixture but the finished graph and others of all."""
@@ -52,7 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            name = Path(nodeid.partition("::")[0]).stem
+            name = nodeid.partition(".py::")[0].removeprefix("tests/")
             if name in ONE_BY_ONE:
                 return nodeid
             return "real graph" if name in OF_REAL_GRAPH else name
@@ -84,32 +81,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture
 def tiny_params() -> dict[str, Any]:
     """params.yaml cut down to what trains in seconds: valid, with a short last batch."""
-    return _tiny()
-
-
-def _tiny() -> dict[str, Any]:
-    tiny = params.load(ROOT / "params.yaml").model_dump()
-    tiny["cnn"]["widths"] = [1, 2]
-    for sweep in tiny["cnn"]["sweeps"].values():
-        sweep |= {"batch_size": 16, "epochs": 2, "seeds": 2}
-    tiny["method"] |= {"dimensions": [2], "widths": [1, 2]}
-    tiny["method"]["images"] |= {"train": 100, "test": 100}
-    tiny["method"]["training"] |= {"batch_size": 32, "epochs": 1, "seeds": 2}
-    name, configuration = next(iter(tiny["parity"]["configurations"].items()))
-    configuration |= {"tasks": 3, "bits": 8, "subset_size": 2, "batch_size": 64, "task_curves": 3}
-    configuration |= {"widths": [8, 16], "steps": 20, "evaluate_every": 5}
-    configuration |= {"evaluation_samples": 32, "seeds": 2}
-    limited = {"widths": [16], "samples": [50, 150], "steps": 10, "evaluate_every": 5}
-    configuration["data_limited"] = limited
-    tiny["parity"]["configurations"] = {name: configuration}
-    tiny["fit"]["resamples"] = 100
-    tiny["quanta"]["resamples"] = 100
-    tiny["calibration"]["sweeps"] = 20
-    tiny["dimension"] |= {"ratio_neighbours": [2], "likelihood_neighbours": [2, 5]}
-    tiny["dimension"] |= {"blocks": [2, 1]}
-    tiny["dimension"]["known"] = {"samples": 300, "dimensions": [2, 17, 40], "compare": 17}
-    params.Params.model_validate(tiny)
-    return tiny
+    return tiny()
 
 
 @pytest.fixture(scope="session")
@@ -129,66 +101,6 @@ def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images") / "cifar10"
     save_images(folder, Images(*draw(40), *draw(24)))
     return folder
-
-
-def run_stage(module: str, table: Path, output: Path) -> subprocess.CompletedProcess[str]:
-    """Run a stage that takes a table and writes to a folder, as a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", module, "--table", table, "--output", output],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@dataclass(frozen=True)
-class Clone:
-    """A git clone to run commands in, with the interpreter and tools of this environment."""
-
-    root: Path
-    env: dict[str, str]
-
-    def run(
-        self, *command: str, check: bool = True, timeout: float = 300
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the clone; unless `check` is off, fail with its output if it fails."""
-        done = subprocess.run(
-            command,
-            cwd=self.root,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        if check and done.returncode:
-            said = f"{done.stdout}\n{done.stderr}"
-            pytest.fail(f"{' '.join(command)} ended with {done.returncode}:\n{said}", pytrace=False)
-        return done
-
-    def changed(self) -> list[str]:
-        """Files that differ from the last commit, or that git does not know, in order."""
-        status = self.run("git", "status", "--porcelain", "--untracked-files=all").stdout
-        return sorted(line[3:] for line in status.splitlines())
-
-    def twin(self, root: Path) -> "Clone":
-        """A clone of this clone's last commit: what git keeps, and nothing else."""
-        self.run("git", "clone", "--quiet", ".", str(root))
-        return Clone(root, self.env)
-
-
-def isolated(home: Path) -> dict[str, str]:
-    """An environment in which git and DVC know nothing of this machine's user or repository."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_"))}
-    env.pop("PYTHONDONTWRITEBYTECODE", None)  # stages are processes: byte code saves each seconds
-    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
-    env |= {f"GIT_{role}_NAME": "Test" for role in ("AUTHOR", "COMMITTER")}
-    env |= {f"GIT_{role}_EMAIL": "test@localhost" for role in ("AUTHOR", "COMMITTER")}
-    env |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    env |= {f"DVC_{kind}_CONFIG_DIR": str(home / kind.lower()) for kind in ("GLOBAL", "SYSTEM")}
-    return env | {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(home / "site")}
 
 
 @pytest.fixture(scope="session")
@@ -262,7 +174,7 @@ def _finish(committed: Clone, tree: Clone, images: Path) -> None:
     for out in outs:
         out.unlink(missing_ok=True)
     (tree.root / "dvc.lock").unlink(missing_ok=True)
-    (tree.root / "params.yaml").write_text(yaml.safe_dump(_tiny(), sort_keys=False))
+    write_params(tree.root, tiny())
     shutil.copytree(images, tree.root / "data/cifar10")
     tree.run("python", "-m", "stages.validate")
     tree.run("dvc", "commit", "--force", "download")

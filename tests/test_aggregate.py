@@ -1,6 +1,5 @@
 """Aggregation: exactly the parts that params.yaml asks for, or a line for each bad one."""
 
-import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,18 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
-from stages import aggregate, params, runs
-from stages.errors import InputError
+from stages import aggregate_cnn, aggregate_parity
+from stages.base import params, parts
+from stages.base.errors import InputError
+from stages.cnn import part as cnn_part
+from tests.helpers.tiny import write_params
 
 TABLE = Path("metrics/cnn.parquet")
 PART = Path("metrics/runs/cnn/paper-2.parquet")
 
 
-def frame(part: runs.Part, seeds: list[int]) -> pd.DataFrame:
+def frame(part: parts.Part, seeds: list[int]) -> pd.DataFrame:
     """Rows as a CNN part has them, with random numbers in the columns that are measured."""
     made = part.configuration
     epochs = range(1, made["params"]["epochs"] + 1)
@@ -29,13 +30,12 @@ def frame(part: runs.Part, seeds: list[int]) -> pd.DataFrame:
 
 
 def write(p: params.Params) -> None:
-    for part in aggregate.expected("cnn", p)["cnn"]:
+    for part in aggregate_cnn.expected(p):
         part.write(frame(part, [0, 1]))
 
 
-def run(monkeypatch: pytest.MonkeyPatch, family: str = "cnn") -> None:
-    monkeypatch.setattr(sys, "argv", ["aggregate", family])
-    aggregate.main()
+def run(family: str = "cnn") -> None:
+    (aggregate_cnn if family == "cnn" else aggregate_parity).main()
 
 
 @pytest.fixture
@@ -44,22 +44,22 @@ def p(
 ) -> params.Params:
     """A root with every part of the CNN sweeps, and their table."""
     monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_text(yaml.safe_dump(tiny_params))
+    write_params(Path(), tiny_params)
     p = params.load()
     write(p)
-    run(monkeypatch)
+    run()
     return p
 
 
-def part(p: params.Params) -> runs.Part:
-    return next(part for part in aggregate.expected("cnn", p)["cnn"] if part.path == PART)
+def part(p: params.Params) -> parts.Part:
+    return next(part for part in aggregate_cnn.expected(p) if part.path == PART)
 
 
 def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The lines by which aggregation refuses the parts; the table that was there stays."""
     before = TABLE.read_bytes()
     with pytest.raises(InputError) as error:
-        run(monkeypatch)
+        run()
     assert TABLE.read_bytes() == before
     assert sorted(path.name for path in Path("metrics").iterdir()) == ["cnn.parquet", "runs"]
     return str(error.value).splitlines()
@@ -76,8 +76,8 @@ def test_the_table_holds_every_part_in_the_order_of_params(p: params.Params) -> 
     table = pd.read_parquet(TABLE)
     parts = table[["sweep", "width"]].drop_duplicates().to_numpy().tolist()
     assert parts == [["notebook", 1], ["notebook", 2], ["paper", 1], ["paper", 2]]
-    expected = pd.concat([part.read() for part in aggregate.expected("cnn", p)["cnn"]])
-    for column in runs.CNN_SCHEMA.names[1:]:
+    expected = pd.concat([part.read() for part in aggregate_cnn.expected(p)])
+    for column in cnn_part.SCHEMA.names[1:]:
         np.testing.assert_array_equal(table[column], expected[column])
 
 
@@ -86,7 +86,7 @@ def test_the_same_parts_make_the_same_bytes(
 ) -> None:
     before = TABLE.read_bytes()
     TABLE.unlink()
-    run(monkeypatch)
+    run()
     assert TABLE.read_bytes() == before
 
 
@@ -94,8 +94,8 @@ def test_a_part_that_params_no_longer_name_is_left_out(
     p: params.Params, tiny_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_params["cnn"]["widths"] = [2]
-    Path("params.yaml").write_text(yaml.safe_dump(tiny_params))
-    run(monkeypatch)
+    write_params(Path(), tiny_params)
+    run()
     assert set(pd.read_parquet(TABLE)["width"]) == {2}
     assert Path("metrics/runs/cnn/paper-1.parquet").exists()
 
@@ -115,7 +115,7 @@ def test_a_part_of_other_params(
     p: params.Params, tiny_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_params["cnn"]["sweeps"]["paper"]["learning_rate"] = 2e-3
-    Path("params.yaml").write_text(yaml.safe_dump(tiny_params))
+    write_params(Path(), tiny_params)
     first, second = refused(monkeypatch)  # both widths, each by its name
     assert "paper-1.parquet: made with other params" in first
     assert "paper-2.parquet: made with other params" in second
@@ -157,7 +157,7 @@ def test_each_bad_part_has_its_line(p: params.Params, monkeypatch: pytest.Monkey
     assert [line.partition(":")[0] for line in lines] == [str(other), str(PART)]
 
 
-def parity_frame(part: runs.Part) -> pd.DataFrame:
+def parity_frame(part: parts.Part) -> pd.DataFrame:
     """Rows as a parity part has them, with random numbers for what is measured."""
     rows = part.keys.to_frame(index=False).assign(configuration=part.configuration["configuration"])
     measured = [name for name in part.schema.names if name not in rows]
@@ -171,50 +171,51 @@ def parity_frame(part: runs.Part) -> pd.DataFrame:
 @pytest.fixture
 def parity(
     tiny_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> dict[str, list[runs.Part]]:
+) -> dict[str, list[parts.Part]]:
     """A root with the parts of two parity configurations, one without fixed training sets."""
     monkeypatch.chdir(tmp_path)
     configurations = tiny_params["parity"]["configurations"]
+    tiny_params["parity"]["alphas"]["values"] = []
     configurations["other"] = configurations["notebook"] | {"data_limited": None, "task_curves": 0}
-    Path("params.yaml").write_text(yaml.safe_dump(tiny_params))
-    parts = aggregate.expected("parity", params.load())
-    for part in (part for of_kind in parts.values() for part in of_kind):
+    write_params(Path(), tiny_params)
+    by_kind = aggregate_parity.expected(params.load())
+    for part in (part for of_kind in by_kind.values() for part in of_kind):
         part.write(parity_frame(part))
-    return parts
+    return by_kind
 
 
 def test_parity_has_a_table_of_each_kind(
-    parity: dict[str, list[runs.Part]], monkeypatch: pytest.MonkeyPatch
+    parity: dict[str, list[parts.Part]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    part = parity["parity_tasks"][1]
+    part = parity["tasks"][1]
     censored = parity_frame(part).astype({"learned": "Int32"})
     censored.loc[3, "learned"] = pd.NA
     part.write(censored)
-    run(monkeypatch, "parity")
-    tables = {name: pd.read_parquet(f"metrics/{name}.parquet") for name in parity}
-    for name, parts in parity.items():
-        expected = pd.concat([part.read() for part in parts], ignore_index=True)
+    run("parity")
+    tables = {name: pd.read_parquet(f"metrics/parity_{name}.parquet") for name in parity}
+    for name, some in parity.items():
+        expected = pd.concat([part.read() for part in some], ignore_index=True)
         columns = expected.columns[1:]
         pd.testing.assert_frame_equal(tables[name][columns], expected[columns], check_dtype=False)
-        assert pq.read_schema(f"metrics/{name}.parquet").names == parts[0].schema.names
-    assert set(tables["parity_losses"]["configuration"]) == {"notebook", "other"}
-    assert set(tables["parity_curves"]["configuration"]) == {"notebook"}
-    tasks = tables["parity_tasks"]
+        assert pq.read_schema(f"metrics/parity_{name}.parquet").names == some[0].schema.names
+    assert set(tables["losses"]["configuration"]) == {"notebook", "other"}
+    assert set(tables["curves"]["configuration"]) == {"notebook"}
+    tasks = tables["tasks"]
     (row,) = np.nonzero(tasks["learned"].isna())[0]
-    assert row == len(parity["parity_tasks"][0].keys) + 3
+    assert row == len(parity["tasks"][0].keys) + 3
     assert pq.read_schema("metrics/parity_tasks.parquet").field("learned").type == "int32"
 
 
 @pytest.mark.parametrize("kind", ["losses", "tasks", "curves"])
 def test_a_parity_part_without_one_of_its_runs(
-    parity: dict[str, list[runs.Part]], monkeypatch: pytest.MonkeyPatch, kind: str
+    parity: dict[str, list[parts.Part]], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    part = parity[f"parity_{kind}"][0]
+    part = parity[kind][0]
     frame = parity_frame(part)
     frame.loc[frame["seed"] == 1, "seed"] = 0
     part.write(frame)
     with pytest.raises(InputError) as error:
-        run(monkeypatch, "parity")
+        run("parity")
     (line,) = str(error.value).splitlines()
     assert line.startswith(f"{part.path}: its rows are not each width")
     assert "each seed 0 to 1" in line

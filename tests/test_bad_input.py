@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from conftest import Clone
-from test_pipeline import change
+from tests.helpers.clone import Clone, change
 
 PART = Path("metrics/runs/cnn/paper-2.parquet")
 VALID = "metrics/params-valid.txt"
@@ -61,7 +60,7 @@ def test_bad_params_a_missing_part_and_no_data_lose_nothing_more(
 ) -> None:
     (fresh.root / PART).unlink()
     change(fresh, "cnn.sweeps.notebook.epochs", 0)
-    (line,) = errors(fresh.run(*offline, "python", "-m", "stages.repro", check=False))
+    (line,) = errors(fresh.run(*offline, "python", "-m", "stages.commands.repro", check=False))
     assert line.startswith("error: params.yaml: cnn.sweeps.notebook.epochs: ")
     assert fresh.changed() == sorted([str(PART), "params.yaml"])
 
@@ -70,7 +69,7 @@ def test_training_without_data_and_network_says_what_to_do_and_loses_nothing(
     fresh: Clone, offline: list[str]
 ) -> None:
     change(fresh, "cnn.sweeps.paper.learning_rate", 2e-3)
-    (line,) = errors(fresh.run(*offline, "python", "-m", "stages.repro", check=False))
+    (line,) = errors(fresh.run(*offline, "python", "-m", "stages.commands.repro", check=False))
     assert "check the network" in line
     assert "CIFAR10_SOURCE" in line
     assert fresh.changed() == ["dvc.lock", "params.yaml"]  # the lock: that params are valid

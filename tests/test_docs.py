@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers.root import ROOT
+
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 
 

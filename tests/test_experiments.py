@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from conftest import Clone
-from test_pipeline import ran
+from tests.helpers.clone import Clone, ran
 
 RECIPES = Path(__file__).resolve().parent.parent / "docs/experiments.md"
 

@@ -1,13 +1,10 @@
 """The headline: its numbers are those of the verdict's rules, whatever else was trained."""
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
-from stages.errors import InputError
-from stages.headline import DIMENSIONS, headline, read
-from stages.params import LearningRule
+from stages.base.params import LearningRule
+from stages.headline import DIMENSIONS, headline
 
 VERDICT = {name: {"ours": 17.0, "outcome": "reproduced"} for name in DIMENSIONS.values()}
 LAWS = pd.DataFrame(
@@ -39,11 +36,3 @@ def test_what_was_not_trained_or_has_no_law_has_no_number(
     found = headline(VERDICT, LAWS, rule)
     assert found["parity_slope"] is None
     assert found["learned"] == learned
-
-
-def test_a_missing_or_damaged_file_is_named(tmp_path: Path) -> None:
-    damaged = tmp_path / "verdict.json"
-    damaged.write_text("{")
-    for path in (damaged, tmp_path / "laws.csv"):
-        with pytest.raises(InputError, match=rf"{path.name}.*dvc repro --force made"):
-            read(path, "made")

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Clone
-from test_pipeline import change
+from tests.helpers.clone import Clone, change
 
 PART = Path("metrics/runs/cnn/paper-1.parquet")
 

@@ -1,45 +1,19 @@
 """The whole graph on tiny params: it runs to its end, and then only what changed runs again."""
 
 import json
-import re
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
 from dvc.repo import Repo
 
-from conftest import Clone
-from stages import params, repro
+from stages.base import params
+from stages.commands import repro
+from tests.helpers.clone import Clone, change, ran, stale
 
 # DVC's own use of a library that is about to change.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def ran(said: str) -> list[str]:
-    """The stages that DVC says it ran."""
-    return re.findall(r"^Running stage '(.+)':", said, re.MULTILINE)
-
-
-def stale(clone: Clone) -> set[str]:
-    """The stages that would run for what has changed in their own deps, params or outs."""
-    with Repo(str(clone.root)) as repo:
-        return {name.rpartition(":")[2] for name in repo.status()}
-
-
-def change(clone: Clone, path: str, value: Any) -> None:
-    """Set one value of params.yaml, by its path with dots."""
-    file = clone.root / "params.yaml"
-    content = yaml.safe_load(file.read_text())
-    *sections, key = path.split(".")
-    section = content
-    for name in sections:
-        section = section[name]
-    section[key] = value
-    file.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 def test_the_whole_graph_runs_and_leaves_nothing_to_do(finished: Clone) -> None:
@@ -79,7 +53,7 @@ def test_the_tables_hold_what_params_ask_for(finished: Clone) -> None:
 def test_a_fresh_clone_needs_no_network_and_trains_nothing(
     fresh: Clone, offline: list[str]
 ) -> None:
-    said = fresh.run(*offline, "python", "-m", "stages.repro").stdout
+    said = fresh.run(*offline, "python", "-m", "stages.commands.repro").stdout
     assert ran(said) == []
     assert "metrics/headline.json" in said
     assert fresh.changed() == []

@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from conftest import Clone
-from stages import review
-from test_structure import graph, paths
+from stages.commands import review
+from tests.helpers.clone import Clone
+from tests.helpers.graph import graph, paths
+from tests.helpers.root import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 CHARTS = {
     name: properties
     for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
@@ -92,7 +92,7 @@ def series(clone: Clone, chart: str) -> int:
 def test_all_charts_are_drawn_and_all_figures_shown_without_network(
     clone: Clone, offline: list[str]
 ) -> None:
-    clone.run("python", "-m", "stages.review", "--page")
+    clone.run("python", "-m", "stages.commands.review", "--page")
     clone.run("dvc", "plots", "diff", "HEAD")
     page = clone.root / "dvc_plots/index.html"
     assert not re.search(r"(src|href)=\W?(https?:)?//", page.read_text().split("<script")[0])
@@ -175,7 +175,8 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("background", ["#ffffff", "#121212"])
 def test_the_colours_of_revisions_hold_in_both_themes(background: str) -> None:
-    found = re.search(r"const COLORS = (\[.*?\]);", (ROOT / "templates/review.html").read_text())
+    template = ROOT / "stages/pages/templates/review.html"
+    found = re.search(r"const COLORS = (\[.*?\]);", template.read_text())
     assert found
     for colour in json.loads(found[1]):
         dark, light = sorted([luminance(colour), luminance(background)])

@@ -3,11 +3,11 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import networkx
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers.root import ROOT
+
 README = (ROOT / "README.md").read_text()
 
 

@@ -3,105 +3,54 @@
 import ast
 import re
 import tomllib
-from functools import cache
-from itertools import pairwise
-from pathlib import Path
-from typing import Any
+from itertools import filterfalse, pairwise
 
+import networkx as nx
 import pytest
 from dvc.repo import Repo
-from dvc.stage import PipelineStage
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers.graph import (
+    covers,
+    file_of,
+    graph,
+    imports,
+    module_of,
+    modules,
+    needs,
+    paths,
+    stage_modules,
+    unnamed,
+)
+from tests.helpers.root import ROOT
 
-# From the top down: a module imports from its own room and from the floors below it.
+# From the top down: a module imports from its own folder and from those on the floors below it.
 FLOORS = [
-    ["stages.drawing", "stages.sweeping"],
-    ["stages.cnn", "stages.parity", "stages.analysis", "stages.tensorboard"],
-    ["stages.training"],
-    ["stages.params", "stages.runs", "stages.errors", "stages.figures"],
+    ["stages.commands"],
+    ["stages.drawing", "stages.pages", "stages.sweeping"],
+    ["stages.manifold", "stages.quanta", "stages.tensorboard"],
+    ["stages.dimension"],
+    ["stages.cnn", "stages.parity", "stages.statistics", "stages.students"],
+    ["stages.images", "stages.training"],
+    ["stages.base"],
 ]
-
-# What every module may use without its stage naming it. params.py only validates: what a stage
-# gets from it is its section of params.yaml, which is a dependency by value. errors.py says how a
-# stage fails and progress.py how far it is, not what it computes. An edit of these must not train
-# anything again.
-UNNAMED = {"stages.params", "stages.errors", "stages.training.progress"}
-
-
-def file_of(module: str) -> Path | None:
-    path = ROOT.joinpath(*module.split("."))
-    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-        if candidate.is_file():
-            return candidate.relative_to(ROOT)
-    return None
-
-
-@cache
-def imports(module: str) -> set[str]:
-    """Everything that a module imports, at its top or within: full names, `stages`' as modules."""
-    path = file_of(module)
-    assert path, f"no module {module}"
-    names = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            assert node.module
-            inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            modules = {name for name in inner if name.startswith("stages.") and file_of(name)}
-            names |= modules | ({node.module} if modules != inner else set())
-    return names
-
-
-def needs(module: str) -> set[str]:
-    """The modules of `stages` that run when a module runs, itself included."""
-    found, todo = set(), {module}
-    while todo:
-        found |= todo
-        todo = {n for m in todo for n in imports(m) if n.startswith("stages.")} - found
-    return found
-
-
-def modules() -> list[str]:
-    files = (path.relative_to(ROOT) for path in ROOT.glob("stages/**/*.py"))
-    return sorted(".".join(path.with_suffix("").parts) for path in files)
-
-
-@cache
-def graph() -> list[PipelineStage]:
-    with Repo(str(ROOT)) as repo:
-        return list(repo.index.stages)
-
-
-def module_of(stage: PipelineStage) -> str:
-    found = re.match(r"python -m (stages\.\w+)\b", stage.cmd)
-    assert found, f"{stage.name}: {stage.cmd!r} runs no module of stages"
-    return found[1]
-
-
-def stage_modules() -> set[str]:
-    return {module_of(stage) for stage in graph()}
-
-
-def paths(entries: list[Any]) -> set[Path]:
-    return {Path(entry.fs_path).relative_to(ROOT) for entry in entries}
-
-
-def covers(path: Path, other: Path) -> bool:
-    return path == other or path in other.parents
+TRAINING = {
+    "train_cnn",
+    "train_parity",
+    "train_parity_alpha",
+    "train_students",
+    "calibrate_method",
+}
 
 
 def room(module: str) -> tuple[int, str]:
-    """The floor, 0 at the top, and the room there; a module of no listed room is its own."""
-    for floor, names in enumerate(FLOORS, start=2):
+    """The floor, 0 at the top, and the folder there; a stage is on the top floor, by itself."""
+    for floor, names in enumerate(FLOORS, start=1):
         for name in names:
             if module == name or module.startswith(f"{name}."):
-                return floor, "ground" if floor == len(FLOORS) + 1 else name
-    return int(module not in stage_modules()), module
+                return floor, name
+    return 0, module
 
 
 @pytest.mark.parametrize("module", modules())
@@ -113,6 +62,18 @@ def test_imports_point_one_way(module: str) -> None:
             assert other == own or other_floor > floor, f"{module} must not import {name}"
 
 
+def test_a_file_at_the_top_is_a_stage_and_a_stage_a_file_at_the_top() -> None:
+    at_the_top = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"}
+    # dvc.yaml as it is written: of a foreach over nothing there is no stage
+    assert at_the_top == {*re.findall(r"python -m stages\.(\w+)", (ROOT / "dvc.yaml").read_text())}
+
+
+def test_every_folder_has_its_floor_and_its_tests() -> None:
+    folders = {path.parent.name for path in (ROOT / "stages").glob("*/__init__.py")}
+    assert folders == {name.removeprefix("stages.") for names in FLOORS for name in names}
+    assert folders | {"helpers"} == {path.parent.name for path in (ROOT / "tests").glob("*/*.py")}
+
+
 def test_nothing_imports_a_stage_module() -> None:
     for module in modules():
         assert not imports(module) & stage_modules(), module
@@ -120,14 +81,14 @@ def test_nothing_imports_a_stage_module() -> None:
 
 def test_analysis_needs_no_torch() -> None:
     for module in modules():
-        if module.startswith("stages.analysis"):
+        if module.startswith(("stages.manifold", "stages.quanta", "stages.statistics")):
             used = {name for needed in needs(module) for name in imports(needed)}
             assert not {name for name in used if name.partition(".")[0].startswith("torch")}, module
 
 
 def test_packages_hold_no_code_of_their_own() -> None:
     # So that a stage may name a module and leave out the packages around it.
-    for path in ROOT.glob("stages/**/__init__.py"):
+    for path in set(ROOT.glob("stages/**/__init__.py")) - {ROOT / "stages/base/params/__init__.py"}:
         tree = ast.parse(path.read_text())
         assert len(tree.body) == (ast.get_docstring(tree) is not None), path
 
@@ -140,7 +101,7 @@ def test_every_stage_runs_a_module_that_exists() -> None:
 def test_every_stage_names_the_modules_that_it_uses() -> None:
     for stage in graph():
         named = paths(stage.deps)
-        for module in needs(module_of(stage)) - UNNAMED:
+        for module in filterfalse(unnamed, needs(module_of(stage))):
             path = file_of(module)
             assert path
             assert any(covers(dep, path) for dep in named), f"{stage.name}: deps lack {path}"
@@ -151,8 +112,38 @@ def test_every_stage_uses_the_modules_that_it_names() -> None:
     for stage in graph():
         used = {file_of(module) for module in needs(module_of(stage))}
         for dep in paths(stage.deps):
-            if dep.parts[0] == "stages":
+            if dep.parts[0] == "stages" and stage.name != "validate":
                 assert any(path and covers(dep, path) for path in used), f"{stage.name}: {dep}"
+
+
+def test_a_training_stage_uses_all_of_the_folders_that_it_names() -> None:
+    # An edit of what is not training, in a folder that training depends on, would train again.
+    for stage in graph():
+        if stage.name.partition("@")[0] in TRAINING:
+            used = {file_of(module) for module in needs(module_of(stage))}
+            for dep in paths(stage.deps):
+                if (ROOT / dep).is_dir() and dep.parts[0] == "stages":
+                    there = {path.relative_to(ROOT) for path in (ROOT / dep).glob("*.py")}
+                    assert there - {dep / "__init__.py"} <= used, f"{stage.name}: {dep}"
+
+
+# DVC's own use of a library that is about to change.
+@pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
+def test_every_stage_runs_after_validation() -> None:
+    with Repo(str(ROOT)) as repo:
+        [validate] = [stage for stage in repo.index.stages if stage.name == "validate"]
+        assert nx.ancestors(repo.index.graph, validate) == {*repo.index.stages} - {validate}
+
+
+def test_an_edit_of_parity_or_of_a_fit_trains_no_cnn() -> None:
+    for stage in graph():
+        named = {str(dep) for dep in paths(stage.deps)}
+        if stage.name.startswith(("train_cnn", "calibrate_method")):
+            assert not {n for n in named if "parity" in n or "quanta" in n}
+        if stage.name.partition("@")[0] in TRAINING:
+            assert not {
+                n for n in named if "statistics" in n or ("manifold" in n and "runs" not in n)
+            }
 
 
 def test_every_dependency_exists_or_is_made() -> None:
@@ -165,7 +156,7 @@ def test_every_dependency_exists_or_is_made() -> None:
 
 def test_the_graph_stays_small() -> None:
     # What DVC itself costs per stage grows with their number.
-    assert len(graph()) < 80
+    assert len(graph()) < 100
 
 
 def locked() -> list[str]:

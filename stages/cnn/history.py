@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stages.cnn.images import CLASSES
-from stages.cnn.network import Network, parameters
+from stages.cnn.network import Network
+from stages.cnn.part import parameters
+from stages.images.arrays import CLASSES
 
 METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 Report = Callable[[int, float], None]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stages.cnn.images import CLASSES
+from stages.images.arrays import CLASSES
 
 HIDDEN = 64
 """Units of the last hidden layer."""
@@ -39,11 +39,6 @@ class Network(nn.Module):
         """Logits (batch, classes) of images (batch, 3, 32, 32)."""
         logits: Tensor = self.linear2(self.hidden(images))
         return logits
-
-
-def parameters(width: int, classes: int = CLASSES) -> int:
-    """N, the number of trained parameters of a network of the given width."""
-    return 54 * width**2 + 4640 * width + HIDDEN + (HIDDEN + 1) * classes
 
 
 def initial(width: int, seed: int, classes: int = CLASSES) -> Network:

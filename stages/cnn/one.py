@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from stages.base.params import CnnSweep
 from stages.cnn import draws, layers
 from stages.cnn.history import History, Report, Trained
-from stages.cnn.images import CLASSES, Images
 from stages.cnn.network import Network, initial
-from stages.params import CnnSweep
+from stages.images.arrays import CLASSES, Images
 from stages.training import cpu
 from stages.training.adam import Adam
 

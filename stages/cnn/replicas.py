@@ -1,6 +1,6 @@
 """Replicas of one network, trained side by side on a GPU: a step of all of them is one graph.
 
-The counterpart of stages/cnn/one.py, which trains one replica in plain PyTorch.
+The counterpart of stages/cnn/one.py, which trains one replica on the CPU.
 """
 
 import math
@@ -12,14 +12,14 @@ import torch
 import triton
 from torch import Tensor
 
+from stages.base.params import CnnSweep
 from stages.cnn import draws, kernels
 from stages.cnn.history import History, Report, Trained
-from stages.cnn.images import CLASSES, Images
 from stages.cnn.network import HIDDEN, Network, initial
-from stages.params import CnnSweep
+from stages.images.arrays import CLASSES, Images
 from stages.training import device as devices
 from stages.training.adam import Adam
-from stages.training.kernels import Layer, Weights
+from stages.training.kernels import Launcher, Layer, Weights
 
 CHUNKS = 16
 """Chunks of a batch over which a convolution's weight gradient is summed in parallel."""
@@ -62,7 +62,11 @@ class DeviceImages:
 
 
 class Pass:
-    """An epoch over some images for R replicas: its draws, its counter, its results per image."""
+    """An epoch over some images for R replicas: its draws, its counter, its results per image.
+
+    Attributes:
+        arguments: buffers and sizes, by the names that the kernels give them.
+    """
 
     def __init__(self, images: DeviceImages, batch: int, replicas: int) -> None:
         device = images.pixels.device
@@ -72,6 +76,11 @@ class Pass:
         self.step = torch.zeros((), dtype=torch.int32, device=device)
         self.losses = torch.zeros(replicas, len(images), device=device)
         self.correct = torch.zeros(replicas, len(images), dtype=torch.uint8, device=device)
+        self.arguments: dict[str, Any] = {
+            "pixels": images.pixels, "labels": images.labels, "images": len(images),
+            "draws": self.draws, "step": self.step,
+            "losses": self.losses, "correct": self.correct,
+        }  # fmt: skip
 
     def begin(self, order: Sequence[draws.Draws]) -> None:
         """Set each replica's draws, and start over."""
@@ -135,13 +144,9 @@ class Replicas:
     ) -> None:
         self.width, self.batch, self.classes = width, sweep.batch_size, train.classes
         self._device = train.pixels.device
-        self._n, self._m = (max(16, triton.next_power_of_2(c)) for c in (width, 2 * width))
-        self._logits = max(16, triton.next_power_of_2(self.classes))
-        self._precision = "tf32" if sweep.precision == "tf32" else "ieee"
-        self._low, high = sweep.input_range
-        self._scale = (high - self._low) / 255
-        self._chunk = max(1, self.batch // CHUNKS)
-        self._chunks = -(-self.batch // self._chunk)
+        low, high = sweep.input_range
+        chunk = max(1, self.batch // CHUNKS)
+        self._chunks = -(-self.batch // chunk)
         self._heads = -(-self.batch // HEAD_ROWS)
         layers = [
             Layer("conv1", 28 * width, self._chunks),
@@ -156,13 +161,20 @@ class Replicas:
             return torch.zeros(replicas, self.batch, *size, dtype=dtype, device=self._device)
 
         self._a, self._b = a, b = _padded(width), _padded(2 * width)
-        self._inputs = buffer(34, 34, 4)
-        self._hidden1, self._gradient1 = buffer(18, 18, a), buffer(16, 16, a)
-        self._hidden2, self._gradient2 = buffer(8, 8, b), buffer(18, 18, b)
-        self._hidden3, self._gradient3 = buffer(6, 6, 2 * width), buffer(10, 10, b)
-        self._gradient4 = buffer(HIDDEN)
-        self._place1 = buffer(16, 16, a, dtype=torch.uint8)
-        self._place2 = buffer(8, 8, b, dtype=torch.uint8)
+        sizes = (width, 2 * width, self.classes)
+        n, m, logits = (max(16, triton.next_power_of_2(size)) for size in sizes)
+        self._arguments = self.weights.arguments | {
+            "batch": self.batch, "width": width, "low": low, "scale": (high - low) / 255,
+            "inputs": buffer(34, 34, 4),
+            "hidden1": buffer(18, 18, a), "gradient1": buffer(16, 16, a),
+            "hidden2": buffer(8, 8, b), "gradient2": buffer(18, 18, b),
+            "hidden3": buffer(6, 6, 2 * width), "gradient3": buffer(10, 10, b),
+            "gradient4": buffer(HIDDEN),
+            "place1": buffer(16, 16, a, dtype=torch.uint8),
+            "place2": buffer(8, 8, b, dtype=torch.uint8),
+            "N": n, "M": m, "CLASSES": self.classes, "LOGITS": logits, "CHUNK": chunk,
+            "PRECISION": "tf32" if sweep.precision == "tf32" else "ieee",
+        }  # fmt: skip
 
         self._optimizer = Adam.of(sweep)
         self.training = Pass(train, self.batch, replicas)
@@ -195,84 +207,55 @@ class Replicas:
         self._forward(self.validation, train=False)
         self.validation.step += 1
 
-    def _launch(self, kernel: Any, grid: tuple[int, ...], *arguments: Any) -> None:
-        warps, stages = WARPS_STAGES.get(kernel.fn.__name__, (4, 3))
-        grid = (*grid, len(self.weights.values))
-        kernel[grid](*arguments, num_warps=warps, num_stages=stages)
+    def _launcher(self, p: Pass) -> Launcher:
+        return Launcher(len(self.weights.values), self._arguments | p.arguments, WARPS_STAGES)
 
     def _forward(self, p: Pass, *, train: bool) -> None:
-        w, batch, n = self.weights, self.batch, self.width
-        size = (len(p.images), batch, n, w.total)
-        self._launch(
-            kernels.crop, (batch * 3072 // CROP_BLOCK,),
-            p.images.pixels, p.draws, p.step, self._inputs, len(p.images), batch,
-            self._low, self._scale, CROP_BLOCK,
+        launch, batch, of = self._launcher(p), self.batch, self.weights.offsets
+        launch(kernels.crop, (batch * kernels.IMAGE.value // CROP_BLOCK,), BLOCK=CROP_BLOCK)
+        launch(
+            kernels.conv1_forward, (batch * kernels.AREA1.value // CONV1_CELLS,), CELLS=CONV1_CELLS
+        )
+        launch(
+            kernels.conv2_forward, (batch * kernels.AREA2.value // CONV2_CELLS,),
+            offset=of["conv2"], K=K, CELLS=CONV2_CELLS,
         )  # fmt: skip
-        self._launch(
-            kernels.conv1_forward, (batch * 256 // CONV1_CELLS,),
-            p.step, w.values, self._inputs, self._hidden1, self._place1,
-            *size, self._n, CONV1_CELLS, self._precision,
+        launch(
+            kernels.conv3_forward, (-(-batch * kernels.AREA3.value // CONV3_ROWS),),
+            offset=of["conv3"], K=K, ROWS=CONV3_ROWS,
         )  # fmt: skip
-        self._launch(
-            kernels.conv2_forward, (batch * 64 // CONV2_CELLS,),
-            p.step, w.values, self._hidden1, self._hidden2, self._place2,
-            *size, w.offsets["conv2"], self._m, K, CONV2_CELLS, self._precision,
-        )  # fmt: skip
-        self._launch(
-            kernels.conv3_forward, (-(-batch * 36 // CONV3_ROWS),),
-            p.step, w.values, self._hidden2, self._hidden3,
-            *size, w.offsets["conv3"], self._m, K, CONV3_ROWS, self._precision,
-        )  # fmt: skip
-        self._launch(
-            kernels.head, (self._heads,),
-            p.draws, p.images.labels, p.step, w.values, self._hidden3, self._gradient4, w.partials,
-            p.losses, p.correct, *size, w.offsets["linear1"], w.offsets["linear2"],
-            w.total_partials, w.partial_offsets["linear2"],
-            self.classes, self._logits, HEAD_ROWS, LINEAR1_K, train, self._precision,
+        launch(
+            kernels.head, (self._heads,), offset1=of["linear1"], offset2=of["linear2"],
+            offset_partials=self.weights.partial_offsets["linear2"],
+            K=LINEAR1_K, ROWS=HEAD_ROWS, TRAIN=train,
         )  # fmt: skip
 
     def _backward(self, p: Pass) -> None:
-        w, batch, n = self.weights, self.batch, self.width
-        size, chunks = (len(p.images), batch, n), self._chunks
-
-        def matrix(layer: str) -> tuple[int, int]:
-            return w.total, w.offsets[layer]
-
-        def sums(layer: str) -> tuple[int, int]:
-            return w.total_partials, w.partial_offsets[layer]
-
-        self._launch(
-            kernels.linear1_backward, (-(-72 * n // LINEAR1_K),),
-            p.step, w.values, self._hidden3, self._gradient4, self._gradient3, w.partials,
-            *size, *matrix("linear1"), *sums("linear1"), LINEAR1_K, LINEAR1_ROWS, self._precision,
+        launch, batch, chunks = self._launcher(p), self.batch, self._chunks
+        of, of_partials = self.weights.offsets, self.weights.partial_offsets
+        launch(
+            kernels.linear1_backward, (-(-72 * self.width // LINEAR1_K),),
+            offset=of["linear1"], offset_partials=of_partials["linear1"],
+            K=LINEAR1_K, ROWS=LINEAR1_ROWS,
         )  # fmt: skip
         with self._branch():
-            self._launch(
+            launch(
                 kernels.conv3_backward_weight, (chunks, -(-9 * self._b // K)),
-                p.step, self._hidden2, self._gradient3, w.partials, *size, *sums("conv3"),
-                self._chunk, self._m, K, CONV3_WEIGHT_ROWS, self._precision,
+                offset_partials=of_partials["conv3"], K=K, ROWS=CONV3_WEIGHT_ROWS,
             )  # fmt: skip
-        self._launch(
-            kernels.conv3_backward_input, (batch,),
-            p.step, w.values, self._gradient3, self._place2, self._gradient2,
-            *size, *matrix("conv3"), self._m, K, self._precision,
-        )  # fmt: skip
+        launch(kernels.conv3_backward_input, (batch,), offset=of["conv3"], K=K)
         with self._branch():
-            self._launch(
+            launch(
                 kernels.conv2_backward_weight, (chunks, -(-9 * self._a // K)),
-                p.step, self._hidden1, self._gradient2, w.partials, *size, *sums("conv2"),
-                self._chunk, self._m, K, CONV2_WEIGHT_ROWS, self._precision,
+                offset_partials=of_partials["conv2"], K=K, ROWS=CONV2_WEIGHT_ROWS,
             )  # fmt: skip
-        self._launch(
-            kernels.conv2_backward_input, (batch * 256 // CONV2_PIXELS,),
-            p.step, w.values, self._gradient2, self._gradient1,
-            *size, *matrix("conv2"), self._n, K, CONV2_PIXELS, self._precision,
+        launch(
+            kernels.conv2_backward_input, (batch * kernels.AREA1.value // CONV2_PIXELS,),
+            offset=of["conv2"], K=K, PIXELS=CONV2_PIXELS,
         )  # fmt: skip
-        self._launch(
+        launch(
             kernels.conv1_backward_weight, (chunks, -(-36 // CONV1_WEIGHT_K)),
-            p.step, self._inputs, self._gradient1, self._place1, w.partials,
-            *size, *sums("conv1"),
-            self._chunk, self._n, CONV1_WEIGHT_K, CONV1_WEIGHT_CELLS, self._precision,
+            offset_partials=of_partials["conv1"], K=CONV1_WEIGHT_K, CELLS=CONV1_WEIGHT_CELLS,
         )  # fmt: skip
         self._branch.join()
 

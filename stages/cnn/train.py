@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import torch
 
+from stages.base.params import CnnSweep
 from stages.cnn.history import Report, Trained
-from stages.cnn.images import Images
-from stages.params import CnnSweep
+from stages.images.arrays import Images
 
 
 def train(

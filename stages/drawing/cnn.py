@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from stages import figures
-from stages.figures import BLUE, GREEN, VERMILION
-from stages.params import Plot
+from stages.base import tables
+from stages.base.params import Plot
+from stages.drawing import style
+from stages.drawing.style import BLUE, GREEN, VERMILION
 
 LOSSES = {"validation_loss": "validation loss", "train_loss": "training loss"}
 EPOCHS = {"pooled": ("o", BLUE), "last": ("s", VERMILION), "best": ("D", GREEN)}
@@ -27,13 +29,27 @@ End = tuple[Point, str, str]
 
 
 @dataclass(frozen=True)
-class Tables:
-    """What is drawn: the runs, and the tables of `stages.analysis.cnn_fits`."""
+class Drawn:
+    """What is drawn: the runs, and the tables of `stages.manifold.fits`."""
 
     runs: pd.DataFrame
     fits: pd.DataFrame
     sensitivity: pd.DataFrame
     local_slopes: pd.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path) -> "Drawn":
+        """The tables of a folder, such as metrics.
+
+        Raises:
+            InputError: one is missing or damaged, or there are no runs or fits.
+        """
+        return cls(
+            tables.read(folder / "cnn.parquet", ["sweep"]),
+            tables.read(folder / "cnn_fits.csv", ["sweep"]),
+            tables.read(folder / "cnn_sensitivity.csv"),
+            tables.read(folder / "cnn_local_slopes.csv"),
+        )
 
     @property
     def sweeps(self) -> list[str]:
@@ -95,7 +111,7 @@ def dimension(law: pd.Series) -> str:
 def n_axis(axes: Axes, sizes: Iterable[float], label: str = "Parameters N") -> None:
     """A logarithmic axis that holds these N."""
     sizes = list(sizes)
-    figures.plain_log_axis(axes, "x")
+    style.plain_log_axis(axes, "x")
     axes.set_xlim(min(sizes) / 1.1, max(sizes) * 1.1)
     axes.set_xlabel(label)
 
@@ -106,4 +122,4 @@ def name_ends(figure: Figure, ends: Mapping[Axes, Sequence[End]]) -> None:
     for axes, named in ends.items():
         if named:
             points, texts, colours = zip(*named, strict=True)
-            figures.label_ends(axes, points, texts, colours)
+            style.label_ends(axes, points, texts, colours)

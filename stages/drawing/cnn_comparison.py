@@ -9,16 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from stages import figures
-from stages.analysis import sweeps
-from stages.drawing import cnn
-from stages.drawing.cnn import EPOCHS, LOSSES, Tables
+from stages.base.params import Plot, SharmaKaplan
+from stages.drawing import cnn, style
+from stages.drawing.cnn import EPOCHS, LOSSES, Drawn
 from stages.drawing.forest import Line, Reference, forest, legend, limits
-from stages.figures import CYCLE, INK
-from stages.params import Plot, SharmaKaplan
+from stages.drawing.style import CYCLE, INK
+from stages.manifold import selection
 
 
-def epochs(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
+def epochs(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
     """Median validation loss and 4/alpha for each choice of epochs."""
     names = tables.sweeps
     ratios = [1.2, 1]
@@ -37,14 +36,14 @@ def epochs(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
         curves.set_title(f"Sweep {sweep}: median validation loss (nats)")
         ends[curves], rows = [], tables.of(sweep)
         for choice, (marker, colour) in EPOCHS.items():
-            chosen = cnn.positive(sweeps.choose(rows, choice), "validation_loss")
+            chosen = cnn.positive(selection.choose(rows, choice), "validation_loss")
             median = chosen.groupby("parameters")["validation_loss"].median()
             curves.plot(median.index, median, marker, markersize=4, color=colour)
             law = laws[sweep, "validation_loss", choice]
             if end := cnn.power_law(curves, law, rows, colour):
                 ends[curves].append((end, choice, colour))
         cnn.n_axis(curves, rows["parameters"])
-        figures.plain_log_axis(curves, "y", cnn.FINE_TICKS)
+        style.plain_log_axis(curves, "y", cnn.FINE_TICKS)
         dimensions.set_title(f"Sweep {sweep}: 4/{cnn.ALPHA} and its interval")
         lines = [
             Line(f"{LOSSES[metric]}, {choice}", {choice: laws[sweep, metric, choice]})
@@ -57,7 +56,7 @@ def epochs(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
 
 
 def figure_6(
-    tables: Tables, plot: Plot, published: SharmaKaplan, theirs: str, names: Mapping[str, str]
+    tables: Drawn, plot: Plot, published: SharmaKaplan, theirs: str, names: Mapping[str, str]
 ) -> Figure:
     """Figure 6: test loss at its best epoch over the published widths, ours and theirs.
 
@@ -81,7 +80,7 @@ def figure_6(
         if rows.empty:
             continue
         colour, marker = CYCLE[rank % len(CYCLE)], "os^v"[rank % 4]
-        best = cnn.positive(sweeps.choose(rows, "best"), "validation_loss")
+        best = cnn.positive(selection.choose(rows, "best"), "validation_loss")
         by_size = best.groupby("parameters")["validation_loss"]
         low, high = (by_size.quantile(quantile) for quantile in plot.band)
         axes.fill_between(low.index, low, high, color=colour, alpha=0.25, linewidth=0)
@@ -92,7 +91,7 @@ def figure_6(
             ends.append((last_point, name, colour))
     shown = tables.runs.loc[tables.runs["width"].between(first, last), "parameters"]
     cnn.n_axis(axes, {*shown, *curve.parameters}, f"Parameters N (widths {first} to {last})")
-    figures.plain_log_axis(axes, "y", cnn.FINE_TICKS)
+    style.plain_log_axis(axes, "y", cnn.FINE_TICKS)
     axes.set_title(
         "Test loss (nats) at the best epoch: median, and "
         f"{plot.band[0]:.0%} to {plot.band[1]:.0%} of the seeds"
@@ -101,7 +100,7 @@ def figure_6(
     return figure
 
 
-def sensitivity(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
+def sensitivity(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
     """4/alpha by everything that was varied, one thing at a time, and by single epoch."""
     names, table = tables.sweeps, tables.sensitivity
     ratios = [1.3, 1.3, 1]
@@ -123,7 +122,7 @@ def sensitivity(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
             if end:
                 ends[single].append((end, LOSSES[metric].split()[0], CYCLE[rank]))
         single.set_title(f"Sweep {sweep}: 4/{cnn.ALPHA} of one epoch alone")
-        figures.plain_log_axis(single, "y", cnn.TICKS)
+        style.plain_log_axis(single, "y", cnn.TICKS)
         single.set_ylim(*span)
         single.set_xlabel("Epoch")
     handles = [
@@ -136,7 +135,7 @@ def sensitivity(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
     return figure
 
 
-def local_slopes(tables: Tables, plot: Plot, published: SharmaKaplan) -> Figure:
+def local_slopes(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
     """Alpha in a sliding window of widths: that of a power law would not move."""
     names, table = tables.sweeps, tables.local_slopes
     figure, grid = cnn.grid(2, len(names), plot, 0.9)

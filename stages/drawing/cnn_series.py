@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from stages.analysis import sweeps
-from stages.params import Plot, SharmaKaplan
+from stages.base.params import Plot, SharmaKaplan
+from stages.manifold import selection
 
 _NUMBERS = ["dimension", "dimension_low", "dimension_high", "status"]
 _METRICS = {
@@ -25,7 +25,7 @@ def curves(runs: pd.DataFrame, plot: Plot) -> pd.DataFrame:
     """Median validation loss by N at the last and the best epoch, and its band over seeds."""
 
     def of(choice: str) -> pd.DataFrame:
-        rows = sweeps.choose(runs, choice)
+        rows = selection.choose(runs, choice)
         by_size = rows.groupby(["sweep", "parameters"], observed=True)["validation_loss"]
         low, high = (by_size.quantile(quantile) for quantile in plot.band)
         table = pd.DataFrame({"validation_loss": by_size.median(), "low": low, "high": high})

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from stages import figures
+from stages.drawing import style
 from stages.drawing.cnn import ALPHA, EPOCHS, dimension
-from stages.figures import INK
+from stages.drawing.style import INK
 
 HIGHEST = 100.0
 """4/alpha above this is written and not drawn: alpha is then next to 0."""
@@ -57,7 +57,7 @@ def forest(
     What cannot be drawn is written at the right edge, and `values` writes out what can be, where
     each line has one fit. The band is the dimension `expected`.
     """
-    figures.plain_log_axis(axes, "x")
+    style.plain_log_axis(axes, "x")
     words = 0.9 if values else 0.3  # room for them on the right, as a share of the range
     axes.set_xlim(span[0], span[1] * (span[1] / span[0]) ** words)
     axes.axvspan(*expected, color=INK, alpha=0.22, linewidth=0)

@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages import figures
-from stages.drawing import cnn
+from stages.base.params import Plot
+from stages.drawing import cnn, style
 from stages.drawing.cnn import ALPHA
-from stages.figures import BLUE, GREEN, INK, PURPLE, VERMILION
-from stages.params import Plot
+from stages.drawing.style import BLUE, GREEN, INK, PURPLE, VERMILION
 
 SERIES = {
     "test_loss": (f"4/{ALPHA}, test loss", "o", BLUE),
@@ -22,7 +21,7 @@ SERIES = {
 def draw(readings: pd.DataFrame, losses: pd.DataFrame, plot: Plot) -> Figure:
     """Readings against the true dimension, with the line of truth; and the losses behind them.
 
-    The tables are those of `stages.analysis.method`.
+    The tables are those of `stages.manifold.method`.
     """
     figure, grid = cnn.grid(1, 2, plot, 0.5, width_ratios=[1.2, 1])
     left, right = grid[0]
@@ -42,13 +41,13 @@ def draw(readings: pd.DataFrame, losses: pd.DataFrame, plot: Plot) -> Figure:
         left.plot(x, rows["dimension"], marker, linestyle="-", color=colour, markersize=4)
         last = rows.iloc[-1]
         ends["left"].append(((float(x.iloc[-1]), float(last["dimension"])), name, colour))
-    figures.plain_log_axis(left, "x", (1, 2, 4, 8))
-    figures.plain_log_axis(left, "y", (1, 2, 5))
+    style.plain_log_axis(left, "x", (1, 2, 4, 8))
+    style.plain_log_axis(left, "y", (1, 2, 5))
     left.set_xticks(known, [f"{value:g}" for value in known])
     left.set_xlim(known[0] / 1.2, known[-1] * 1.2)
     left.set_xlabel("True dimension d of the images")
     left.set_title("Dimension, and its interval")
-    colours = figures.sequence(len(known))
+    colours = style.sequence(len(known))
     for value, colour in zip(known, colours, strict=True):
         rows = losses[losses["known"] == value]
         right.fill_between(rows["parameters"], rows["low"], rows["high"], color=colour, alpha=0.25)
@@ -58,7 +57,7 @@ def draw(readings: pd.DataFrame, losses: pd.DataFrame, plot: Plot) -> Figure:
             ((float(last["parameters"]), float(last["median"])), f"d = {value:g}", colour)
         )
     cnn.n_axis(right, losses["parameters"])
-    figures.plain_log_axis(right, "y", (1, 2, 5))
+    style.plain_log_axis(right, "y", (1, 2, 5))
     right.set_title("Median test loss (nats), and quartiles")
     cnn.name_ends(figure, {left: ends["left"], right: ends["right"]})
     return figure

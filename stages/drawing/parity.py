@@ -6,6 +6,7 @@ their logarithm, in bits: a task that is not learned costs 1.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
@@ -15,9 +16,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages import figures
-from stages.analysis.parity_fits import BIT
-from stages.params import ParityConfiguration, Plot
+from stages.base import tables
+from stages.base.params import ParityConfiguration, Plot
+from stages.drawing import style
+from stages.parity.part import SCHEMAS
+from stages.quanta.fits import BIT
 
 TASKS = 12
 """Tasks that are drawn at most, evenly spaced in the logarithm of their number."""
@@ -29,7 +32,7 @@ SPAN = 50
 """The last step over the first that is drawn, unless a task is learned before."""
 
 
-class Tables(NamedTuple):
+class Drawn(NamedTuple):
     """The aggregated runs and the tables fitted to them."""
 
     losses: pd.DataFrame
@@ -39,6 +42,24 @@ class Tables(NamedTuple):
     emergence: pd.DataFrame
     horizons: pd.DataFrame
     exponents: pd.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path) -> "Drawn":
+        """The tables of a folder, such as metrics.
+
+        Raises:
+            InputError: one is missing or damaged, or there are no runs or fits.
+        """
+        needed = {"losses", "tasks", "runs", "emergence", "exponents"}
+        return cls(
+            *(
+                tables.read(
+                    folder / f"parity_{name}.{'parquet' if name in SCHEMAS else 'csv'}",
+                    ["configuration"] if name in needed else [],
+                )
+                for name in cls._fields
+            )
+        )
 
     @property
     def shown(self) -> list[str]:
@@ -52,7 +73,7 @@ def missing(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", wrap=True)
 
 
-def series(tables: Tables, plot: Plot) -> pd.DataFrame:
+def series(tables: Drawn, plot: Plot) -> pd.DataFrame:
     """What is drawn, in long form: median loss (bits) over seeds, and its band.
 
     Columns configuration, series ("task 1", ... and "mean"), step, loss, low, high.
@@ -105,7 +126,7 @@ def curves(
 ) -> Figure:
     """A panel for each configuration of `series`, with the level at which a task is learned."""
     names = list(drawn["configuration"].unique())
-    with figures.style():
+    with style.drawing():
         figure, panels = plt.subplots(
             max(len(names), 1),
             1,
@@ -133,14 +154,14 @@ def _looks(drawn: pd.DataFrame) -> dict[str, dict[str, Any]]:
     tasks = [name for name in drawn["series"].unique() if name != "mean"]
     looks: dict[str, dict[str, Any]] = {
         name: {"color": colour, "linewidth": 1.2, "zorder": 2}
-        for name, colour in zip(tasks, figures.sequence(len(tasks)), strict=True)
+        for name, colour in zip(tasks, style.sequence(len(tasks)), strict=True)
     }
-    return looks | {"mean": {"color": figures.INK, "linewidth": 3.0, "zorder": 3}}
+    return looks | {"mean": {"color": style.INK, "linewidth": 3.0, "zorder": 3}}
 
 
 def _panel(axes: Axes, drawn: pd.DataFrame, c: ParityConfiguration) -> None:
-    figures.plain_log_axis(axes, "x")
-    figures.plain_log_axis(axes, "y")
+    style.plain_log_axis(axes, "x")
+    style.plain_log_axis(axes, "y")
     for name, look in _looks(drawn).items():
         rows = drawn[drawn["series"] == name]
         low, high = rows["low"].to_numpy(float), rows["high"].to_numpy(float)
@@ -148,7 +169,7 @@ def _panel(axes: Axes, drawn: pd.DataFrame, c: ParityConfiguration) -> None:
         axes.plot(rows["step"], rows["loss"], **look)
     axes.margins(x=0)
     axes.set_ylim(bottom=max(c.learned_below / DEPTH, axes.get_ylim()[0]), top=3)
-    axes.axhline(c.learned_below, color=figures.INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.axhline(c.learned_below, color=style.INK, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.annotate(
         f"learned: under {c.learned_below:g} bit",
         (drawn["step"].min(), c.learned_below),
@@ -180,4 +201,4 @@ def _name_lines(axes: Axes, drawn: pd.DataFrame) -> None:
                 fontsize="small",
             )
     colours = [looks[name]["color"] for name in ends]
-    figures.label_ends(axes, list(ends.values()), list(ends), colours)
+    style.label_ends(axes, list(ends.values()), list(ends), colours)

@@ -12,24 +12,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages import figures
-from stages.analysis.parity_fits import BIT
-from stages.drawing.parity import Tables, earliest, missing, spaced
-from stages.figures import INK
-from stages.params import Michaud, ParityConfiguration, Plot
+from stages.base.params import Michaud, ParityConfiguration, Plot
+from stages.drawing import style
+from stages.drawing.parity import Drawn, earliest, missing, spaced
+from stages.drawing.style import INK
 from stages.parity.tasks import frequencies
+from stages.quanta.fits import BIT
 
 HEAT_TASKS = 40
 """Tasks in the series of the heat map at most, evenly spaced in the logarithm."""
 LOOKS = {
-    "all": (figures.VERMILION, "-", "censored fit, all tasks"),
-    "learned": (figures.BLUE, "--", "least squares, learned tasks"),
-    "complete": (figures.GREEN, "-.", "least squares, tasks that all seeds learned"),
+    "all": (style.VERMILION, "-", "censored fit, all tasks"),
+    "learned": (style.BLUE, "--", "least squares, learned tasks"),
+    "complete": (style.GREEN, "-.", "least squares, tasks that all seeds learned"),
 }
 """Colour, line and words of each fit."""
 
 
-def heat_series(tables: Tables) -> pd.DataFrame:
+def heat_series(tables: Drawn) -> pd.DataFrame:
     """Median loss (bits) over seeds by configuration, task and step, thinned out."""
     parts = [pd.DataFrame(columns=["configuration", "step", "task", "loss"])]
     for name in tables.shown:
@@ -41,7 +41,7 @@ def heat_series(tables: Tables) -> pd.DataFrame:
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
-def _heat(tables: Tables, name: str) -> pd.DataFrame:
+def _heat(tables: Drawn, name: str) -> pd.DataFrame:
     """Tasks by steps."""
     rows = tables.curves[tables.curves["configuration"] == name]
     return rows.assign(loss=rows["loss"].astype(float) / BIT).pivot_table(
@@ -49,10 +49,10 @@ def _heat(tables: Tables, name: str) -> pd.DataFrame:
     )
 
 
-def heat_map(tables: Tables, configurations: dict[str, ParityConfiguration], plot: Plot) -> Figure:
+def heat_map(tables: Drawn, configurations: dict[str, ParityConfiguration], plot: Plot) -> Figure:
     """A panel for each configuration that kept curves, both axes logarithmic."""
     names = tables.shown
-    with figures.style():
+    with style.drawing():
         figure, panels = plt.subplots(
             max(len(names), 1),
             1,
@@ -116,7 +116,7 @@ def _log_ticks(axes: Axes, steps: npt.NDArray[np.float64], tasks: npt.NDArray[np
         axis.set_ticks([float(np.log(t)) for t in ticks], [f"{t:,.0f}" for t in ticks])
 
 
-def times_series(tables: Tables, configurations: dict[str, ParityConfiguration]) -> pd.DataFrame:
+def times_series(tables: Drawn, configurations: dict[str, ParityConfiguration]) -> pd.DataFrame:
     """Median steps until each task is learned, where more than half of the seeds learned it.
 
     Of the widest networks on fresh samples. Columns series, task, frequency, learned, seeds.
@@ -144,7 +144,7 @@ def _widest(tasks: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def learning_times(
-    tables: Tables,
+    tables: Drawn,
     configurations: dict[str, ParityConfiguration],
     plot: Plot,
     published: Michaud,
@@ -155,7 +155,7 @@ def learning_times(
     `alpha` is that of the published learning times; they stand beside configurations like theirs.
     """
     names = tables.shown
-    with figures.style():
+    with style.drawing():
         figure, panels = plt.subplots(
             max(len(names), 1),
             2,
@@ -178,19 +178,19 @@ def learning_times(
 
 def _times(
     axes: Axes,
-    tables: Tables,
+    tables: Drawn,
     name: str,
     c: ParityConfiguration,
     published: Michaud | None,
 ) -> None:
-    figures.plain_log_axis(axes, "y")
+    style.plain_log_axis(axes, "y")
     rows = _widest(tables.tasks, name)
     rates = frequencies(c.tasks, c.alpha)[rows["task"] - 1]
     learned = rows["learned"].notna().to_numpy()
     times = rows["learned"][learned].astype(float)
     lowest = max(rates.min(), (rates[learned].min() if learned.any() else rates.max()) / 10)
     wide = rates.max() > 30 * lowest
-    figures.plain_log_axis(axes, "x", subs=(1.0,) if wide else (1.0, 2.0, 5.0))
+    style.plain_log_axis(axes, "x", subs=(1.0,) if wide else (1.0, 2.0, 5.0))
     axes.plot(rates[learned], times, "o", color=INK, ms=3, alpha=0.6)
     lost = ~learned & (rates >= lowest)
     if lost.any():
@@ -210,7 +210,7 @@ def _times(
             frequencies(c.tasks, c.alpha)[np.array(points.tasks) - 1],
             points.steps,
             "D",
-            color=figures.PURPLE,
+            color=style.PURPLE,
             ms=5,
             mfc="none",
             label=f"{_signed(-published.learning_exponent)}: published",
@@ -232,7 +232,7 @@ def _horizons(axes: Axes, rows: pd.DataFrame, published: Michaud) -> None:
     if rows.empty:
         missing(axes, "Too few tasks are learned for a slope.")
         return
-    figures.plain_log_axis(axes, "x", subs=(1.0, 3.0))
+    style.plain_log_axis(axes, "x", subs=(1.0, 3.0))
     for kind, (colour, dashes, _) in LOOKS.items():
         of_kind = rows[rows["tasks"] == kind]
         axes.plot(of_kind["step"], of_kind["slope"], dashes, color=colour, marker="o", ms=3)

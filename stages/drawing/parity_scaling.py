@@ -13,14 +13,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from stages import figures
-from stages.analysis import quanta
-from stages.analysis.parity_fits import BIT
-from stages.analysis.quanta import RESOURCES, Resource
-from stages.drawing.parity import Tables, missing, spaced
-from stages.figures import INK
-from stages.params import Michaud, ParityConfiguration, ParityVerdict, Plot, Quanta
+from stages.base.params import Michaud, ParityConfiguration, ParityVerdict, Plot, Quanta
+from stages.drawing import style
+from stages.drawing.parity import Drawn, missing, spaced
+from stages.drawing.style import INK
 from stages.parity.tasks import frequencies
+from stages.quanta import theory as quanta
+from stages.quanta.fits import BIT
+from stages.quanta.theory import RESOURCES, Resource
 
 WORDS: dict[Resource, str] = {
     "N": "Parameters N",
@@ -39,7 +39,7 @@ PUBLISHED = "published"
 _Ends = tuple[list[tuple[float, float]], list[str], list[str]]
 
 
-def series(tables: Tables, plot: Plot, published: Michaud) -> dict[Resource, pd.DataFrame]:
+def series(tables: Drawn, plot: Plot, published: Michaud) -> dict[Resource, pd.DataFrame]:
     """Median loss (bits) over seeds against each resource, with its band.
 
     Columns series, size, loss, low, high. The last series is the published one, where there is.
@@ -59,7 +59,7 @@ def series(tables: Tables, plot: Plot, published: Michaud) -> dict[Resource, pd.
     return found
 
 
-def _losses(tables: Tables, name: str, resource: Resource) -> pd.DataFrame:
+def _losses(tables: Drawn, name: str, resource: Resource) -> pd.DataFrame:
     """Size and loss (bits) of each run, or of each evaluation of the widest networks."""
     runs = tables.runs[tables.runs["configuration"] == name]
     fresh, limited = runs[runs["samples"] == 0], runs[runs["samples"] > 0]
@@ -89,7 +89,7 @@ def _published(resource: Resource, published: Michaud) -> list[tuple[float, floa
 
 
 def scaling(
-    tables: Tables,
+    tables: Drawn,
     drawn: dict[Resource, pd.DataFrame],
     configurations: dict[str, ParityConfiguration],
     plot: Plot,
@@ -100,7 +100,7 @@ def scaling(
     chosen: dict[Resource, str] = {"N": rules.widths, "S": rules.widths, "D": rules.samples}
     family = by_alpha(configurations, rules)
     ends: list[tuple[Axes, _Ends]] = []
-    with figures.style():
+    with style.drawing():
         figure, panels = plt.subplots(2, 3, figsize=(plot.width, 0.85 * plot.width))
         for (above, below), resource in zip(panels.T, RESOURCES, strict=True):
             rows = drawn[resource]
@@ -108,7 +108,7 @@ def scaling(
             if name in configurations and (rows["series"] == name).any():
                 _single(above, rows, tables.exponents, name, resource)
                 theirs = rows[rows["series"] == PUBLISHED]
-                look = {"color": figures.PURPLE, "mfc": "none", "ms": 5, "label": PUBLISHED}
+                look = {"color": style.PURPLE, "mfc": "none", "ms": 5, "label": PUBLISHED}
                 if len(theirs):
                     above.plot(theirs["size"], theirs["loss"], "D", **look)
                 above.legend(fontsize="small", loc="lower left")
@@ -126,7 +126,7 @@ def scaling(
             axes.set_ylabel("Mean loss (bits)")
         figure.draw_without_rendering()
         for axes, (points, texts, colours) in ends:
-            figures.label_ends(axes, points, texts, colours)
+            style.label_ends(axes, points, texts, colours)
         plt.close(figure)
     return figure
 
@@ -140,8 +140,8 @@ def by_alpha(
 
 
 def _axes(axes: Axes, resource: Resource) -> None:
-    figures.plain_log_axis(axes, "x", subs=(1.0,))
-    figures.plain_log_axis(axes, "y")
+    style.plain_log_axis(axes, "x", subs=(1.0,))
+    style.plain_log_axis(axes, "y")
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda x, _: f"{x / 1e6:g} million" if x >= 1e6 else f"{x:,.0f}")
     )
@@ -159,13 +159,13 @@ def _single(
     _axes(axes, resource)
     ours = rows[rows["series"] == name]
     low, high = ours["low"].to_numpy(float), ours["high"].to_numpy(float)
-    axes.fill_between(ours["size"], low, high, color=figures.BLUE, alpha=0.2, linewidth=0)
-    axes.plot(ours["size"], ours["loss"], "o", color=figures.BLUE, ms=3)
+    axes.fill_between(ours["size"], low, high, color=style.BLUE, alpha=0.2, linewidth=0)
+    axes.plot(ours["size"], ours["loss"], "o", color=style.BLUE, ms=3)
     fit = _fit(exponents, name, resource)
     if np.isfinite(fit["value"]):
         span = np.array([fit["first"], fit["last"]])
         for slope, colour, dashes, words in [
-            (fit["value"], figures.BLUE, "-", "ours"),
+            (fit["value"], style.BLUE, "-", "ours"),
             (fit["theory"], INK, "--", "theory"),
         ]:
             loss = fit["loss"] * (span / span[0]) ** -slope
@@ -181,7 +181,7 @@ def _many(
 ) -> _Ends:
     """Returns where the lines end, their names and colours."""
     _axes(axes, resource)
-    ends, texts, colours = [], [], figures.sequence(len(family))
+    ends, texts, colours = [], [], style.sequence(len(family))
     for (name, alpha), colour in zip(family.items(), colours, strict=True):
         ours = rows[rows["series"] == name]
         marker = "-" if resource == "S" else "o"
@@ -197,7 +197,7 @@ def _many(
 
 
 def exponent_series(
-    tables: Tables, rules: Quanta, published: Michaud, family: dict[str, float]
+    tables: Drawn, rules: Quanta, published: Michaud, family: dict[str, float]
 ) -> pd.DataFrame:
     """Exponents against alpha: ours, published, theory, theory with a finite number of tasks.
 
@@ -228,7 +228,7 @@ def exponent_series(
 
 
 def exponents(
-    tables: Tables,
+    tables: Drawn,
     configurations: dict[str, ParityConfiguration],
     plot: Plot,
     published: Michaud,
@@ -240,7 +240,7 @@ def exponents(
     `family` names the configurations that stand for Figure 10's; others with as many tasks are
     drawn hollow.
     """
-    with figures.style():
+    with style.drawing():
         figure, panels = plt.subplots(2, 2, figsize=(plot.width, 0.9 * plot.width))
         for axes, resource in zip(panels.flat, RESOURCES, strict=False):
             _exponent(axes, tables.exponents, configurations, published, rules, family, resource)
@@ -267,15 +267,15 @@ def _exponent(
         for a in alphas
     ]
     label = f"theory for {published.tasks} tasks"
-    axes.plot(alphas, finite, "-.", color=figures.VERMILION, label=label)
-    axes.plot(alphas, theirs[resource], "D", color=figures.PURPLE, mfc="none", label="published")
+    axes.plot(alphas, finite, "-.", color=style.VERMILION, label=label)
+    axes.plot(alphas, theirs[resource], "D", color=style.PURPLE, mfc="none", label="published")
     rows = table[(table["exponent"] == resource) & table["value"].notna()]
     alike = [n for n, c in configurations.items() if c.tasks == published.tasks]
     rows = rows[rows["configuration"].isin(alike)]
     for _, row in rows.iterrows():
         own = row["configuration"] in family
         low, high = row["low"], row["high"]
-        colour = figures.BLUE
+        colour = style.BLUE
         if np.isfinite(low):
             axes.plot([row["alpha"]] * 2, [low, high], color=colour, lw=1.2)
         axes.plot(
@@ -291,7 +291,7 @@ def _exponent(
             fontsize="small",
         )
     else:
-        axes.plot([], [], "o", color=figures.BLUE, label="ours")
+        axes.plot([], [], "o", color=style.BLUE, label="ours")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("alpha of the tasks' frequencies")
     axes.set_ylabel(f"alpha_{resource}")
@@ -301,9 +301,9 @@ def _sums(axes: Axes, published: Michaud, rules: Quanta) -> None:
     first, last = rules.finite_tasks
     alphas = published.exponents.alpha
     shown = [alphas[0], alphas[len(alphas) // 2 - 1], alphas[-1]]
-    figures.plain_log_axis(axes, "x")
-    figures.plain_log_axis(axes, "y")
-    ends, texts, colours = [], [], figures.sequence(len(shown))
+    style.plain_log_axis(axes, "x")
+    style.plain_log_axis(axes, "y")
+    ends, texts, colours = [], [], style.sequence(len(shown))
     for alpha, colour in zip(shown, colours, strict=True):
         rates = frequencies(published.tasks, alpha)
         n = np.arange(1, last + 1)
@@ -319,4 +319,4 @@ def _sums(axes: Axes, published: Michaud, rules: Quanta) -> None:
     axes.set_title("sum of p over tasks k > n; dashed: n^−alpha", loc="left")  # noqa: RUF001
     axes.set_xlabel("n tasks learned")
     axes.figure.draw_without_rendering()  # type: ignore[union-attr]
-    figures.label_ends(axes, ends, texts, colours)
+    style.label_ends(axes, ends, texts, colours)

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stages.params import ParityConfiguration, ParityFamily
+from stages.base.params import ParityConfiguration
+from stages.parity.plan import Family, curve_steps
 from stages.parity.tasks import frequencies
 
 Report = Callable[[int, float], None]
@@ -29,11 +30,11 @@ class History:
         mean_losses: of the tasks' losses (nats), weighted by frequency; (runs, evaluations).
     """
 
-    def __init__(self, configuration: ParityConfiguration, family: ParityFamily) -> None:
+    def __init__(self, configuration: ParityConfiguration, family: Family) -> None:
         self._c = c = configuration
         self._runs = family.runs
         self._steps = np.array(family.evaluated)
-        self._kept = np.array([] if family.limited else c.curve_steps(), np.int64)
+        self._kept = np.array([] if family.limited else curve_steps(c), np.int64)
         self._frequencies = frequencies(c.tasks, c.alpha)
         runs = len(self._runs)
         self.mean_losses = np.full((runs, len(self._steps)), np.nan)
@@ -61,7 +62,7 @@ class History:
         self._curves[:, rows, kept] = values[:, :, evaluations]
 
     def frame(self, kind: str) -> pd.DataFrame:
-        """The rows of a part, by run, step and task; see `runs.PARITY_SCHEMAS` for the kinds."""
+        """The rows of a part, by run, step and task; see `parity_part.SCHEMAS` for the kinds."""
         tasks = np.arange(1, self._c.tasks + 1)
         if kind == "losses":
             return self._frame({"step": self._steps}, {"mean_loss": self.mean_losses})

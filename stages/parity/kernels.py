@@ -50,6 +50,8 @@ SCALE, UNSCALE = tl.constexpr(64.0), tl.constexpr(1 / 64)
 BATCH_TASKS, BATCH_BITS, EVALUATION_BITS = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 TRAINING_SET_BITS, ORDER = tl.constexpr(3), tl.constexpr(4)
 """Streams of random words; see stages/parity/draws.py."""
+QUAD, WORD_BITS = tl.constexpr(4), tl.constexpr(32)
+"""Random words that Philox draws at once, and bits of each."""
 ROUNDS = tl.constexpr(6)
 """Of the shuffle; see stages/parity/shuffle.py."""
 UNSPECIALISED = [
@@ -117,17 +119,17 @@ def _draw(
 ):  # fmt: skip
     """Draw the bits of some slots and label them. The counter is (sample, step, block, last)."""
     folded = sample * 0
-    bit = tl.arange(0, 32)
+    bit = tl.arange(0, WORD_BITS)
     inputs += (slot * K)[:, None] + bit[None, :]
     masks += task * WORDS
-    for block in tl.static_range(WORDS // 4):
+    for block in tl.static_range(WORDS // QUAD):
         drawn = tl.philox(key, sample, step, block, last)
-        for i in tl.static_range(4):
+        for i in tl.static_range(QUAD):
             word = drawn[i].to(tl.int32, bitcast=True)
-            folded ^= word & tl.load(masks + 4 * block + i)
-            if 128 * block + 32 * i < K:
+            folded ^= word & tl.load(masks + QUAD * block + i)
+            if (QUAD * block + i) * WORD_BITS < K:
                 ones = (word[:, None] >> bit[None, :] & 1).to(tl.float16)
-                tl.store(inputs + (128 * block + 32 * i), ones)
+                tl.store(inputs + (QUAD * block + i) * WORD_BITS, ones)
     folded ^= folded >> 16
     folded ^= folded >> 8
     folded ^= folded >> 4
@@ -141,15 +143,15 @@ def count(
     seeds, step, thresholds, histograms, batch, tasks,
     LOG: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Draw the batch's tasks, and count each. Grid (batch / (4 * BLOCK), replicas)."""
+    """Draw the batch's tasks, and count each. Grid (batch / (QUAD * BLOCK), replicas)."""
     replica = tl.program_id(1).to(tl.int64)
     quad = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     key = _key(seeds + replica, BATCH_TASKS)
     drawn = tl.philox(key, quad, tl.load(step), 0, 0)
     total = tl.zeros((1 << LOG,), tl.int32)
-    for i in tl.static_range(4):
+    for i in tl.static_range(QUAD):
         task = tl.minimum(_at_most(thresholds, drawn[i], LOG), tasks - 1)
-        total += tl.histogram(task, 1 << LOG, mask=4 * quad + i < batch)
+        total += tl.histogram(task, 1 << LOG, mask=quad * QUAD + i < batch)
     place = replica * tl.num_programs(0) + tl.program_id(0)
     tl.store(histograms + (place << LOG) + tl.arange(0, 1 << LOG), total)
 
@@ -170,7 +172,7 @@ def _permuted(key, number, value, bits):
 
 @triton.jit
 def choose(
-    seeds, step, sizes, bits, set_ends, histograms, chosen, ranks, batch, tasks,
+    seeds, step, sizes, lengths, set_ends, histograms, chosen, ranks, batch, tasks,
     LOG: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Choose the batch from the training set, and count its tasks. Grid (programs, replicas).
@@ -187,7 +189,7 @@ def choose(
     first = (done % batches) * batch
     valid = (place < batch) & (first + place < size)
     key = _key(seeds + replica, ORDER)
-    length = tl.load(bits + replica)
+    length = tl.load(lengths + replica)
     sample = _permuted(key, done // batches, tl.minimum(first + place, size - 1), length)
     while tl.max(sample, axis=0) >= size:
         again = _permuted(key, done // batches, sample, length)
@@ -277,7 +279,7 @@ def draw_batch(
 
 @triton.jit
 def draw_evaluation(
-    seeds, step, masks, inputs, labels, slots, tasks, samples,
+    seeds, step, masks, inputs, labels, slots, tasks, per_task,
     TILE: tl.constexpr, WORDS: tl.constexpr, K: tl.constexpr,
 ):  # fmt: skip
     """Draw and label the samples that the tasks are evaluated on. Grid (tiles, replicas)."""
@@ -288,7 +290,7 @@ def draw_evaluation(
     _draw(
         inputs + replica * slots * K, labels + replica * slots,
         masks + replica * tasks * WORDS, _key(seeds + replica, EVALUATION_BITS),
-        slot, sample < samples, sample, tl.load(step), task, task, WORDS, K,
+        slot, sample < per_task, sample, tl.load(step), task, task, WORDS, K,
     )  # fmt: skip
 
 
@@ -469,17 +471,17 @@ def backward_tasks(
 @triton.jit(do_not_specialize=UNSPECIALISED)
 def sum_tasks(
     group_ends, group_sums, partials, slots, width, total_partials, offset,
-    LOG: tl.constexpr, ROWS: tl.constexpr, UNITS: tl.constexpr,
+    LOG: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """The gradient of the tasks' weights, from their groups. Grid (blocks, tasks, replicas)."""
     replica = tl.program_id(2).to(tl.int64)
     task = tl.program_id(1)
-    unit = tl.program_id(0) * UNITS + tl.arange(0, UNITS)
+    unit = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     group_ends += (replica << LOG) + task
     first = tl.load(group_ends - 1, mask=task > 0, other=0)
     end = tl.load(group_ends)
     group_sums += replica * (slots // GROUP) * width
-    gradient = tl.zeros((ROWS, UNITS), tl.float32)
+    gradient = tl.zeros((ROWS, BLOCK), tl.float32)
     for start in range(first, end, ROWS):
         gradient += _matrix(group_sums, end, width, start + tl.arange(0, ROWS), unit)
     partials += replica * total_partials + offset + task * width
@@ -489,7 +491,7 @@ def sum_tasks(
 @triton.jit(do_not_specialize=UNSPECIALISED)
 def score(
     weights, step, labels, contrasts, losses, accuracies,
-    slots, tasks, samples, width, total, offset, every, evaluations,
+    slots, tasks, per_task, width, total, offset, every, evaluations,
     BLOCK: tl.constexpr, LOGITS: tl.constexpr, BLOCKS: tl.constexpr,
 ):  # fmt: skip
     """Mean loss (nats) and accuracy of each task. Grid (tasks, replicas)."""
@@ -499,9 +501,9 @@ def score(
     contrasts += replica * BLOCKS * slots
     loss = tl.zeros((BLOCK,), tl.float32)
     correct = tl.zeros((BLOCK,), tl.int32)
-    for start in range(0, samples, BLOCK):
+    for start in range(0, per_task, BLOCK):
         sample = start + tl.arange(0, BLOCK)
-        valid = sample < samples
+        valid = sample < per_task
         slot = task * (slots // tasks) + tl.where(valid, sample, 0)
         label = tl.load(labels + slot)
         contrast = _contrast(
@@ -513,5 +515,5 @@ def score(
         loss += tl.where(valid, tl.maximum(contrast, 0.0) - label * contrast + soft, 0.0)
         correct += (valid & ((contrast > 0) == (label == 1))).to(tl.int32)
     target = (replica * evaluations + tl.load(step) // every - 1) * tasks + task
-    tl.store(losses + target, tl.sum(loss) / samples)
-    tl.store(accuracies + target, tl.sum(correct).to(tl.float32) / samples)
+    tl.store(losses + target, tl.sum(loss) / per_task)
+    tl.store(accuracies + target, tl.sum(correct).to(tl.float32) / per_task)

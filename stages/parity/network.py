@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stages.params import ParityConfiguration
+from stages.base.params import ParityConfiguration
 
 
 class Network(nn.Module):

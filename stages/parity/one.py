@@ -19,11 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stages.params import ParityConfiguration, ParityFamily, ParityRun
+from stages.base.params import ParityConfiguration
 from stages.parity import lookup
 from stages.parity.draws import Draws, Samples
 from stages.parity.history import History, Report
 from stages.parity.network import Layers, flatten, initial
+from stages.parity.plan import Family, Run
 from stages.training import cpu
 from stages.training.adam import Adam
 
@@ -34,7 +35,7 @@ EVALUATED = 16384
 class Replica:
     """One network in training on the CPU."""
 
-    def __init__(self, configuration: ParityConfiguration, run: ParityRun, start: Tensor) -> None:
+    def __init__(self, configuration: ParityConfiguration, run: Run, start: Tensor) -> None:
         """`start` are the initial weights, (N,)."""
         self._c = c = configuration
         self._width = run.width
@@ -96,7 +97,7 @@ class Replica:
         return torch.cat(losses).numpy(), torch.cat(accuracies).numpy()
 
 
-def train(configuration: ParityConfiguration, family: ParityFamily, report: Report) -> History:
+def train(configuration: ParityConfiguration, family: Family, report: Report) -> History:
     """Train each run of a family on one core, as many at once as there are cores."""
     history = History(configuration, family)
     # here, not on the threads: PyTorch has one generator of initial weights per process

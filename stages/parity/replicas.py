@@ -5,20 +5,20 @@ The counterpart of stages/parity/one.py, which trains one replica on the CPU.
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 import torch
 import triton
 from torch import Tensor
 
-from stages.params import ParityConfiguration, ParityFamily, ParityRun
+from stages.base.params import ParityConfiguration
 from stages.parity import draws, kernels, shuffle, tasks
 from stages.parity.history import History, Report
 from stages.parity.network import flatten, initial
+from stages.parity.plan import Family, Run
 from stages.training import device as devices
 from stages.training.adam import Adam
-from stages.training.kernels import Layer, Weights
+from stages.training.kernels import Launcher, Layer, Weights
 
 TILE = 64
 """Slots that are worked on at once."""
@@ -36,13 +36,13 @@ REPORTS = 100
 
 
 class Slots:
-    """Samples of R replicas as they are laid out for the kernels."""
+    """Samples of R replicas as they are laid out for the kernels, which use the same names."""
 
     def __init__(self, replicas: int, slots: int, bits: int, blocks: int, device: torch.device):
         def buffer(*size: int, dtype: torch.dtype) -> Tensor:
             return torch.zeros(replicas, *size, dtype=dtype, device=device)
 
-        self.count = slots
+        self.slots = slots
         self.inputs = buffer(slots, bits, dtype=torch.float16)
         self.labels = buffer(slots, dtype=torch.int8)
         self.contrasts = buffer(blocks, slots, dtype=torch.float32)
@@ -59,21 +59,19 @@ class Replicas:
     def __init__(
         self,
         configuration: ParityConfiguration,
-        family: ParityFamily,
+        family: Family,
         width: int,
         replicas: int,
         device: torch.device,
     ) -> None:
         self._c = c = configuration
-        self._width, self._every, self._limited = width, family.evaluate_every, family.limited
-        self._evaluations = len(family.evaluated)
-        self._units = min(UNITS, max(16, triton.next_power_of_2(width)))
-        self._blocks = -(-width // self._units)
-        self._words = 4 * -(-c.bits // tasks.BLOCK)
-        self._log = max(5, (c.tasks - 1).bit_length())
-        pieces = 1 if c.precision == "tf32" else 2
-        self._k = max(32, triton.next_power_of_2(c.bits))
-        self._form = (self._k, c.logits, pieces)
+        self._width, self._limited = width, family.limited
+        group, quad = kernels.GROUP.value, kernels.QUAD.value
+        units = min(UNITS, max(16, triton.next_power_of_2(width)))
+        self._blocks = -(-width // units)
+        words = quad * -(-c.bits // tasks.BLOCK)
+        log = max(5, (c.tasks - 1).bit_length())
+        k = max(32, triton.next_power_of_2(c.bits))
         layers = [
             Layer("tasks", c.tasks * width, 1),
             Layer("bits", c.bits * width, BITS_SHARES),
@@ -85,38 +83,48 @@ class Replicas:
         def buffer(*size: int, dtype: torch.dtype = torch.int32) -> Tensor:
             return torch.zeros(replicas, *size, dtype=dtype, device=device)
 
-        self._seeds, self._masks = buffer(), buffer(c.tasks, self._words)
-        self._thresholds = _as_int32(_padded(tasks.thresholds(c.tasks, c.alpha), 1 << self._log))
-        self._thresholds = self._thresholds.to(device)
+        self._seeds, self._masks = buffer(), buffer(c.tasks, words)
+        thresholds = _as_int32(_padded(tasks.thresholds(c.tasks, c.alpha), 1 << log))
         batch = min(c.batch_size, max(family.samples)) if self._limited else c.batch_size
-        self._programs = -(-batch // (CHOOSE_BLOCK if self._limited else 4 * COUNT_BLOCK))
-        self._histograms = buffer(self._programs, 1 << self._log)
-        self._sample_ends, self._group_ends = buffer(1 << self._log), buffer(1 << self._log)
-
-        group = kernels.GROUP.value
+        self._programs = -(-batch // (CHOOSE_BLOCK if self._limited else quad * COUNT_BLOCK))
         unfilled = min(c.tasks, batch) * (group - 1)
         slots = -(-(batch + unfilled) // TILE) * TILE
-        self.batch = Slots(replicas, slots, self._k, self._blocks, device)
+        self.batch = Slots(replicas, slots, k, self._blocks, device)
         self.group_tasks = buffer(slots // group)
-        self._active = buffer(slots, self._blocks * self._units, dtype=torch.int8)
-        self._slopes = buffer(slots, dtype=torch.float32)
-        self._group_sums = buffer(slots // group, width, dtype=torch.float32)
         # of training sets
-        self._sizes, self._bits, self._set_ends = buffer(), buffer(), buffer(1 << self._log)
+        self._sizes, self._lengths, self._set_ends = buffer(), buffer(), buffer(1 << log)
         chosen = self._programs * CHOOSE_BLOCK if self._limited else 0
-        self._chosen, self._ranks = buffer(chosen), buffer(chosen)
-        self._samples = buffer(slots if self._limited else 0)
-        slots = c.tasks * -(-c.evaluation_samples // TILE) * TILE
-        self.evaluation = Slots(replicas, slots, self._k, self._blocks, device)
+        evaluated = c.tasks * -(-c.evaluation_samples // TILE) * TILE
+        self.evaluation = Slots(replicas, evaluated, k, self._blocks, device)
+        evaluations = len(family.evaluated)
         self.losses, self.accuracies = (
-            buffer(self._evaluations, c.tasks, dtype=torch.float32) for _ in range(2)
+            buffer(evaluations, c.tasks, dtype=torch.float32) for _ in range(2)
         )
 
         self._optimizer = Adam.of(c)
         self._schedule = torch.from_numpy(self._optimizer.schedule(family.steps)).to(device)
         self.done = torch.zeros((), dtype=torch.int32, device=device)
+        self._arguments = self.weights.arguments | {
+            "tasks": c.tasks, "bits": c.bits, "width": width, "batch": c.batch_size,
+            "per_task": c.evaluation_samples, "every": family.evaluate_every,
+            "evaluations": evaluations, "programs": self._programs, "step": self.done,
+            "seeds": self._seeds, "masks": self._masks, "thresholds": thresholds.to(device),
+            "sizes": self._sizes, "lengths": self._lengths, "set_ends": self._set_ends,
+            "histograms": buffer(self._programs, 1 << log),
+            "chosen": buffer(chosen), "ranks": buffer(chosen),
+            "samples": buffer(slots if self._limited else 0),
+            "sample_ends": buffer(1 << log), "group_ends": buffer(1 << log),
+            "group_tasks": self.group_tasks,
+            "active": buffer(slots, self._blocks * units, dtype=torch.int8),
+            "slopes": buffer(slots, dtype=torch.float32),
+            "group_sums": buffer(slots // group, width, dtype=torch.float32),
+            "losses": self.losses, "accuracies": self.accuracies,
+            "LOG": log, "TILE": TILE, "UNITS": units, "BLOCKS": self._blocks, "WORDS": words,
+            "K": k, "LOGITS": c.logits, "PIECES": 1 if c.precision == "tf32" else 2,
+            "LIMITED": self._limited,
+        }  # fmt: skip
 
-    def load(self, runs: Sequence[ParityRun]) -> None:
+    def load(self, runs: Sequence[Run]) -> None:
         """Start training, one replica for each run."""
         c = self._c
         seeds = [run.seed for run in runs]
@@ -128,15 +136,13 @@ class Replicas:
         if self._limited:
             sizes = [run.samples for run in runs]
             self._sizes.copy_(torch.tensor(sizes, dtype=torch.int32))
-            self._bits.copy_(torch.tensor([*map(shuffle.bits, sizes)], dtype=torch.int32))
+            self._lengths.copy_(torch.tensor([*map(shuffle.bits, sizes)], dtype=torch.int32))
             ends = np.stack([draws.counts(c, run.seed, run.samples).cumsum() for run in runs])
             self._set_ends.fill_(2**31 - 1)[:, : c.tasks] = torch.from_numpy(ends)
         self.done.zero_()
 
-    def _launch(self, kernel: Any, grid: tuple[int, ...], *arguments: Any) -> None:
-        warps, stages = WARPS_STAGES.get(kernel.fn.__name__, (4, 3))
-        grid = (*grid, len(self.weights.values))
-        kernel[grid](*arguments, num_warps=warps, num_stages=stages)
+    def _launcher(self, slots: Slots) -> Launcher:
+        return Launcher(len(self.weights.values), self._arguments | vars(slots), WARPS_STAGES)
 
     def train(self) -> None:
         """Launch a step of every replica."""
@@ -147,91 +153,42 @@ class Replicas:
 
     def draw(self) -> None:
         """Launch the drawing of every replica's next batch."""
-        c, batch = self._c, self.batch
-        ends = (self._sample_ends, self._group_ends)
-        chosen = (self._histograms, self._chosen, self._ranks)
+        launch = self._launcher(self.batch)
         if self._limited:
-            self._launch(
-                kernels.choose, (self._programs,),
-                self._seeds, self.done, self._sizes, self._bits, self._set_ends, *chosen,
-                c.batch_size, c.tasks, self._log, CHOOSE_BLOCK,
-            )  # fmt: skip
+            launch(kernels.choose, (self._programs,), BLOCK=CHOOSE_BLOCK)
         else:
-            self._launch(
-                kernels.count, (self._programs,),
-                self._seeds, self.done, self._thresholds, self._histograms,
-                c.batch_size, c.tasks, self._log, COUNT_BLOCK,
-            )  # fmt: skip
-        self._launch(
-            kernels.arrange, (1,),
-            self._histograms, *ends, self._programs, self._log, ARRANGE_ROWS,
-        )  # fmt: skip
+            launch(kernels.count, (self._programs,), BLOCK=COUNT_BLOCK)
+        launch(kernels.arrange, (1,), ROWS=ARRANGE_ROWS)
         if self._limited:
-            self._launch(
-                kernels.sort, (self._programs,),
-                self._set_ends, *chosen, self._group_ends, self._samples,
-                batch.count, c.tasks, self._log, CHOOSE_BLOCK,
-            )  # fmt: skip
-        self._launch(
-            kernels.draw_batch, (batch.count // TILE,),
-            self._seeds, self.done, self._masks, *ends, self.group_tasks,
-            batch.inputs, batch.labels, self._set_ends, self._samples,
-            batch.count, c.tasks, self._log, TILE, self._words, self._k, self._limited,
-        )  # fmt: skip
+            launch(kernels.sort, (self._programs,), BLOCK=CHOOSE_BLOCK)
+        launch(kernels.draw_batch, (self.batch.slots // TILE,))
 
     def _differentiate(self) -> None:
-        c, w, batch = self._c, self.weights, self.batch
-        shape = (batch.count, c.tasks, c.bits, self._width, w.total)
-        ends, tiling = (self._sample_ends, self._group_ends), (TILE, self._units)
-        self._launch(
-            kernels.forward, (self._blocks, FORWARD_SHARES),
-            w.values, batch.inputs, self.group_tasks, self._group_ends,
-            batch.contrasts, self._active, *shape, True, self._log, *tiling, *self._form,
+        launch, slots = self._launcher(self.batch), self.batch.slots
+        of, of_partials = self.weights.offsets, self.weights.partial_offsets
+        launch(kernels.forward, (self._blocks, FORWARD_SHARES), TRAIN=True)
+        launch(
+            kernels.slope, (-(-slots // SLOPE_BLOCK),), offset=of["output"], BLOCK=SLOPE_BLOCK
         )  # fmt: skip
-        self._launch(
-            kernels.slope, (-(-batch.count // SLOPE_BLOCK),),
-            w.values, batch.labels, batch.contrasts, self._group_ends, self._slopes,
-            batch.count, c.tasks, self._width, w.total, w.offsets["output"],
-            self._log, SLOPE_BLOCK, c.logits, self._blocks,
-        )  # fmt: skip
-        of = w.partial_offsets
-        self._launch(
+        launch(
             kernels.backward_bits, (self._blocks, BITS_SHARES),
-            w.values, batch.inputs, self._slopes, *ends, self._active, w.partials, *shape,
-            w.total_partials, of["bits"], of["output"], self._log, *tiling, *self._form,
+            offset_bits=of_partials["bits"], offset_output=of_partials["output"],
         )  # fmt: skip
-        self._launch(
-            kernels.backward_tasks, (self._blocks, TASKS_SHARES),
-            w.values, self._slopes, self.group_tasks, *ends, self._active, self._group_sums,
-            w.partials, *shape, w.total_partials, of["bias"], of["output"], BITS_SHARES,
-            self._log, *tiling, c.logits,
+        launch(
+            kernels.backward_tasks, (self._blocks, TASKS_SHARES), chunk=BITS_SHARES,
+            offset_bias=of_partials["bias"], offset_output=of_partials["output"],
         )  # fmt: skip
-        self._launch(
-            kernels.sum_tasks, (-(-self._width // SUM_UNITS), c.tasks),
-            self._group_ends, self._group_sums, w.partials, batch.count, self._width,
-            w.total_partials, w.partial_offsets["tasks"], self._log, SUM_ROWS, SUM_UNITS,
+        launch(
+            kernels.sum_tasks, (-(-self._width // SUM_UNITS), self._c.tasks),
+            offset=of_partials["tasks"], ROWS=SUM_ROWS, BLOCK=SUM_UNITS,
         )  # fmt: skip
 
     def evaluate(self) -> None:
         """Launch an evaluation of every replica."""
-        c, w, e = self._c, self.weights, self.evaluation
-        self._launch(
-            kernels.draw_evaluation, (e.count // TILE,),
-            self._seeds, self.done, self._masks, e.inputs, e.labels,
-            e.count, c.tasks, c.evaluation_samples, TILE, self._words, self._k,
-        )  # fmt: skip
-        self._launch(
-            kernels.forward, (self._blocks, EVALUATION_SHARES),
-            w.values, e.inputs, self.group_tasks, self._group_ends, e.contrasts, self._active,
-            e.count, c.tasks, c.bits, self._width, w.total, False, self._log,
-            TILE, self._units, *self._form,
-        )  # fmt: skip
-        self._launch(
-            kernels.score, (c.tasks,),
-            w.values, self.done, e.labels, e.contrasts, self.losses, self.accuracies,
-            e.count, c.tasks, c.evaluation_samples, self._width, w.total, w.offsets["output"],
-            self._every, self._evaluations, SCORE_BLOCK, c.logits, self._blocks,
-        )  # fmt: skip
+        launch, offset = self._launcher(self.evaluation), self.weights.offsets["output"]
+        launch(kernels.draw_evaluation, (self.evaluation.slots // TILE,))
+        launch(kernels.forward, (self._blocks, EVALUATION_SHARES), TRAIN=False)
+        launch(kernels.score, (self._c.tasks,), offset=offset, BLOCK=SCORE_BLOCK)
 
 
 class SideBySide:
@@ -243,8 +200,8 @@ class SideBySide:
     def __init__(
         self,
         configuration: ParityConfiguration,
-        family: ParityFamily,
-        runs: Sequence[ParityRun],
+        family: Family,
+        runs: Sequence[Run],
         device: torch.device,
     ) -> None:
         self._of_width = [list(of_width) for _, of_width in groupby(runs, lambda run: run.width)]
@@ -293,7 +250,7 @@ def _as_int32(words: np.ndarray) -> Tensor:
 
 def train(
     configuration: ParityConfiguration,
-    family: ParityFamily,
+    family: Family,
     device: torch.device,
     report: Report,
 ) -> History:

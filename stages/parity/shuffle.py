@@ -4,14 +4,14 @@ A Feistel network (Luby & Rackoff, 1988) permutes the numbers of just enough bit
 number is changed in turn by random words that depend on the other half, which can be undone. What
 lies beyond the shuffle's size is permuted again until it does not ("cycle walking": Black &
 Rogaway, 2002), which leaves a permutation of what is left. The random words are Philox's, of the
-counter (half, round, which shuffle, 0). `shuffled` in stages/parity/kernels.py is the same function
-for the GPU.
+counter (half, round, which shuffle, 0). `choose` in stages/parity/kernels.py shuffles
+likewise on the GPU.
 """
 
 import numpy as np
 import numpy.typing as npt
 
-from stages.parity import philox
+from stages.base import philox
 
 ROUNDS, LEAST_BITS = 6, 8
 """In 40,000 shuffles of 100 places a bias is seen with four rounds and none with six; with fewer

@@ -2,13 +2,14 @@
 
 import torch
 
-from stages.params import ParityConfiguration, ParityFamily
+from stages.base.params import ParityConfiguration
 from stages.parity.history import History, Report
+from stages.parity.plan import Family
 
 
 def train(
     configuration: ParityConfiguration,
-    family: ParityFamily,
+    family: Family,
     device: torch.device,
     report: Report,
 ) -> History:

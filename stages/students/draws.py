@@ -8,7 +8,7 @@ teacher learn from the same samples, whatever their width, seed or loss.
 import numpy as np
 import numpy.typing as npt
 
-from stages.parity import philox
+from stages.base import philox
 from stages.students.configuration import Configuration
 
 TRAINING, EVALUATION = 0, 1

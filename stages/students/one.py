@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from stages.base import workers
 from stages.students import compiled, draws
 from stages.students.configuration import Configuration, Phase
 from stages.students.evaluation import Evaluation
@@ -20,7 +21,6 @@ from stages.students.history import Report, Trained
 from stages.students.network import initial
 from stages.students.schedule import schedule
 from stages.students.teacher import Teacher
-from stages.training import cpu
 
 PIECE = 1000
 """Samples that a core makes at a time."""
@@ -108,7 +108,7 @@ def train(configuration: Configuration, report: Report) -> Trained:
     students = Students(c)
     losses, done = [], 0
     count = c.teachers * len(c.widths) * c.seeds
-    with threadpool_limits(1), ThreadPoolExecutor(cpu.cores()) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(workers.cores()) as pool:
 
         def run(call: Callable[..., None], arguments: Iterable[tuple[Any, ...]]) -> None:
             list(pool.map(lambda values: call(*values), arguments))

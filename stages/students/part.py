@@ -1,12 +1,12 @@
 """The part of students of one configuration: every student's loss at every evaluation."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 
-from stages.runs import Part
+from stages.base.parts import Part, keys
 from stages.students.configuration import Configuration
 
 PARTS = Path("metrics/runs/students")
@@ -31,16 +31,18 @@ SCHEMA = pa.schema(
 def part(name: str, configuration: Configuration) -> Part:
     """The part of a configuration of some name: every teacher, width, seed and evaluation."""
     c = configuration
-    keys = {
-        "teacher": range(c.teachers),
-        "width": c.widths,
-        "seed": range(c.seeds),
-        "step": [step for _, step in c.evaluated()],
-    }
+    made_by = json.loads(json.dumps(asdict(c)))  # as it is read back: lists for tuples
     return Part(
         f"train_students@{name}",
         PARTS / f"{name}.parquet",
         SCHEMA,
-        {"configuration": name, "params": asdict(c)},
-        pd.MultiIndex.from_product(list(keys.values()), names=list(keys)),
+        {"configuration": name, "params": made_by},
+        keys(
+            {
+                "teacher": range(c.teachers),
+                "width": c.widths,
+                "seed": range(c.seeds),
+                "step": [step for _, step in c.evaluated()],
+            }
+        ),
     )

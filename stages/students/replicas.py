@@ -19,15 +19,13 @@ from stages.students.network import initial
 from stages.students.schedule import OPTIMIZER, schedule
 from stages.students.teacher import Teacher
 from stages.training import device as devices
-from stages.training.kernels import Layer, Weights
+from stages.training.kernels import Launcher, Layer, Weights
 
 DRAW_BLOCK = 256
 SHARES = 4
 """Programs among which a batch is shared out, at most: hundreds of students fill a GPU."""
-TILES = {16: (64, 4), 32: (32, 4), 64: (16, 4), 128: (16, 16)}
-"""Samples that a program works on at once, and its warps, by the units that it holds."""
-PRECISION = "ieee"
-"""Of the products of float32: `tf32x3` sums three products of TF32."""
+TILES = {16: (64, 16, 4), 32: (32, 32, 4), 64: (32, 64, 8), 128: (16, 64, 8)}
+"""Samples that a program works on at once, units that are its own, and warps, by padded width."""
 
 
 class Width:
@@ -36,12 +34,20 @@ class Width:
     def __init__(self, configuration: Configuration, width: int, device: torch.device) -> None:
         self._c = c = configuration
         self._width = width
-        self._units = max(16, triton.next_power_of_2(width))
-        self._tile, self._warps = TILES[self._units]
+        units = max(16, triton.next_power_of_2(width))
+        tile, own, warps = TILES[units]
         smallest = min(phase.batch_size for phase in c.phases)
-        self._shares = min(SHARES, -(-smallest // self._tile))
-        layer = Layer("all", c.parameters(width, c.seen), self._shares)
+        shares = min(SHARES, -(-smallest // tile))
+        layer = Layer("all", c.parameters(width, c.seen), shares)
         self.weights = Weights([layer], c.teachers * c.seeds, device, getattr(torch, c.precision))
+        arguments = self.weights.arguments | {
+            "seeds": c.seeds, "width": width, "SEEN": c.seen,
+            "SEEN_POWER": max(16, triton.next_power_of_2(c.seen)), "UNITS": units, "OWN": own,
+            "TILE": tile, "OUTPUTS": c.outputs, "EXPONENT": c.exponent,
+        }  # fmt: skip
+        warps_stages = {"differentiate": (warps, 1)}
+        self._launch = Launcher(c.teachers * c.seeds, arguments, warps_stages)
+        self._grid = shares, units // own
 
     def load(self) -> None:
         """Start training."""
@@ -63,15 +69,11 @@ class Width:
         corrections: Tensor, done: Tensor,
     ) -> None:  # fmt: skip
         """Launch the step on batch `number` of some, after `done` steps."""
-        c, w = self._c, self.weights
-        kernels.differentiate[(self._shares, len(w.values))](
-            w.values, inputs, targets, w.partials,
-            targets.shape[1], number * batch, batch, c.seeds, self._width,
-            w.total, w.total_partials,
-            c.seen, max(16, triton.next_power_of_2(c.seen)), self._units, self._tile,
-            c.outputs, c.exponent, PRECISION, num_warps=self._warps,
+        self._launch(
+            kernels.differentiate, self._grid, inputs=inputs, targets=targets,
+            samples=targets.shape[1], first=number * batch, batch=batch,
         )  # fmt: skip
-        w.update(OPTIMIZER, corrections, done)
+        self.weights.update(OPTIMIZER, corrections, done)
 
 
 class SideBySide:
@@ -129,9 +131,10 @@ class SideBySide:
     def draw(self, phase: Phase, inputs: Tensor) -> None:
         """Launch the drawing of the samples of the next steps, (teachers, samples, seen)."""
         teachers, count, seen = inputs.shape
-        kernels.draw[(-(-count // DRAW_BLOCK), teachers)](
-            inputs, self.done, count, phase.batch_size, self._c.dimension,
-            draws.TRAINING, seen, DRAW_BLOCK,
+        arguments = {"inputs": inputs, "done": self.done, "dimension": self._c.dimension}
+        Launcher(teachers, arguments)(
+            kernels.draw, (-(-count // DRAW_BLOCK),), count=count, batch=phase.batch_size,
+            STREAM=draws.TRAINING, SEEN=seen, BLOCK=DRAW_BLOCK,
         )  # fmt: skip
 
 

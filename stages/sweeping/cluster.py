@@ -24,7 +24,7 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from stages.errors import InputError
+from stages.base.errors import InputError
 from stages.sweeping import work
 from stages.sweeping.work import Result, Share, Task
 

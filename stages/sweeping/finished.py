@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages import runs
+from stages.base import files
 from stages.sweeping.work import Result
 
 _KEY = "key"
@@ -41,7 +41,7 @@ class Finished:
         """Copy a stage's outs to their places in the workspace, each whole or not at all."""
         outs = self.outs(name)
         for source in sorted(path for path in outs.rglob("*") if path.is_file()):
-            with runs.aside(root / source.relative_to(outs)) as path:
+            with files.aside(root / source.relative_to(outs)) as path:
                 shutil.copyfile(source, path)
 
     def remove(self, name: str) -> None:

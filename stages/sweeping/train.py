@@ -8,9 +8,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Protocol, Self
 
-from stages import runs
-from stages.errors import InputError
-from stages.sweeping import parts
+from stages.base.errors import InputError
+from stages.base.parts import Part
+from stages.sweeping import expected as wanted
 from stages.sweeping.board import Board
 from stages.sweeping.finished import Finished
 from stages.sweeping.graph import Graph
@@ -19,7 +19,7 @@ from stages.sweeping.work import Result, Task
 SHARE = 0.1
 """Of the time, at most what recording takes: the larger dvc.lock, the more stages at once."""
 
-Expected = Callable[[], Mapping[str, list[runs.Part]]]
+Expected = Callable[[], Mapping[str, list[Part]]]
 """The parts that params.yaml, as it is at that moment, wants of each stage."""
 
 
@@ -74,7 +74,7 @@ class Recorder:
 
         def place(name: str) -> None:
             outs = self._finished.outs(name)
-            parts.check(expected.get(name, []), outs)
+            wanted.check(expected.get(name, []), outs)
             self._finished.place(name, self._graph.root)
 
         refused = self._graph.record(keys, place)

@@ -1,6 +1,6 @@
 """One event file as one run: its width, its size and its curves by epoch.
 
-Where these are found is section `imports` of params.yaml, as a `stages.params.Import`.
+Where these are found is section `imports` of params.yaml, as a `stages.base.params.Import`.
 """
 
 import math
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from stages.errors import InputError
-from stages.params import Import, Quantity
+from stages.base.errors import InputError
+from stages.base.params import Import, Quantity
+from stages.cnn.part import parameters as parameters_of
 from stages.tensorboard import events
 from stages.tensorboard.events import Log
 
@@ -199,7 +200,7 @@ def _size(stated: dict[Quantity, int], path: Path, spec: Import, needed: bool) -
     """Width and parameters; of the project's network one follows from the other."""
     width, parameters = stated.get("width", 0), stated.get("parameters", 0)
     if width and not parameters:
-        parameters = size_of(width)
+        parameters = parameters_of(width)
     elif parameters and not width:
         width = width_of(parameters)
         if not width:
@@ -216,17 +217,12 @@ def _size(stated: dict[Quantity, int], path: Path, spec: Import, needed: bool) -
     return width, parameters
 
 
-def size_of(width: int) -> int:
-    """N of the project's network, `stages.cnn.network`, which would import torch."""
-    return 54 * width**2 + 4640 * width + 714
-
-
 def width_of(parameters: int) -> int:
     """The width at which the network has so many parameters; 0 if there is none."""
     width = math.isqrt(parameters // 54)  # at least
-    while width > 0 and size_of(width) > parameters:
+    while width > 0 and parameters_of(width) > parameters:
         width -= 1
-    return width if size_of(width) == parameters else 0
+    return width if parameters_of(width) == parameters else 0
 
 
 def _whole(text: str, quantity: str, place: str, path: Path) -> int:

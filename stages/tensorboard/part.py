@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages import runs
-from stages.params import Import
+from stages.base import parts
+from stages.base.params import Import
+from stages.cnn import part as cnn_part
 
 PARTS = Path("metrics/runs/imports")
 
 
 @dataclass(frozen=True)
-class ImportPart(runs.PartFile):
+class ImportPart(parts.PartFile):
     """What the part of an import must be."""
 
     remedy = "import it again"
@@ -45,6 +46,6 @@ def import_part(name: str, spec: Import, path: Path | None = None) -> ImportPart
     return ImportPart(
         f"import_tensorboard@{name}",
         path or PARTS / f"{name}.parquet",
-        runs.CNN_SCHEMA,
+        cnn_part.SCHEMA,
         {"import": name, "params": spec.model_dump()},
     )

@@ -12,7 +12,7 @@ A file's flags, of which it may have several:
 - `damaged_tail`: bytes at the end that are no record, as in a log cut off;
 - `bad_crc`: records with a bad checksum, which are left out.
 
-Runs that are short, dead or not finite are the failed ones of `stages.analysis.sweeps.failures`.
+Runs that are short, dead or not finite are the failed ones of `stages.manifold.selection.failures`.
 """
 
 from collections.abc import Iterator

@@ -15,7 +15,7 @@ from torch import nn
 from torch.optim.adam import adam as update
 
 if TYPE_CHECKING:  # engines also run where there are no params
-    from stages.params import Training
+    from stages.base.params import Training
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 """PyTorch's defaults, which both papers and the replication notebook keep."""

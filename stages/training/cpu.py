@@ -3,7 +3,6 @@
 So a run computes the same on any number of cores, and no core waits for another.
 """
 
-import os
 import sys
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,8 @@ from threading import Event
 from typing import TypeVar
 
 import torch
+
+from stages.base.workers import cores
 
 T = TypeVar("T")
 
@@ -51,13 +52,6 @@ def side_by_side(run: Callable[[int], Generator[None, None, T]], runs: int, stop
             stop.set()
             raise
     return [results[i] for i in range(runs)]
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _keep_memory() -> None:

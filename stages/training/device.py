@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from stages.errors import InputError
+from stages.base.errors import InputError
 
 VARIABLE = "SCALING_DEVICE"
 """Environment variable that names the device: `cpu` or `cuda`; without it, CUDA where it is."""

@@ -1,7 +1,11 @@
-"""Adam for all replicas in one launch, from partial gradients, as a Triton kernel."""
+"""What both engines' Triton kernels share: their launch, by name, and Adam for all replicas.
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+Adam sums the partial gradients that an engine leaves, and updates every replica in one launch.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import triton
@@ -51,6 +55,35 @@ def adam(
 
 
 @dataclass(frozen=True)
+class Launcher:
+    """Launches kernels for R replicas side by side, every argument bound by its name.
+
+    Attributes:
+        replicas: R, the last axis of every grid.
+        arguments: buffers and sizes, by the names that the kernels give them.
+        warps_stages: warps of a program and stages of its pipeline, by kernel; else 4 and 3.
+    """
+
+    replicas: int
+    arguments: Mapping[str, Any]
+    warps_stages: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def __call__(self, kernel: Any, grid: tuple[int, ...], **special: Any) -> None:
+        """Launch a kernel over (*grid, R) with those `arguments` that it names and its `special`.
+
+        Raises:
+            TypeError: an argument has no value or two, or the kernel does not name it.
+        """
+        name, names = kernel.fn.__name__, kernel.arg_names
+        if wrong := (set(names) - self.arguments.keys()) ^ special.keys():
+            raise TypeError(f"{name}: {', '.join(sorted(wrong))}: missing, unknown or given twice")
+        known = {**self.arguments, **special}
+        warps, stages = self.warps_stages.get(name, (4, 3))
+        launch = kernel[(*grid, self.replicas)]
+        launch(**{each: known[each] for each in names}, num_warps=warps, num_stages=stages)
+
+
+@dataclass(frozen=True)
 class Layer:
     """A run of a replica's flat weights whose gradient is the sum of `chunks` partial sums."""
 
@@ -66,6 +99,7 @@ class Weights:
         values: (R, parameters), the layers one after the other.
         partials: (R, sum of size * chunks); of a layer, chunk after chunk.
         offsets, partial_offsets: where a layer begins in each, by name.
+        arguments: buffers and sizes, by the names that kernels give them.
     """
 
     def __init__(
@@ -89,7 +123,14 @@ class Weights:
             torch.zeros(replicas, *size, dtype=precision, device=device)
             for size in ((self.total,), (2, self.total), (self.total_partials,))
         )
-        self._table = torch.tensor(table, dtype=torch.int32, device=device)
+        self.arguments: dict[str, Any] = {
+            "weights": self.values,
+            "moments": self._moments,
+            "partials": self.partials,
+            "table": torch.tensor(table, dtype=torch.int32, device=device),
+            "total": self.total,
+            "total_partials": self.total_partials,
+        }
 
     def _rows(self, layer: Layer) -> Iterator[tuple[int, ...]]:
         """Of each block: offset, size, then its partial sums' first, number and stride."""
@@ -105,8 +146,9 @@ class Weights:
 
     def update(self, optimizer: Adam, schedule: Tensor, step: Tensor) -> None:
         """One step of every replica; `step` counts those done, `schedule` is the optimizer's."""
-        adam[(len(self._table), len(self.values))](
-            self.values, self._moments, self.partials, self._table, schedule, step,
-            self.total, self.total_partials, optimizer.learning_rate, optimizer.weight_decay,
-            BETA1, BETA2, EPSILON, optimizer.decoupled, BLOCK,
+        launch = Launcher(len(self.values), self.arguments)
+        launch(
+            adam, (len(self.arguments["table"]),), schedule=schedule, step=step,
+            learning_rate=optimizer.learning_rate, weight_decay=optimizer.weight_decay,
+            BETA1=BETA1, BETA2=BETA2, EPSILON=EPSILON, DECOUPLED=optimizer.decoupled, BLOCK=BLOCK,
         )  # fmt: skip

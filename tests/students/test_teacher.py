@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from stages.students.configuration import Configuration
 from stages.students.network import Student, initial
 from stages.students.teacher import Teacher, _weights, loss
-from tests.students.helpers import CPU, SMALL
+from tests.helpers.students import CPU, SMALL
 
 PAPER = Configuration(4, 2, (8, 22), 1, 1, (), 1)
 

@@ -1,0 +1,24 @@
+"""How an output appears: whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """A path to write to that becomes `path` when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file as UTF-8, whole or not at all."""
+    with aside(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,40 @@
+"""What images and sweeps are called where people read of them: in figures and pages.
+
+The published numbers are of CIFAR-10, and the images of other numbers are named where they differ.
+"""
+
+from stages.base.params import Params
+
+PUBLISHED = "cifar10"
+"""The `data.source` that the published numbers are of."""
+DATA_SETS = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "fashion_mnist": "Fashion-MNIST",
+    "mnist": "MNIST",
+    "svhn": "SVHN",
+}
+
+
+def images(p: Params) -> str:
+    """What everything of ours is trained and measured on."""
+    if p.data.source == "manifold":
+        return f"generated images of d = {p.manifold.dimension}"
+    return DATA_SETS[p.data.source]
+
+
+def other_images(p: Params) -> str:
+    """The same, where the published numbers are of another data set; else empty."""
+    return "" if p.data.source == PUBLISHED else images(p)
+
+
+def sweep(p: Params, name: str) -> str:
+    """A sweep beside the published numbers. Of imported runs nobody told us the images."""
+    if name in p.imports:
+        return name
+    return f"ours, {name}" + (f"\n{other_images(p)}" if other_images(p) else "")
+
+
+def sharma_kaplan(p: Params) -> str:
+    """Sharma & Kaplan's numbers beside such sweeps."""
+    return "Sharma & Kaplan" + (f"\n{DATA_SETS[PUBLISHED]}" if other_images(p) else "")

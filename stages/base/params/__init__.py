@@ -1,0 +1,55 @@
+"""params.yaml as typed, validated objects, a module for each part of it."""
+
+from stages.base.params.cnn import Cnn, CnnSweep, Method, Training
+from stages.base.params.dimension import Dimension, KnownDimension
+from stages.base.params.document import PARAMS, Params, load, lookup, published
+from stages.base.params.fits import Calibration, Fit, Quanta, Sensitivity
+from stages.base.params.images import Data, GeneratedImages, Manifold
+from stages.base.params.imports import CurveTags, EpochSteps, Import, Quantity
+from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
+from stages.base.params.plot import Plot
+from stages.base.params.published import Curve, Michaud, Published, SharmaKaplan
+from stages.base.params.students import StudentConfiguration, StudentProtocol, Students
+from stages.base.params.verdict import DimensionRule, FitRule, LearningRule, ParityVerdict, Verdict
+
+__all__ = [
+    "FAMILY",
+    "PARAMS",
+    "Calibration",
+    "Cnn",
+    "CnnSweep",
+    "Curve",
+    "CurveTags",
+    "Data",
+    "DataLimited",
+    "Dimension",
+    "DimensionRule",
+    "EpochSteps",
+    "Fit",
+    "FitRule",
+    "GeneratedImages",
+    "Import",
+    "KnownDimension",
+    "LearningRule",
+    "Manifold",
+    "Method",
+    "Michaud",
+    "Params",
+    "Parity",
+    "ParityConfiguration",
+    "ParityVerdict",
+    "Plot",
+    "Published",
+    "Quanta",
+    "Quantity",
+    "Sensitivity",
+    "SharmaKaplan",
+    "StudentConfiguration",
+    "StudentProtocol",
+    "Students",
+    "Training",
+    "Verdict",
+    "load",
+    "lookup",
+    "published",
+]

@@ -1,0 +1,55 @@
+"""Sections `cnn` and `method`: the CNN's training protocols, and where they are run."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from stages.base.params.fields import Distinct, Name, Positive, PositiveReal, Real, Section, Widths
+from stages.base.params.images import GeneratedImages, Manifold
+
+
+class Training(Section):
+    """What every trained network has."""
+
+    optimizer: Literal["adam", "adamw"]
+    learning_rate: PositiveReal
+    weight_decay: Annotated[Real, Field(ge=0)]
+    batch_size: Positive
+    seeds: Positive
+    precision: Literal["tf32", "float32"]
+
+
+class CnnSweep(Training):
+    """One training protocol, run at every width with `seeds` seeds."""
+
+    augment: bool
+    augment_validation: bool
+    input_range: Annotated[list[Real], Field(min_length=2, max_length=2)]
+    epochs: Positive
+
+    @model_validator(mode="after")
+    def _range_is_not_empty(self) -> Self:
+        low, high = self.input_range
+        if not low < high:
+            raise ValueError("input_range must be [low, high] with low < high")
+        return self
+
+
+class Cnn(Section):
+    """Section `cnn`: the widths, and the sweeps over them."""
+
+    widths: Widths
+    sweeps: Annotated[dict[Name, CnnSweep], Field(min_length=1)]
+
+
+class Method(Section):
+    """Section `method`: the whole method where the dimension is known, on generated images."""
+
+    dimensions: Annotated[list[Positive], Field(min_length=1), Distinct]
+    images: GeneratedImages
+    widths: Widths
+    training: CnnSweep
+
+    def manifold(self, dimension: int) -> Manifold:
+        """The images of one known dimension."""
+        return Manifold(dimension=dimension, **self.images.model_dump())

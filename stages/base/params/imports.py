@@ -1,0 +1,61 @@
+"""Section `imports`: sweeps that others trained, from TensorBoard's logs."""
+
+import re
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from stages.base.params.fields import Positive, Section
+
+Quantity = Literal["width", "parameters", "epochs"]
+"""What is to be known of an imported run, beside its curves."""
+
+
+def _finds_quantities(pattern: str) -> str:
+    try:
+        groups = {*re.compile(pattern).groupindex}
+    except re.error as error:
+        raise ValueError(f"must be a regular expression: {error}") from None
+    if not groups <= {*get_args(Quantity)}:
+        raise ValueError(f"named groups must be of {', '.join(get_args(Quantity))}")
+    return pattern
+
+
+class CurveTags(Section):
+    """The scalars' tags in TensorBoard's logs; null for an accuracy that they lack."""
+
+    train_loss: str = "Loss/Train"
+    train_accuracy: str | None = "Accuracy/Train"
+    validation_loss: str = "Loss/Validation"
+    validation_accuracy: str | None = "Accuracy/Validation"
+
+
+class EpochSteps(Section):
+    """The epochs of a log: its steps, or the values of a tag, first, first + every, ..."""
+
+    tag: str | None = None
+    first: int = 0
+    every: Positive = 1
+
+
+class Import(Section):
+    """A sweep from TensorBoard's logs. Width, parameters and epochs of a run are looked for in
+    its path, texts, scalars and hyperparameters; all places that have one must agree.
+    """
+
+    folder: Annotated[str, StringConstraints(min_length=1)]
+    path: Annotated[str, AfterValidator(_finds_quantities)] = r"\bn_(?P<width>\d+)"
+    text: dict[Quantity, str] = Field(
+        {
+            "width": "Channel count/text_summary",
+            "parameters": "Model size/text_summary",
+            "epochs": "Epochs/text_summary",
+        }
+    )
+    scalars: dict[Quantity, str] = Field({})
+    hyperparameters: dict[Quantity, str] = Field({})
+    tags: CurveTags = CurveTags()
+    epoch: EpochSteps = EpochSteps()
+    epochs: Positive | None = None  # of a complete run; null: as the logs say, or the longest has
+    percent: bool = False  # whether accuracies go to 100
+    late_from: Annotated[int, Field(ge=2)] = 2  # the epoch from which a first fall is late

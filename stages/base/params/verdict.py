@@ -1,0 +1,58 @@
+"""Section `verdict`: which of our numbers stands for which published one, and what agrees."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stages.base.params.fields import Name, Neighbours, Real, Section, Share
+
+
+class FitRule(Section):
+    """One fit of the CNN sweeps, by its row in metrics/cnn_fits.csv."""
+
+    sweep: Name
+    epochs: Literal["pooled", "last", "best"]
+    quantile: Share
+    widths: Name
+    failed: Literal["included", "excluded"]
+
+
+class DimensionRule(Section):
+    """The measured dimension of a range of networks, by their rows in metrics/dimension.csv."""
+
+    sweep: Name
+    widths: Name
+    estimator: Literal["twonn", "ratio", "likelihood"]
+    neighbours: Neighbours
+
+
+class LearningRule(Section):
+    """Which law of learning times stands for the published one."""
+
+    configuration: Name
+    tasks: Literal["all", "learned", "complete"]
+
+
+class ParityVerdict(Section):
+    """Which configurations stand for the published ones; those not trained are said to be missing.
+
+    `exponents` is what the names of Figure 10's configurations begin with.
+    """
+
+    tolerance: Annotated[Real, Field(ge=0, lt=1)]
+    learning: LearningRule
+    widths: Name
+    samples: Name
+    exponents: Name
+
+
+class Verdict(Section):
+    """Section `verdict`: which of our numbers stands for which published one, and what agrees."""
+
+    tolerance: Annotated[Real, Field(ge=0, lt=1)]
+    range_tolerance: Annotated[Real, Field(ge=0, lt=1)]
+    fit: FitRule
+    dimension: DimensionRule
+    notebook_metric: Literal["validation_loss", "train_loss", "validation_error", "train_error"]
+    notebook: FitRule
+    parity: ParityVerdict

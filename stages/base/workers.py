@@ -1,0 +1,34 @@
+"""How much is worked on at once; no result depends on it."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+Apply = Callable[..., Iterable[Any]]
+"""Like the built-in `map`."""
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def processes(most: int = 2) -> Iterator[Apply]:
+    """A `map` over up to `most` processes, started anew: what they work on is sent to them."""
+    with ProcessPoolExecutor(min(most, cores()), get_context("spawn")) as pool:
+        yield pool.map
+
+
+@contextmanager
+def threads() -> Iterator[Apply]:
+    """A `map` that works on as many pieces at a time as there are cores, each on one core."""
+    with threadpool_limits(1), ThreadPoolExecutor(cores()) as pool:
+        yield pool.map

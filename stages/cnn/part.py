@@ -1,0 +1,56 @@
+"""The CNN's parts: one of each sweep and width, and one of each known dimension."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from stages.base.params import CnnSweep, Method
+from stages.base.parts import Part, keys
+
+FOLDER = Path("metrics/runs/cnn")
+METHOD_FOLDER = Path("metrics/runs/manifold")
+
+SCHEMA = pa.schema(
+    [
+        ("sweep", pa.dictionary(pa.int8(), pa.string())),
+        ("width", pa.int32()),
+        ("parameters", pa.int32()),
+        ("seed", pa.int32()),
+        ("epoch", pa.int32()),  # from 1
+        ("train_loss", pa.float32()),  # nats, mean over the epoch's batches
+        ("train_accuracy", pa.float32()),  # in [0, 1], likewise
+        ("validation_loss", pa.float32()),  # nats, on the test images after the epoch
+        ("validation_accuracy", pa.float32()),
+    ]
+)
+
+
+def sweep_part(data: dict[str, Any], name: str, sweep: CnnSweep, width: int) -> Part:
+    """The part of one sweep and width on images of the origin `data`: every seed and epoch."""
+    return Part(
+        f"train_cnn@{name}-{width}",
+        FOLDER / f"{name}-{width}.parquet",
+        SCHEMA,
+        {"data": data, "sweep": name, "width": width, "params": sweep.model_dump()},
+        keys({"seed": range(sweep.seeds), "epoch": range(1, sweep.epochs + 1)}),
+    )
+
+
+def method_part(settings: Method, dimension: int) -> Part:
+    """The part of one known dimension: every width, seed and epoch."""
+    sweep, widths = settings.training, settings.widths
+    origin = settings.manifold(dimension).model_dump()
+    epochs = range(1, sweep.epochs + 1)
+    return Part(
+        f"calibrate_method@{dimension}",
+        METHOD_FOLDER / f"{dimension}.parquet",
+        SCHEMA,
+        {"data": origin, "widths": widths, "params": sweep.model_dump()},
+        keys({"width": widths, "seed": range(sweep.seeds), "epoch": epochs}),
+    )
+
+
+def parameters(width: int, classes: int = 10) -> int:
+    """N, the trained parameters of `stages.cnn.network`: 54n^2 + 4640n + 714 for ten classes."""
+    return 54 * width**2 + 4640 * width + 64 + 65 * classes

@@ -1,0 +1,145 @@
+"""What `make demo` runs: the whole graph on small generated images, as a DVC experiment.
+
+From the images to the report, CNN and parity trained on the spot, in some minutes on two cores and
+without network. It runs in a temporary folder that DVC makes of the working tree (`dvc exp run
+--temp`), so that the working tree stays as it is, and ends with what was measured beside the true
+dimension of the images. The experiment is called demo, and takes the place of an earlier one.
+
+More overrides can be given, and other stages than the report to end with:
+
+    python -m stages.demo -S manifold.dimension=8 fit_cnn measure_dimension
+"""
+
+import argparse
+import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from stages.base import errors, params
+from stages.base.errors import InputError
+from stages.base.processes import dvc, git
+from stages.dimension import readings
+from stages.manifold.method import IMAGES, MEDIAN
+from stages.manifold.verdict import ALL
+from stages.statistics.estimate import Estimate, over_networks
+
+NAME = "demo"
+LAST = "report"
+"""The stage that rests on all others."""
+TRUTH = "d, the truth"
+PAGE = Path("dvc_plots/demo.html")
+
+SWEEP, PARITY = "notebook", "notebook"
+"""Its only sweep and parity configuration; the others of params.yaml are left out."""
+SMALL = {"epochs": 6, "seeds": 2, "batch_size": 64, "learning_rate": 1e-3}
+OVERRIDES = {
+    "data.source": "manifold",
+    "manifold.dimension": 3,
+    "manifold.patches": 30,
+    "manifold.train": 4000,
+    "manifold.test": 2000,
+    "cnn.widths": [1, 2, 4, 8],
+    f"cnn.sweeps.{SWEEP}.augment": "false",
+    **{f"cnn.sweeps.{SWEEP}.{key}": value for key, value in SMALL.items()},
+    "verdict.fit.sweep": SWEEP,
+    "verdict.dimension.sweep": SWEEP,
+    f"parity.configurations.{PARITY}.steps": 500,
+    f"parity.configurations.{PARITY}.batch_size": 2000,
+    f"parity.configurations.{PARITY}.seeds": 2,
+    "parity.alphas.values": [],
+}
+"""The demo's grid: small enough for two cores, with every stage in it."""
+
+
+def table(
+    p: params.Params, fits: pd.DataFrame, dimensions: pd.DataFrame
+) -> list[tuple[str, Estimate]]:
+    """What was measured, of the images whose dimension is known.
+
+    `fits` and `dimensions` are metrics/cnn_fits.csv and metrics/dimension.csv.
+    """
+    rule = p.verdict.dimension
+    read = readings.chosen(dimensions, rule)
+    image = read[read["source"] == IMAGES].iloc[0]
+    interval = image["dimension"], image["low"], image["high"], str(image["status"])
+    rows = [("images, measured", Estimate(*interval))]
+    for sweep in p.cnn.sweeps:
+        networks = read[read["source"] == sweep]
+        values, statuses = networks["dimension"].tolist(), networks["status"].tolist()
+        found = over_networks(values, statuses, p.fit.confidence)
+        rows.append((f"last hidden layer, measured, sweep {sweep}", found))
+    best = fits[
+        (fits["metric"] == "validation_loss")
+        & (fits["epochs"] == "best")
+        & (fits["quantile"] == MEDIAN)
+        & (fits["widths"] == ALL)
+        & (fits["failed"] == "included")
+    ]
+    for _, fit in best.iterrows():
+        bounds = fit["dimension"], fit["dimension_low"], fit["dimension_high"]
+        rows.append((f"4/alpha of the test loss, sweep {fit['sweep']}", Estimate(*bounds)))
+    return rows
+
+
+def text(known: int, rows: list[tuple[str, Estimate]]) -> str:
+    """The table as it is printed."""
+
+    width = max(len(name) for name in (TRUTH, *(name for name, _ in rows)))
+    lines = [f"{TRUTH:{width}}  {known}"]
+    for name, (value, low, high, _) in rows:
+        bounds = ["?" if pd.isna(bound) else f"{bound:.1f}" for bound in (low, high)]
+        number = "none" if pd.isna(value) else f"{value:.1f} ({bounds[0]} to {bounds[1]})"
+        lines.append(f"{name:{width}}  {number}")
+    return "\n".join(lines)
+
+
+def _experiment() -> str | None:
+    """The commit of the experiment, if there is one for the present commit."""
+    head = git("rev-parse", "HEAD").strip()
+    ref = f"refs/exps/{head[:2]}/{head[2:]}/{NAME}"
+    return git("for-each-ref", "--format=%(objectname)", ref).strip() or None
+
+
+def _run(overrides: list[str], stages: list[str]) -> None:
+    if _experiment():
+        dvc("exp", "remove", "--quiet", NAME)
+    p = params.load()
+    given = [f"{key}={value}" for key, value in OVERRIDES.items()]
+    configurations = p.parity.configurations
+    given += [f"~cnn.sweeps.{name}" for name in p.cnn.sweeps if name != SWEEP]
+    given += [f"~parity.configurations.{name}" for name in configurations if name != PARITY]
+    flags = [part for override in given + overrides for part in ("--set-param", override)]
+    dvc("exp", "run", "--temp", "--name", NAME, *flags, *stages)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("stages", nargs="*", default=[LAST])
+    arguments = parser.parse_args()
+    _run(arguments.set_param, arguments.stages)
+    commit = _experiment()
+    if not commit:
+        raise InputError(f"dvc exp run made no experiment {NAME}; see: dvc exp show")
+
+    def result(path: str) -> str:
+        return git("show", f"{commit}:{path}")
+
+    with TemporaryDirectory() as folder:
+        (Path(folder) / params.PARAMS).write_text(result("params.yaml"), encoding="utf-8")
+        p = params.load(Path(folder) / params.PARAMS)
+    names = "cnn_fits", "dimension"
+    tables = [pd.read_csv(io.StringIO(result(f"metrics/{name}.csv"))) for name in names]
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(result("plots/report.html"), encoding="utf-8")
+    print(f"\n{text(p.manifold.dimension, table(p, *tables))}\n")
+    print(f"All results: {PAGE}. They are the experiment {NAME}: dvc exp show, or to have them")
+    print(f"in the working tree dvc exp apply {NAME}; to forget them dvc exp remove {NAME}.")
+
+
+if __name__ == "__main__":
+    errors.run(main)

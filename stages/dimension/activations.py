@@ -1,0 +1,120 @@
+"""The last hidden layer of trained networks on the test images: what Figure 6's dimension is of.
+
+From the weights of seed 0 that lie beside each part; on the CPU wherever it trained, so that the
+numbers do not hang on the device. The networks of a sweep read the same pixels, so their first
+convolutions are made as one: as a product for each of the four places that are pooled, which
+for three colours takes less than a convolution of PyTorch's. In all some 12 s of one core for
+10,000 images and the widths 1 to 20.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from torch.nn import functional as F
+
+from stages.base.errors import InputError
+from stages.base.parts import Part
+from stages.cnn.network import HIDDEN, Network
+from stages.images.arrays import CLASSES
+
+BATCH = 200
+"""Images at a time: their activations in one network stay in the cache."""
+_FEW = 4
+"""Images at a time in the first convolution of all networks, for the same reason."""
+
+Apply = Callable[..., Iterable[Any]]
+"""Like the built-in `map`, of one iterable."""
+
+
+def trained(part: Part, classes: int = CLASSES, width: int | None = None) -> Network:
+    """The network of seed 0 that was trained with `part`: of one width, where it has several.
+
+    Raises:
+        InputError: the weights are missing or damaged, from other params, or of another width.
+    """
+    mend = f"train it again: dvc repro --force --single-item {part.stage}"
+    network = Network(width or part.configuration["width"], classes)
+    prefix = f"{width}." if width else ""
+    try:
+        with safe_open(part.weights, framework="pt") as file:
+            made = (file.metadata() or {}).get("fingerprint")
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            weights = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+    except FileNotFoundError:
+        raise InputError(f"{part.weights}: missing; {mend}, or restore it: git checkout") from None
+    except (SafetensorError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{part.weights}: damaged ({reason}); {mend}") from None
+    if made != part.fingerprint:
+        raise InputError(f"{part.weights}: made with other params; {mend}")
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{part.weights}: not this network's weights ({reason}); {mend}") from None
+    return network
+
+
+def last_hidden(
+    networks: Sequence[Network],
+    images: NDArray[np.uint8],
+    input_range: list[float],
+    apply: Apply = map,
+) -> NDArray[np.float32]:
+    """Activations, (networks, m, 64), of images (m, 32, 32, 3) scaled from 0..255 to `input_range`.
+
+    `apply` is how to map a function over batches of the images: the `map` of a pool of threads
+    makes several at a time. Memory beside the result, for each of them: 0.4 MB per width in total.
+    """
+    low, high = input_range
+    networks = [network.to(memory_format=torch.channels_last) for network in networks]
+    widths = [network.conv1.out_channels for network in networks]
+    with torch.inference_mode():
+        weight = torch.cat([network.conv1.weight for network in networks])
+        weight = weight.permute(2, 3, 1, 0).reshape(-1, sum(widths))  # (row, column, colour)
+        biases = [network.conv1.bias for network in networks]
+        bias = torch.cat([values for values in biases if values is not None])
+    found = np.empty((len(networks), len(images), HIDDEN), np.float32)
+
+    def first(few: NDArray[np.uint8]) -> Tensor:
+        """(n, 16, 16, all channels)"""
+        n, height, width, colours = few.shape
+        padded = torch.zeros(n, height + 2, width + 2, colours)
+        inside = padded[:, 1:-1, 1:-1]
+        inside.copy_(torch.from_numpy(np.array(few))).mul_((high - low) / 255).add_(low)
+        windows = padded.unfold(1, 3, 1).unfold(2, 3, 1).permute(0, 1, 2, 4, 5, 3)
+        largest = windows[:, ::2, ::2].reshape(-1, len(weight)) @ weight
+        for row, column in ((0, 1), (1, 0), (1, 1)):
+            other = windows[:, row::2, column::2].reshape(-1, len(weight)) @ weight
+            torch.maximum(largest, other, out=largest)
+        pooled: Tensor = largest.add_(bias).clamp_min_(0)
+        return pooled.view(n, height // 2, width // 2, -1)
+
+    @torch.inference_mode()
+    def fill(start: int) -> None:
+        batch = images[start : start + BATCH]
+        size = (len(batch), images.shape[1] // 2, images.shape[2] // 2)
+        pooled = [torch.empty(*size, width) for width in widths]
+        for i in range(0, len(batch), _FEW):
+            parts = first(batch[i : i + _FEW]).split(widths, dim=3)
+            for features, part in zip(pooled, parts, strict=True):
+                features[i : i + _FEW] = part
+        for network, features, out in zip(networks, pooled, found, strict=True):
+            out[start : start + BATCH] = _hidden_after_first(network, features)
+
+    for _ in apply(fill, range(0, len(images), BATCH)):
+        pass  # runs them, and raises what they raise
+    return found
+
+
+def _hidden_after_first(network: Network, x: Tensor) -> Tensor:
+    """The rest of `Network.hidden`, of what is pooled first, the channels in its last axis."""
+    x = x.permute(0, 3, 1, 2)
+    x = F.relu(F.max_pool2d(network.conv2(x), 2))
+    x = F.relu(network.conv3(x))
+    return F.relu(network.linear1(x.flatten(1)))

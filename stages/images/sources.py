@@ -1,0 +1,223 @@
+"""The published data sets: their files, and how these become the arrays of `stages.images.arrays`.
+
+Addresses, names and MD5s are those that torchvision knows; nothing is opened that has another MD5.
+All come out alike: uint8, 32x32x3. MNIST and Fashion-MNIST are grey, 28x28: they get two black
+pixels on each side and the same grey in each channel, so that N is the same for every data set.
+"""
+
+import hashlib
+import pickle
+import tarfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.base.errors import InputError
+from stages.images.arrays import CLASSES, IMAGE, Images
+
+UInt8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class File:
+    """A published file: where it lies, and its MD5 (hex)."""
+
+    url: str
+    name: str
+    md5: str
+
+    def check(self, path: Path) -> None:
+        """Raise an InputError unless `path` is this file."""
+        with path.open("rb") as file:
+            hashed = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+        _compare(hashed.hexdigest(), self.md5, path)
+
+
+class Published(Protocol):
+    """A data set in its published form."""
+
+    @property
+    def classes(self) -> int:
+        """How many kinds of label there are."""
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """What has to be fetched."""
+
+    @property
+    def forms(self) -> str:
+        """In words: which copies of it `find` takes."""
+
+    def at(self, url: str) -> "Published":
+        """The same at another address: of the file, or of the folder that holds several."""
+
+    def read(self, folder: Path) -> Images:
+        """The images of a folder that holds the files, which have been checked."""
+
+    def find(self, copy: Path) -> Images | None:
+        """The images of a copy on disk, or None where there is none.
+
+        Raises:
+            InputError: a file is missing or has another MD5.
+        """
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive in the layout of CIFAR-10's and CIFAR-100's: a folder of pickled batches."""
+
+    file: File
+    folder: str
+    train: dict[str, str]  # file name: MD5
+    test: dict[str, str]
+    classes: int
+
+    @classmethod
+    def of(cls, known: Any, classes: int) -> "Archive":
+        """As the class `known` of torchvision has it."""
+        file = File(known.url, known.filename, known.tgz_md5)
+        lists = dict(known.train_list), dict(known.test_list)
+        return cls(file, known.base_folder, *lists, classes)
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        return (self.file,)
+
+    @property
+    def forms(self) -> str:
+        return f"{self.file.name} or {self.folder} folder"
+
+    def at(self, url: str) -> "Archive":
+        return replace(self, file=replace(self.file, url=url))
+
+    def read(self, folder: Path) -> Images:
+        path = folder / self.file.name
+        batches = {}
+        with tarfile.open(path, "r|gz") as tar:  # in one pass: going back decompresses again
+            for member in tar:
+                inside, _, name = member.name.rpartition("/")
+                content = tar.extractfile(member)
+                if content and inside == self.folder and name in self.train | self.test:
+                    batches[name] = content.read()
+        return self._images(batches, path)
+
+    def find(self, copy: Path) -> Images | None:
+        for folder in (copy, copy / self.folder):
+            paths = [folder / name for name in self.train | self.test]
+            if found := {p.name: p.read_bytes() for p in paths if p.is_file()}:
+                return self._images(found, folder)
+        for path in (copy, copy / self.file.name):
+            if path.is_file():
+                self.file.check(path)
+                return replace(self, file=replace(self.file, name=path.name)).read(path.parent)
+        return None
+
+    def _images(self, batches: dict[str, bytes], where: Path) -> Images:
+        def split(names: dict[str, str]) -> tuple[UInt8, UInt8]:
+            opened = [_unpickle(batches.get(n), md5, where / n) for n, md5 in names.items()]
+            height, width, channels = IMAGE
+            planes = np.concatenate([batch["data"] for batch in opened])
+            key = "labels" if "labels" in opened[0] else "fine_labels"  # CIFAR-100's: not coarse
+            labels = np.concatenate([batch[key] for batch in opened]).astype(np.uint8)
+            return planes.reshape(-1, channels, height, width).transpose(0, 2, 3, 1), labels
+
+        train, test = split(self.train), split(self.test)
+        return Images(*train, *test, classes=self.classes)
+
+
+def _unpickle(content: bytes | None, md5: str, where: Path) -> dict[str, Any]:
+    if content is None:
+        raise InputError(f"{where}: missing")
+    # a pickle runs code: none is opened that is not the known one
+    _compare(hashlib.md5(content, usedforsecurity=False).hexdigest(), md5, where)
+    batch: dict[str, Any] = pickle.loads(content, encoding="latin1")  # written by Python 2
+    return batch
+
+
+def _compare(found: str, wanted: str, where: Path) -> None:
+    if found != wanted:
+        raise InputError(f"{where}: MD5 {found}, not {wanted}: damaged, or another file")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Separate files that a class of torchvision reads from below a folder of its own."""
+
+    files: tuple[File, ...]
+    reader: Any
+    below: str  # the folder, in the one that the reader is given
+    splits: tuple[dict[str, Any], dict[str, Any]]  # how the reader is asked for train and test
+    classes: int = CLASSES
+
+    @classmethod
+    def of_mnist(cls, known: Any) -> "Files":
+        """MNIST, or what follows its format."""
+        files = [File(known.mirrors[0] + name, name, md5) for name, md5 in known.resources]
+        below = f"{known.__name__}/raw"
+        return cls(tuple(files), known, below, ({"train": True}, {"train": False}))
+
+    @classmethod
+    def of_svhn(cls, known: Any) -> "Files":
+        """SVHN, its extra training images left out."""
+        splits = {"split": "train"}, {"split": "test"}
+        files = [File(*known.split_list[split["split"]]) for split in splits]
+        return cls(tuple(files), known, ".", splits)
+
+    @property
+    def forms(self) -> str:
+        return f"folder with {' and '.join(file.name for file in self.files)}"
+
+    def at(self, url: str) -> "Files":
+        base = url.rstrip("/")
+        moved = [replace(file, url=f"{base}/{file.name}") for file in self.files]
+        return replace(self, files=tuple(moved))
+
+    def read(self, folder: Path) -> Images:
+        with TemporaryDirectory() as root:
+            there = Path(root, self.below)
+            there.mkdir(parents=True, exist_ok=True)
+            for file in self.files:
+                (there / file.name).symlink_to((folder / file.name).resolve())
+            # the files lie where it would download them to: it unpacks and reads them
+            train, test = (_arrays(self.reader(root, download=True, **s)) for s in self.splits)
+            return Images(*train, *test)
+
+    def find(self, copy: Path) -> Images | None:
+        for folder in (copy, copy / self.below):
+            if any((folder / file.name).is_file() for file in self.files):
+                for file in self.files:
+                    if not (folder / file.name).is_file():
+                        raise InputError(f"{folder / file.name}: missing")
+                    file.check(folder / file.name)
+                return self.read(folder)
+        return None
+
+
+def _arrays(read: Any) -> tuple[UInt8, UInt8]:
+    """Images and labels as torchvision has read them: grey (n, 28, 28), or (n, 3, 32, 32)."""
+    images = np.asarray(read.data)
+    labels = np.asarray(read.targets if images.ndim == 3 else read.labels).astype(np.uint8)
+    if images.ndim == 4:
+        return images.transpose(0, 2, 3, 1), labels
+    height, width, channels = IMAGE
+    rows, columns = height - images.shape[1], width - images.shape[2]
+    padded = np.pad(images, ((0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2)))
+    return np.repeat(padded[..., None], channels, axis=-1), labels
+
+
+def published(source: str) -> Published:
+    """The data set that params.yaml calls `source`."""
+    from torchvision import datasets  # seconds to import, as it brings torch
+
+    known: dict[str, Published] = {
+        "cifar10": Archive.of(datasets.CIFAR10, 10),
+        "cifar100": Archive.of(datasets.CIFAR100, 100),
+        "mnist": Files.of_mnist(datasets.MNIST),
+        "fashion_mnist": Files.of_mnist(datasets.FashionMNIST),
+        "svhn": Files.of_svhn(datasets.SVHN),
+    }
+    return known[source]

@@ -1,0 +1,265 @@
+"""Every fit to the CNN sweeps, as tables: Sharma & Kaplan's Figure 6, and what it depends on.
+
+- `fits`: each metric, choice of epochs, quantile and range of widths, with and without failed
+  runs. The replication notebook's numbers are those of the pooled epochs.
+- `sensitivity`: alpha of the losses as one thing at a time (`factor`) is varied (to `level`) from
+  the median over all widths and runs: the choice of epochs; a single epoch; and, for each choice
+  of epochs, the quantile, the range of widths, failed runs, and the model, with or without an
+  irreducible loss E. The latter is not fitted to pooled epochs, where most of the distance from
+  any floor is lack of training.
+- `local_slopes`: alpha of the losses in a sliding window of widths; that of a power law would be
+  the same in all of them.
+- `failed`: how many runs of each sweep and width failed, which, and how.
+
+`dimension` is 4/alpha. Where a number is missing, `status` says why.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import groupby, product
+from math import isnan
+from statistics import geometric_mean
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from stages.base.params import Fit
+from stages.manifold import samples, selection
+from stages.statistics import irreducible, power_law
+from stages.statistics.bootstrap import Resampling
+from stages.statistics.power_law import Law, Request
+from stages.statistics.quantile import Scratch
+
+LOSSES = ["validation_loss", "train_loss"]
+MEDIAN = 0.5
+ALL = "all"  # widths
+FAILED = ["included", "excluded"]
+MODELS = ["power_law", "irreducible_loss"]
+
+_FIT = ["sweep", "metric", "epochs", "quantile", "failed"]
+_RANGE = ["first_width", "last_width"]
+_ALPHA = ["alpha", "alpha_low", "alpha_high"]
+_DIMENSION = ["dimension", "dimension_low", "dimension_high"]
+_FLOOR = ["irreducible", "irreducible_low", "irreducible_high"]
+_COUNTS = ["width_count", "runs", "rows", "status"]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What `fit` makes."""
+
+    fits: pd.DataFrame
+    sensitivity: pd.DataFrame
+    local_slopes: pd.DataFrame
+    failed: pd.DataFrame
+    headline: dict[str, Any]  # by sweep; None where there is no number
+
+
+class Spec(NamedTuple):
+    """One fit: to what, and of which model."""
+
+    sweep: str
+    metric: str
+    epochs: str
+    failed: str
+    quantile: float
+    first_width: int
+    last_width: int
+    model: str
+
+
+Apply = Callable[..., Iterable[dict[Spec, Law]]]
+"""Like the built-in `map`, of one iterable."""
+
+Row = tuple[dict[str, Any], Spec]
+"""A row of a table: what it says beside its fit, and the fit."""
+
+
+class Sweep:
+    """One sweep.
+
+    Attributes:
+        rows: of all runs.
+        sound: of the runs that did not fail.
+        runs: one row per run, with its `failure`.
+        sizes: N of every width, in order.
+    """
+
+    def __init__(self, name: str, rows: pd.DataFrame, failures: pd.DataFrame) -> None:
+        sizes = rows[["width", "parameters"]].drop_duplicates().sort_values("width")
+        self.name = name
+        self.rows = rows
+        self.runs = failures
+        self.sound = selection.sound(rows, failures)
+        self.sizes = {int(width): int(n) for width, n in sizes.to_numpy()}
+
+    def ranges(self, named: dict[str, list[int]]) -> dict[str, tuple[int, int]]:
+        """First and last of all widths, and of the named ranges."""
+        every = {ALL: (min(self.sizes), max(self.sizes))}
+        return every | {name: (first, last) for name, (first, last) in named.items()}
+
+    def base(self, metric: str, epochs: str) -> Spec:
+        """The fit that others vary: the median over all widths and runs."""
+        first, last = self.ranges({})[ALL]
+        return Spec(self.name, metric, epochs, FAILED[0], MEDIAN, first, last, MODELS[0])
+
+
+def fit(table: pd.DataFrame, params: Fit, apply: Apply = map) -> Tables:
+    """All tables, from runs with the columns of `stages.cnn.part.SCHEMA`.
+
+    `apply` is how to map a function over independent pieces of the work: an executor's `map`
+    makes several at a time.
+    """
+    table = table.reset_index(drop=True)
+    failures = selection.failures(table, params.failed_above)
+    parts = [
+        Sweep(str(name), rows, failures[failures["sweep"] == name])
+        for name, rows in table.groupby("sweep", observed=True)
+    ]
+    kinds = [_fits, _sensitivity, _local_slopes]
+    rows = [[row for sweep in parts for row in kind(sweep, params)] for kind in kinds]
+    laws = _solve({spec for part in rows for _, spec in part}, parts, params, apply)
+    numbers = [*_ALPHA, *_DIMENSION]
+    columns = [
+        [*_FIT, "widths", *_RANGE, "slope", "amplitude", *numbers, *_COUNTS],
+        ["factor", "level", *_FIT, "widths", *_RANGE, "model", *numbers, *_FLOOR, *_COUNTS],
+        [*_FIT, *_RANGE, "parameters", *_ALPHA, *_COUNTS],
+    ]
+    fits, sensitivity, local_slopes = (
+        _table(part, names, laws) for part, names in zip(rows, columns, strict=True)
+    )
+    headline = {sweep.name: _headline(sweep, laws, params) for sweep in parts}
+    return Tables(fits, sensitivity, local_slopes, _failed(failures), headline)
+
+
+def _fits(sweep: Sweep, params: Fit) -> Iterator[Row]:
+    ranges = sweep.ranges(params.widths)
+    for metric, epochs, quantile in product(selection.METRICS, params.epochs, params.quantiles):
+        base = sweep.base(metric, epochs)._replace(quantile=quantile)
+        for name, failed in product(ranges, FAILED):
+            first, last = ranges[name]
+            spec = base._replace(first_width=first, last_width=last, failed=failed)
+            yield {"widths": name}, spec
+
+
+def _sensitivity(sweep: Sweep, params: Fit) -> Iterator[Row]:
+    ranges = sweep.ranges(params.widths | params.sensitivity.widths)
+    single = [str(epoch) for epoch in sorted(set(sweep.rows["epoch"]))]
+
+    def row(factor: str, level: object, spec: Spec, widths: str = ALL) -> Row:
+        return {"factor": factor, "level": str(level), "widths": widths}, spec
+
+    for metric in LOSSES:
+        for epochs in params.epochs:
+            yield row("epochs", epochs, sweep.base(metric, epochs))
+        for epoch in single:
+            yield row("epoch", epoch, sweep.base(metric, epoch))
+        for epochs in params.epochs:
+            base = sweep.base(metric, epochs)
+            for quantile in params.quantiles:
+                yield row("quantile", quantile, base._replace(quantile=quantile))
+            for name, (first, last) in ranges.items():
+                spec = base._replace(first_width=first, last_width=last)
+                yield row("widths", name, spec, name)
+            for failed in FAILED:
+                yield row("failed", failed, base._replace(failed=failed))
+            if epochs != "pooled":
+                yield row("model", MODELS[0], base)
+                labels, spec = row("model", MODELS[1], base._replace(model=MODELS[1]))
+                yield labels | {"quantile": None}, spec  # a robust mean
+
+
+def _local_slopes(sweep: Sweep, params: Fit) -> Iterator[Row]:
+    widths, length = list(sweep.sizes), params.sensitivity.window
+    windows = [widths[i : i + length] for i in range(len(widths) - length + 1)]
+    for metric, epochs, window in product(LOSSES, params.epochs, windows):
+        spec = sweep.base(metric, epochs)._replace(first_width=window[0], last_width=window[-1])
+        yield {"parameters": geometric_mean([sweep.sizes[width] for width in window])}, spec
+
+
+def _solve(specs: Iterable[Spec], parts: list[Sweep], params: Fit, apply: Apply) -> dict[Spec, Law]:
+    """Every fit, made once; those to the same rows share the work that they can."""
+    by_name = {sweep.name: sweep for sweep in parts}
+    whole = {sweep.name for sweep in parts if len(sweep.sound) == len(sweep.rows)}
+    same = {s: s._replace(failed=FAILED[0]) if s.sweep in whole else s for s in specs}
+    groups: dict[tuple[str, str, str], list[Spec]] = defaultdict(list)
+    for spec in sorted(set(same.values())):
+        groups[spec.sweep, spec.epochs, spec.failed].append(spec)
+    # the fits to all epochs take longest, and so come first
+    order = sorted(groups, key=lambda group: group[1] != "pooled")
+    tasks = []
+    for name, epochs, failed in order:
+        rows = by_name[name].rows if failed == FAILED[0] else by_name[name].sound
+        tasks.append((selection.choose(rows, epochs), groups[name, epochs, failed], params))
+    laws = {spec: law for part in apply(_laws, tasks) for spec, law in part.items()}
+    return {spec: laws[other] for spec, other in same.items()}
+
+
+def _laws(task: tuple[pd.DataFrame, list[Spec], Fit]) -> dict[Spec, Law]:
+    rows, specs, params = task
+    resampling = Resampling(params.confidence, params.resamples, params.seed)
+    scratch, run = Scratch(), selection.run_of(rows)
+    laws: dict[Spec, Law] = {}
+    for metric, group in groupby(specs, key=lambda spec: spec.metric):
+        sample = samples.sample(rows, metric, run)
+        requests = {}
+        for spec in group:
+            first, last = spec.first_width, spec.last_width
+            if spec.model == MODELS[0]:
+                requests[spec] = Request(spec.quantile, first, last)
+            else:
+                huber = params.sensitivity.huber
+                laws[spec] = irreducible.fit(sample, first, last, resampling, huber)
+        fitted = power_law.fit(sample, requests.values(), resampling, scratch)
+        laws |= {spec: fitted[request] for spec, request in requests.items()}
+    return laws
+
+
+def _table(rows: list[Row], columns: list[str], laws: dict[Spec, Law]) -> pd.DataFrame:
+    records = [spec._asdict() | labels | _numbers(laws[spec]) for labels, spec in rows]
+    return pd.DataFrame(records, columns=columns)
+
+
+def _numbers(law: Law) -> dict[str, Any]:
+    return asdict(law) | {name: getattr(law, name) for name in _DIMENSION}
+
+
+def _failed(failures: pd.DataFrame) -> pd.DataFrame:
+    def one(runs: pd.DataFrame) -> pd.Series:
+        failed = runs[runs["failure"] != ""]
+        kinds = failed["failure"].value_counts()
+        return pd.Series(
+            {
+                "runs": len(runs),
+                "failed": len(failed),
+                "at_chance": kinds.get("at chance", 0),
+                "not_finite": kinds.get("not finite", 0),
+                "short": kinds.get("short", 0),
+                "seeds": " ".join(str(seed) for seed in failed["seed"]),
+            }
+        )
+
+    groups = failures.groupby(["sweep", "width"], observed=True)
+    return groups[["seed", "failure"]].apply(one).reset_index()
+
+
+def _headline(sweep: Sweep, laws: dict[Spec, Law], params: Fit) -> dict[str, Any]:
+    """The numbers to watch: medians of the validation loss, and median fits over all of it."""
+    metric = LOSSES[0]
+    fitted, median = {}, {}
+    for epochs in params.epochs:
+        numbers = _numbers(laws[sweep.base(metric, epochs)])
+        fitted[epochs] = {name: _shown(numbers[name]) for name in ["alpha", *_DIMENSION]}
+        rows = selection.choose(sweep.rows, epochs)
+        median[epochs] = _shown(rows.loc[rows["width"] == params.compare_width, metric].median())
+    return {
+        "runs": len(sweep.runs),
+        "failed": int((sweep.runs["failure"] != "").sum()),
+        metric: fitted,
+        f"{metric}_at_width_{params.compare_width}": median,
+    }
+
+
+def _shown(number: float) -> float | None:
+    return None if isnan(number) else float(f"{number:.4g}")

@@ -1,0 +1,147 @@
+"""The whole method where the truth is known: 4/alpha and measured dimensions beside the true d.
+
+The theory says alpha = 4/d where the loss is limited by the size of the network alone. 4/alpha may
+miss d because that is not so (training too short, too few images), because the theory is of a
+smooth target with a loss quadratic in the error, or because there is no power law. The last shows
+in the exponents of the narrower and the wider half of the widths, which would be the same.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from stages.base.params import DimensionRule
+from stages.manifold import samples, selection
+from stages.statistics import power_law
+from stages.statistics.bootstrap import Resampling
+from stages.statistics.equivalence import OUTCOMES, Target, judge
+from stages.statistics.estimate import OK, Estimate, over_networks
+from stages.statistics.power_law import Request
+
+IMAGES = "images"
+"""The `source` of images in a table of dimensions; that of a network is its width."""
+LOSSES = {"test_loss": "validation_loss", "train_loss": "train_loss"}
+MEDIAN = 0.5
+HOLDS = dict(zip(OUTCOMES, ("agrees", "differs", "cannot be told"), strict=True))
+
+
+def halves(widths: Iterable[int]) -> dict[str, tuple[int, int]]:
+    """First and last of all widths, of the narrower and of the wider half; the middle is in both
+    where their number is odd."""
+    ordered = sorted(widths)
+    half = (len(ordered) + 1) // 2
+    parts = {"all": ordered, "narrower": ordered[:half], "wider": ordered[-half:]}
+    return {name: (part[0], part[-1]) for name, part in parts.items()}
+
+
+def exponents(
+    runs: pd.DataFrame, epochs: str, resampling: Resampling
+) -> Iterable[tuple[str, str, Estimate]]:
+    """4/alpha of each loss over each range of widths: quantity, widths, estimate.
+
+    `runs` are those of one known dimension, in the columns of `stages.cnn.part.SCHEMA`.
+    """
+    rows = selection.choose(runs.reset_index(drop=True), epochs)
+    ranges = halves(rows["width"].unique())
+    requests = {name: Request(MEDIAN, first, last) for name, (first, last) in ranges.items()}
+    for quantity, metric in LOSSES.items():
+        laws = power_law.fit(samples.sample(rows, metric), requests.values(), resampling)
+        for name, request in requests.items():
+            law = laws[request]
+            bounds = law.dimension_low, law.dimension_high
+            yield quantity, name, Estimate(law.dimension, *bounds, law.status)
+
+
+def measured(
+    dimensions: pd.DataFrame, rule: DimensionRule, confidence: float
+) -> Iterable[tuple[str, str, Estimate]]:
+    """The dimension of the images, and that of the last hidden layer over all widths."""
+    rows = dimensions[
+        (dimensions["estimator"] == rule.estimator)
+        & (dimensions["neighbours"] == rule.neighbours)
+        & (dimensions["blocks"] == 1)
+    ]
+    of_images = rows["source"].astype(str) == IMAGES
+    for row in rows[of_images].to_dict("records"):
+        yield "images", "all", Estimate(row["dimension"], row["low"], row["high"], row["status"])
+    networks = rows[~of_images]
+    statuses = networks["status"].tolist()
+    values = over_networks(networks["dimension"].tolist(), statuses, confidence)
+    yield "last_hidden", "all", values
+
+
+def readings(
+    runs: dict[int, pd.DataFrame],
+    dimensions: dict[int, pd.DataFrame],
+    epochs: str,
+    rule: DimensionRule,
+    tolerance: float,
+    resampling: Resampling,
+) -> pd.DataFrame:
+    """One row per known dimension, quantity and range of widths.
+
+    `outcome` is by the rule of `verdict`: whether the interval lies within `tolerance` of d
+    ("agrees"), wholly outside ("differs"), or neither.
+    """
+    table = []
+    for known, rows in runs.items():
+        found = [
+            *exponents(rows, epochs, resampling),
+            *measured(dimensions[known], rule, resampling.confidence),
+        ]
+        for quantity, widths, estimate in found:
+            outcome = judge(estimate, Target(known, known), tolerance)
+            table.append(
+                {
+                    "known": known,
+                    "quantity": quantity,
+                    "widths": widths,
+                    "dimension": estimate.value,
+                    "low": estimate.low,
+                    "high": estimate.high,
+                    "ratio": estimate.value / known,
+                    "outcome": HOLDS[outcome],
+                    "status": estimate.status,
+                }
+            )
+    return pd.DataFrame(table)
+
+
+def losses(runs: dict[int, pd.DataFrame], epochs: str) -> pd.DataFrame:
+    """The test loss that the exponents are fitted to: `median` and quartiles, by d and N."""
+    chosen = [selection.choose(rows, epochs).assign(known=known) for known, rows in runs.items()]
+    by_size = pd.concat(chosen).groupby(["known", "parameters"])["validation_loss"]
+    quartiles = {"low": 0.25, "median": 0.5, "high": 0.75}
+    columns = {name: by_size.quantile(share) for name, share in quartiles.items()}
+    return pd.DataFrame(columns).reset_index()
+
+
+def statement(table: pd.DataFrame, tolerance: float) -> str:
+    """In words, by rules: where 4/alpha is d, and where it is not."""
+    rows = {(r.known, r.quantity, r.widths): r for r in table.itertuples()}
+    said = [_one(known, rows) for known in table["known"].unique()]
+    whole = [rows[known, "test_loss", "all"] for known in table["known"].unique()]
+    counted = []
+    for outcome in HOLDS.values():
+        at = ", ".join(str(row.known) for row in whole if row.outcome == outcome)
+        counted.append(f"{outcome} at {f'd = {at}' if at else 'none'}")
+    summary = f"4/alpha of the test loss, held against d to {tolerance:.0%}: {', '.join(counted)}."
+    return "\n".join([summary, "", *(f"- {line}" for line in said), ""])
+
+
+def _one(known: int, rows: dict[Any, Any]) -> str:
+    def shown(quantity: str, widths: str = "all") -> str:
+        row = rows[known, quantity, widths]
+        if pd.isna(row.dimension):
+            return f"none ({row.status})"
+        bounds = ["?" if pd.isna(bound) else f"{bound:.1f}" for bound in (row.low, row.high)]
+        remark = "" if row.status == OK else f", {row.status}"
+        return f"{row.dimension:.1f} ({bounds[0]} to {bounds[1]}{remark})"
+
+    return (
+        f"d = {known}: 4/alpha of the test loss {shown('test_loss')}, of the training loss "
+        f"{shown('train_loss')}; of the test loss over the narrower half of the widths "
+        f"{shown('test_loss', 'narrower')}, over the wider {shown('test_loss', 'wider')}. Measured "
+        f"on the images {shown('images')}, on the last hidden layer {shown('last_hidden')}."
+    )

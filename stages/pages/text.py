@@ -1,0 +1,160 @@
+"""How results are written for people: templates, numbers and the names of things.
+
+Numbers have as many digits as their intervals deserve; a missing one is a dash.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from stages.base.params import Params
+from stages.quanta.verdict import NOT_TRAINED
+from stages.statistics.equivalence import RULE
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+QUANTITIES = {
+    "test_loss": "Test loss, 4/alpha",
+    "train_loss": "Training loss, 4/alpha",
+    "test_error": "Test error, 4/alpha",
+    "train_error": "Training error, 4/alpha",
+    "test_loss_curve": "Test loss, 4/alpha of the drawn points",
+    "intrinsic_dimension": "Dimension of the last hidden layer",
+    "dimension_ratio": "4/alpha of test loss / dimension",
+    "notebook": "The notebook's 4/alpha, epochs pooled",
+}
+PARITY = {
+    "learning_exponent": "Learning time against 1/p, exponent",
+    "learning_steps": "Steps until task {} is learned",
+    "loss_by_parameters": "Mean loss at N = {}, bits",
+    "loss_by_samples": "Mean loss at D = {}, bits",
+    "alpha_N": "alpha_N at alpha = {}",
+    "alpha_S": "alpha_S at alpha = {}",
+    "alpha_D": "alpha_D at alpha = {}",
+}
+"""Of multitask sparse parity, with a place for the task, N, D or alpha."""
+SYMBOLS = {"reproduced": "✓", "not reproduced": "✗", "cannot be told": "?"}
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number to so many decimals, with thousands marked; a dash for none."""
+    if value is None or not math.isfinite(value):
+        return "–"  # noqa: RUF001 (a dash, as in any table)
+    return f"{value:,.{digits}f}".replace("-", "−")  # noqa: RUF001
+
+
+def interval(low: float, high: float, digits: int = 2) -> str:
+    """An interval, or nothing where there is none."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def percent(value: float) -> str:
+    """A share as a percentage, to a tenth."""
+    return "–" if not math.isfinite(value) else f"{round(100 * value, 1):g}%"  # noqa: RUF001
+
+
+def published(row: Any) -> str:
+    """A published value, or range."""
+    low, high = float(row["published_low"]), float(row["published_high"])
+    return f"{low:.2f}" if low == high else f"{low:g} to {high:g}"
+
+
+def choice(text: str) -> str:
+    """What is varied, in words: "epochs=last" is "epochs: last"."""
+    return text.replace("=", ": ").replace("_", " ")
+
+
+def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, Any]:
+    """What the verdict's tables say, for a template: `rows` by the rules, `others` by other
+    choices, `by` quantity and choice, `counts` of outcomes by the rules, `curve`; and `scatter`,
+    about what one run per width would have for half an interval, where all widths have as many.
+    """
+    sweep = p.cnn.sweeps.get(p.verdict.fit.sweep)
+    root = math.sqrt(sweep.seeds) if sweep else math.nan
+    records = table.to_dict("records")
+    rows = [row for row in records if row["choice"] == RULE]
+    outcomes = [row["outcome"] for row in rows]
+    by: dict[str, dict[str, Any]] = {name: {} for name in QUANTITIES}
+    for row in records:
+        by[row["quantity"]][row["choice"]] = row
+    return {
+        "rows": rows,
+        "others": [row for row in records if row["choice"] != RULE],
+        "by": by,
+        "counts": {outcome: outcomes.count(outcome) for outcome in SYMBOLS},
+        "scatter": {row["quantity"]: (row["high"] - row["low"]) / 2 * root for row in rows},
+        "p": p,
+        "curve": curve.dropna(subset=["ours"]).to_dict("records"),
+        "curve_ratios": (curve["ratio"].min(), curve["ratio"].max()),
+    }
+
+
+def parity(table: pd.DataFrame) -> dict[str, Any]:
+    """What the verdict's table of multitask sparse parity says, for a template.
+
+    `parity_rows` by the rules, `parity_others` by other choices, `parity_counts` of outcomes by the
+    rules, `parity_absent`: how many of each quantity have no configuration of ours.
+    """
+    records = [row | {"name": parity_name(row)} for row in table.to_dict("records")]
+    absent = [row for row in records if row["status"] == NOT_TRAINED]
+    there = [row for row in records if row["status"] != NOT_TRAINED]
+    rows = [row for row in there if row["choice"] == RULE]
+    outcomes = [row["outcome"] for row in rows]
+    return {
+        "parity_rows": rows,
+        "parity_others": [row for row in there if row["choice"] != RULE],
+        "parity_counts": {outcome: outcomes.count(outcome) for outcome in SYMBOLS},
+        "parity_absent": {
+            quantity: count
+            for quantity in PARITY
+            if (count := sum(row["quantity"] == quantity for row in absent))
+        },
+    }
+
+
+def parity_name(row: Any) -> str:
+    """A quantity of multitask sparse parity, with the place that it is of."""
+    at = f"{row['at']:,.10g}" if math.isfinite(row["at"]) else ""
+    return PARITY[row["quantity"]].format(at)
+
+
+def close(low: float, high: float) -> str:
+    """An interval to three significant digits, or nothing where there is none."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"[{significant(low)}, {significant(high)}]"
+
+
+def significant(value: float | None) -> str:
+    """A number to three digits, or whole where it has more; a dash for none."""
+    if value is None or not math.isfinite(value):
+        return number(None)
+    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
+    return number(value, digits)
+
+
+def render(template: str, **content: Any) -> str:
+    """Fill in a template of `templates/`; a name that it lacks is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=template.endswith(".html"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"number": number, "percent": percent, "choice": choice}
+    environment.filters["significant"] = significant
+    environment.globals |= {
+        "close": close,
+        "interval": interval,
+        "published": published,
+        "quantities": QUANTITIES,
+        "symbols": SYMBOLS,
+    }
+    return environment.get_template(template).render(content)

@@ -1,0 +1,281 @@
+"""What is fitted to the runs of multitask sparse parity, as tables.
+
+Reads the tables of `stages.parity.part.SCHEMAS`, whose losses are in nats. What comes out is in
+bits, as the paper has it: a task that is not learned costs 1.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from math import isfinite, log, nan
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from stages.base.params import Michaud, ParityConfiguration, Quanta
+from stages.parity.plan import parameters
+from stages.quanta import emergence
+from stages.quanta import exponents as parity_exponents
+from stages.quanta import theory as quanta
+from stages.quanta.emergence import KINDS, Times
+from stages.quanta.exponents import Exponent
+from stages.statistics.bootstrap import Resampling
+
+BIT = log(2)
+"""Nats."""
+STEEPER = 1.1
+"""Ratio of slopes. In simulation a second half of the steps made it 1.1 to 1.3 where networks had
+no room for the tasks that were left, and 0.92 to 1.05 where they had."""
+SOME = 2
+"""Overdue tasks that are no sign of anything."""
+RUN = ["configuration", "width", "samples", "seed"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Family:
+    """The runs of one configuration."""
+
+    name: str
+    configuration: ParityConfiguration
+    frequencies: Floats  # of its tasks
+    losses: pd.DataFrame
+    tasks: pd.DataFrame
+
+    @property
+    def widest(self) -> pd.DataFrame:
+        """When the widest networks on fresh samples learned each task: rows of `tasks`."""
+        return _widest(self.tasks[self.tasks["samples"] == 0])
+
+    @property
+    def times(self) -> Times:
+        """The same, to fit."""
+        rows = self.widest
+        return Times(
+            seed=rows["seed"].to_numpy(np.int64),
+            frequency=self.frequencies[rows["task"].to_numpy(np.int64) - 1],
+            after=rows["not_before"].to_numpy(np.float64),
+            by=np.array(rows["learned"].astype(float).fillna(np.inf), np.float64),
+        )
+
+    @property
+    def curves(self) -> tuple[Floats, Floats]:
+        """The mean losses (bits) of the widest networks on fresh samples, and at which steps.
+
+        (evaluations,) and (seeds, evaluations).
+        """
+        rows = _widest(self.losses[self.losses["samples"] == 0])
+        table = rows.pivot(index="seed", columns="step", values="mean_loss")
+        return table.columns.to_numpy(np.float64), table.to_numpy(np.float64) / BIT
+
+
+def _widest(rows: pd.DataFrame) -> pd.DataFrame:
+    widest: pd.DataFrame = rows[rows["width"] == rows["width"].max()]
+    return widest
+
+
+def families(
+    losses: pd.DataFrame,
+    tasks: pd.DataFrame,
+    configurations: Mapping[str, ParityConfiguration],
+    frequencies: Mapping[str, Floats],
+) -> list[Family]:
+    """The configurations' rows of both tables.
+
+    Raises:
+        ValueError: there are none of some configuration.
+    """
+    found = []
+    for name, configuration in configurations.items():
+        own = (table[table["configuration"] == name] for table in (losses, tasks))
+        family = Family(name, configuration, frequencies[name], *own)
+        if family.losses.empty or family.tasks.empty:
+            raise ValueError(f"no rows of configuration {name}")
+        found.append(family)
+    return found
+
+
+def final_losses(family: Family) -> pd.DataFrame:
+    """A row for each run: its losses at the end and at best, and how many tasks it learned."""
+    rows = family.losses.sort_values([*RUN[1:], "step"])
+    by_run = rows.groupby(RUN[1:], sort=True)
+    last = by_run.tail(1).set_index(RUN[1:])
+    smallest = rows.loc[by_run["mean_loss"].idxmin()].set_index(RUN[1:])
+    learned = family.tasks.groupby(RUN[1:])["learned"].count()
+    table = pd.DataFrame(
+        {
+            "steps": last["step"],
+            "final_loss": last["mean_loss"].astype(float) / BIT,
+            "best_loss": smallest["mean_loss"].astype(float) / BIT,
+            "best_step": smallest["step"],
+            "learned": learned,
+            "tasks": family.configuration.tasks,
+        }
+    ).reset_index()
+    table.insert(0, "configuration", family.name)
+    sizes = {width: parameters(family.configuration, int(width)) for width in set(table["width"])}
+    table.insert(2, "parameters", table["width"].map(sizes))
+    return table
+
+
+def exponents(
+    table: pd.DataFrame, family: Family, rules: Quanta, published: Michaud
+) -> pd.DataFrame:
+    """A row for each exponent, beside theory's, that of as few tasks, and the published one.
+
+    `table` is `runs(family)`.
+    """
+    alpha, first, last = family.configuration.alpha, *rules.finite_tasks
+    rows = []
+    for resource, found in _exponents(table, family, rules):
+        known = nan
+        if family.configuration.tasks == published.tasks:
+            points = published.exponents.model_dump()
+            known = dict(zip(points["alpha"], points[resource], strict=True)).get(alpha, nan)
+        rows.append(
+            {
+                "configuration": family.name,
+                "alpha": alpha,
+                "exponent": resource,
+                **asdict(found),
+                "theory": quanta.theory(resource, alpha),
+                "finite": quanta.finite(resource, alpha, family.frequencies, first, last),
+                "published": known,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _exponents(
+    table: pd.DataFrame, family: Family, rules: Quanta
+) -> Iterator[tuple[quanta.Resource, Exponent]]:
+    resampling = Resampling(rules.confidence, rules.resamples, rules.seed)
+    fresh, limited = table[table["samples"] == 0], table[table["samples"] > 0]
+    limited = _widest(limited)
+
+    def column(rows: pd.DataFrame, name: str) -> Floats:
+        return rows[name].to_numpy(np.float64)
+
+    yield (
+        "N",
+        parity_exponents.by_parameters(
+            column(fresh, "parameters"), column(fresh, "final_loss"), resampling
+        ),
+    )
+    steps, curves = family.curves
+    first, last = rules.steps
+    yield "S", parity_exponents.by_steps(steps, curves, first, last, resampling)
+    yield (
+        "D",
+        parity_exponents.by_samples(
+            column(limited, "samples"),
+            column(limited, "best_loss"),
+            rules.samples_below,
+            resampling,
+        ),
+    )
+
+
+def laws(family: Family, rules: Quanta) -> pd.DataFrame:
+    """A row for each way to fit the learning times of the widest networks.
+
+    The fit to all tasks is doubtful, and its status says so, where censored tasks are overdue by
+    the law of those that all seeds learned, or where runs of half as many steps would have had a
+    much flatter slope: what is censored then is not merely late.
+    """
+    resampling = Resampling(rules.confidence, rules.resamples, rules.seed)
+    head = {
+        "configuration": family.name,
+        "alpha": family.configuration.alpha,
+        "width": max(family.configuration.widths),
+    }
+    times = family.times
+    found = {kind: emergence.law(times, kind, resampling) for kind in KINDS}
+    whole = found["all"]
+    overdue = emergence.overdue(times, found["complete"])
+    before = emergence.slope(times.at(float(family.losses["step"].max()) / 2), "all")
+    if whole.status == emergence.OK:
+        if overdue > SOME:
+            status = f"doubtful: {overdue} censored tasks are overdue, perhaps for want of room"
+            found["all"] = replace(whole, status=status)
+        elif whole.slope < STEEPER * before:
+            status = f"doubtful: half the steps would have given {before:.2f}"
+            found["all"] = replace(whole, status=status)
+    return pd.DataFrame([{**head, "tasks": kind, **asdict(law)} for kind, law in found.items()])
+
+
+def horizons(family: Family, rules: Quanta) -> pd.DataFrame:
+    """The slope of learning times as it would have been, had the runs ended earlier.
+
+    It shows what the restriction to learned tasks does: the shorter a run, the nearer to 0 is the
+    slope of least squares, while the censored fit stays where it is if its law holds.
+    """
+    times = family.times
+    learned = times.by[~times.censored]
+    end = float(family.losses["step"].max())
+    if len(learned) == 0:
+        return pd.DataFrame(columns=["configuration", "step", "tasks", "learned", "slope"])
+    ends = np.unique(np.rint(np.geomspace(learned.min(), end, rules.horizons)))
+    rows = []
+    for step, kind in product(ends, KINDS):
+        known = times.at(float(step))
+        rows.append(
+            {
+                "configuration": family.name,
+                "step": int(step),
+                "tasks": kind,
+                "learned": int(np.count_nonzero(~known.censored)),
+                "slope": emergence.slope(known, kind),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def sharpness(family: Family) -> tuple[float, float]:
+    """By which factor the steps grow while a loss falls from 0.9 bit to `learned_below`.
+
+    The median over the tasks learned by the widest networks; and for their mean loss, which may
+    not have come down by the end, at least. NaN where nothing fell.
+    """
+    rows = family.widest.dropna(subset=["learned", "began"])
+    ratios = (rows["learned"] / rows["began"]).astype(float)
+    steps, curves = family.curves
+    high = curves >= 0.9
+    began = np.where(high.any(axis=1), steps[high.shape[1] - 1 - high[:, ::-1].argmax(axis=1)], nan)
+    above = curves >= family.configuration.learned_below
+    end = steps[np.minimum(above.shape[1] - above[:, ::-1].argmax(axis=1), len(steps) - 1)]
+    task = float(ratios.median()) if len(ratios) else nan
+    means = (end / began)[np.isfinite(began)]
+    return task, float(np.median(means)) if len(means) else nan
+
+
+def headline(family: Family, exponents: pd.DataFrame, laws: pd.DataFrame) -> dict[str, Any]:
+    """The few numbers that a reader wants first; None where one cannot be had.
+
+    Learned and censored tasks, the slope of learning times with the censored ones and without,
+    sharpness of tasks and of their mean, and the exponents that there are.
+    """
+    by_kind = laws.set_index("tasks")
+    task, mean = sharpness(family)
+    numbers: dict[str, float | int] = {
+        "learned": int(by_kind["learned"]["all"]),
+        "censored": int(by_kind["censored"]["all"]),
+        "slope": float(by_kind["slope"]["all"]),
+        "slope_of_learned": float(by_kind["slope"]["learned"]),
+        "fall_of_a_task": task,
+        "fall_of_the_mean": mean,
+    }
+    for _, row in exponents.iterrows():
+        if np.isfinite(row["value"]):
+            numbers[f"alpha_{row['exponent']}"] = float(row["value"])
+    return {name: _known(value) for name, value in numbers.items()}
+
+
+def _known(value: float) -> float | int | None:
+    """The value, to five digits, or None if it is not finite."""
+    if isinstance(value, int):
+        return value
+    return float(f"{value:.5g}") if isfinite(value) else None

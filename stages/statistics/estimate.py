@@ -1,0 +1,60 @@
+"""A number with its interval, or why there is none."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from stages.statistics.intervals import student_margin
+
+OK = "ok"
+FEW = 3
+"""Networks, under which their scatter gives no interval."""
+
+
+class Estimate(NamedTuple):
+    """A number of ours, its interval, and `ok` or why there is none."""
+
+    value: float
+    low: float
+    high: float
+    status: str = OK
+
+    @property
+    def sound(self) -> bool:
+        """Whether there is an interval to judge by."""
+        finite = all(map(math.isfinite, [self.value, self.low, self.high]))
+        return self.status == OK and finite and self.low <= self.high
+
+    def over(self, other: "Estimate") -> "Estimate":
+        """The quotient of two positive numbers; its interval holds all quotients of the two."""
+        for each in (self, other):
+            if not each.sound or each.low <= 0:
+                return missing(each.status if each.status != OK else "no positive interval")
+        return Estimate(self.value / other.value, self.low / other.high, self.high / other.low, OK)
+
+
+def missing(status: str) -> Estimate:
+    """No number, and why."""
+    return Estimate(math.nan, math.nan, math.nan, status)
+
+
+def over_networks(values: list[float], statuses: list[str], confidence: float) -> Estimate:
+    """The geometric mean of the dimensions of several networks.
+
+    Its interval is Student's, from the scatter of the logarithm between networks. That is some
+    times the scatter within one, which says how well a network is measured, not what another of
+    the same training would have had.
+    """
+    if len(values) < FEW:
+        return missing(f"fewer than {FEW} networks")
+    for value, status in zip(values, statuses, strict=True):
+        if status not in (OK, "no interval"):
+            return missing(f"a network without a dimension: {status}")
+        if not (math.isfinite(value) and value > 0):
+            return missing("a network without a dimension")
+    logs = np.log(values)
+    error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
+    margin = student_margin(error, len(logs) - 1, confidence)
+    mean = float(logs.mean())
+    return Estimate(math.exp(mean), math.exp(mean - margin), math.exp(mean + margin))

@@ -1,0 +1,46 @@
+"""Which parts a stage must leave, and whether files are these parts: by fingerprint and rows."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from stages.base.errors import InputError
+from stages.base.params import Params
+from stages.base.parts import Part
+from stages.cnn import part as cnn_part
+from stages.parity import part as parity_part
+
+
+def expected(p: Params) -> dict[str, list[Part]]:
+    """The parts that params.yaml asks for, by the stage that makes them."""
+    parts: list[Part] = [
+        cnn_part.sweep_part(p.origin, name, sweep, width)
+        for name, sweep in p.cnn.sweeps.items()
+        for width in p.cnn.widths
+    ]
+    for name, configuration in p.parity.named.items():
+        parts += parity_part.configuration_parts(name, configuration).values()
+    parts += [cnn_part.method_part(p.method, dimension) for dimension in p.method.dimensions]
+    by_stage: dict[str, list[Part]] = {}
+    for part in parts:
+        by_stage.setdefault(part.stage, []).append(part)
+    return by_stage
+
+
+def check(parts: list[Part], folder: Path) -> None:
+    """See that what lies in `folder`, by the paths of the workspace, is `parts`.
+
+    Raises:
+        InputError: a part is missing or damaged, made with other params, or short of rows.
+    """
+    for part in parts:
+        replace(part, path=folder / part.path).read()
+        if (weights := folder / part.weights).exists():
+            try:
+                with safe_open(weights, "numpy") as tensors:
+                    made = (tensors.metadata() or {}).get("fingerprint")
+            except (OSError, SafetensorError) as error:
+                raise InputError(f"{weights}: damaged ({error})") from None
+            if made != part.fingerprint:
+                raise InputError(f"{weights}: the weights of other params")

@@ -1,0 +1,152 @@
+"""All event files of a folder as one CNN sweep: its table, and what became of each file."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.base.errors import InputError
+from stages.base.params import Import
+from stages.cnn import part as cnn_part
+from stages.tensorboard import logs, quality
+from stages.tensorboard.logs import Run
+
+SHOWN = 8
+"""Faults or names, at most, that an error lists."""
+
+
+def read_folder(
+    name: str, folder: Path, spec: Import, failed_above: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs of a folder; of each width, they are seeds 0, 1, ... in the order of their start.
+
+    Returns:
+        The table, with the columns of `stages.cnn.part.SCHEMA`, ordered by width, seed and epoch;
+        and a row for each file, as `quality.of_files` makes it.
+
+    Raises:
+        InputError: the files do not make one sweep; a line for each fault.
+    """
+    found, faults = [], []
+    for path in logs.find(folder):
+        try:
+            found.append(logs.read(path, folder, spec))
+        except InputError as error:
+            faults.append(str(error))
+    _refuse(faults, folder)
+    with_curves = [run for run in found if run.epochs]
+    if not with_curves:
+        raise InputError(_no_curves(found, folder, spec))
+    epochs = _epochs(with_curves, folder, spec)
+    _refuse([*_two_widths(found, folder), *_two_sizes(found, folder)], folder)
+    order = sorted(with_curves, key=lambda run: (run.width, run.start, run.file))
+    seeds: dict[str, int] = {}
+    taken: Counter[int] = Counter()
+    for run in order:
+        seeds[run.file] = taken[run.width]
+        taken[run.width] += 1
+    metrics = set(spec.tags.model_dump(exclude_none=True).values())
+    files = quality.of_files(found, seeds, metrics, epochs, failed_above, spec.late_from)
+    return _table(name, order, seeds), files
+
+
+def _refuse(faults: list[str], folder: Path) -> None:
+    if len(faults) > SHOWN:
+        faults = [*faults[:SHOWN], f"{folder}: and {len(faults) - SHOWN} more"]
+    if faults:
+        raise InputError("\n".join(faults))
+
+
+def _no_curves(found: list[Run], folder: Path, spec: Import) -> str:
+    wanted = list(spec.tags.model_dump(exclude_none=True).values())
+    counts = Counter(tag for run in found for tag in run.tags)
+    lacking = [tag for tag in wanted if tag not in counts]
+    others = [tag for tag, _ in counts.most_common() if tag not in wanted]
+    named = ", ".join(others[:SHOWN]) + (", ..." if len(others) > SHOWN else "")
+    if not lacking:
+        return f"{folder}: no epoch in {len(found)} files has all of {', '.join(wanted)}"
+    return (
+        f"{folder}: no file has {', '.join(lacking)}; other tags of scalars in {len(found)} files: "
+        f"{named or 'none'}; name yours: imports.*.tags"
+    )
+
+
+def _epochs(found: list[Run], folder: Path, spec: Import) -> int:
+    """How many a complete run has.
+
+    Raises:
+        InputError: that cannot be: logs differ, one has more, or none has so many.
+    """
+    by = {run.stated_epochs: run.file for run in reversed(found) if run.stated_epochs}
+    if spec.epochs:
+        expected, source = spec.epochs, "imports.*.epochs"
+    elif len(by) > 1:
+        said = ", ".join(f"{epochs} ({file})" for epochs, file in sorted(by.items()))
+        raise InputError(
+            f"{folder}: mixed epochs: logs say that they have {said}; expected one number; "
+            "import them apart, or set imports.*.epochs"
+        )
+    elif by:
+        (expected,), source = by, "the logs say"
+    else:
+        return max(len(run.epochs) for run in found)
+    longest = max(found, key=lambda run: run.epochs[-1])
+    if longest.epochs[-1] > expected:
+        raise InputError(
+            f"{folder}/{longest.file}: mixed epochs: its last is {longest.epochs[-1]}; "
+            f"expected {expected} at most ({source})"
+        )
+    fullest = max(len(run.epochs) for run in found)
+    if fullest < expected:
+        raise InputError(
+            f"{folder}: no run is complete: the longest has {fullest} epochs; expected {expected} "
+            f"({source}); if {fullest} are all, set imports.*.epochs"
+        )
+    return expected
+
+
+def _two_widths(found: list[Run], folder: Path) -> list[str]:
+    by_folder: dict[Path, dict[int, str]] = defaultdict(dict)
+    for run in reversed(found):
+        if run.width:
+            path = Path(run.file)
+            by_folder[path.parent][run.width] = path.name
+    return [
+        f"{folder / parent}: two widths in one folder: "
+        + ", ".join(f"{width} ({file})" for width, file in sorted(widths.items())[:SHOWN])
+        + "; expected one width a folder; move the files apart"
+        for parent, widths in sorted(by_folder.items())
+        if len(widths) > 1
+    ]
+
+
+def _two_sizes(found: list[Run], folder: Path) -> list[str]:
+    by_width: dict[int, dict[int, str]] = defaultdict(dict)
+    for run in reversed(found):
+        by_width[run.width][run.parameters] = run.file
+    return [
+        f"{folder}: width {width} with "
+        + " and ".join(f"{n} parameters ({file})" for n, file in sorted(sizes.items())[:SHOWN])
+        + "; expected one size; import the networks apart"
+        for width, sizes in sorted(by_width.items())
+        if len(sizes) > 1
+    ]
+
+
+def _table(name: str, order: list[Run], seeds: dict[str, int]) -> pd.DataFrame:
+    lengths = [len(run.epochs) for run in order]
+    columns = {
+        "sweep": pd.Categorical([name]).repeat(sum(lengths)),
+        "width": np.repeat([run.width for run in order], lengths),
+        "parameters": np.repeat([run.parameters for run in order], lengths),
+        "seed": np.repeat([seeds[run.file] for run in order], lengths),
+        "epoch": np.concatenate([run.epochs for run in order]),
+    }
+    for metric in cnn_part.SCHEMA.names[len(columns) :]:
+        columns[metric] = np.concatenate(
+            [run.curves.get(metric, [np.nan] * len(run.epochs)) for run in order]
+        )
+    numbers = [field for field in cnn_part.SCHEMA if field.name != "sweep"]
+    types = {field.name: field.type.to_pandas_dtype() for field in numbers}
+    return pd.DataFrame(columns).astype(types)

@@ -1,0 +1,38 @@
+"""How a stage ends on input that cannot be used: a line for each fault, no traceback."""
+
+import pytest
+
+from stages.base import errors
+
+
+def test_each_fault_has_a_line_and_the_exit_code_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        raise errors.InputError("a.txt: missing\nb.txt: damaged")
+
+    with pytest.raises(SystemExit) as end:
+        errors.run(main)
+    assert end.value.code == 1
+    assert capsys.readouterr() == ("", "error: a.txt: missing\nerror: b.txt: damaged\n")
+
+
+def test_an_interrupt_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        errors.run(main)
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "interrupted: nothing was written\n"
+
+
+def test_what_no_user_can_mend_keeps_its_traceback() -> None:
+    def main() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        errors.run(main)
+
+
+def test_a_stage_that_succeeds_says_nothing_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    errors.run(lambda: print("done"))
+    assert capsys.readouterr() == ("done\n", "")

@@ -1,0 +1,237 @@
+"""params.yaml: what is refused, and that a line says where, what was found, and what is allowed."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stages.base import params
+from stages.base.errors import InputError
+from tests.helpers.root import ROOT
+
+PAPER = "cnn.sweeps.paper"
+TASKS = "parity.configurations.notebook"
+LIMITED = f"{TASKS}.data_limited"
+
+
+def load(content: str, folder: Path) -> params.Params:
+    file = folder / "params.yaml"
+    file.write_text(content)
+    return params.load(file)
+
+
+def faults(content: dict[str, Any] | str, folder: Path) -> list[str]:
+    """The lines by which params are refused, less the file's name."""
+    text = content if isinstance(content, str) else yaml.safe_dump(content)
+    with pytest.raises(InputError) as error:
+        load(text, folder)
+    start = f"{folder / 'params.yaml'}: "
+    lines = str(error.value).splitlines()
+    assert all(line.startswith(start) for line in lines)
+    return [line.removeprefix(start) for line in lines]
+
+
+def change(content: dict[str, Any], path: str, value: Any) -> None:
+    *sections, key = path.split(".")
+    for name in sections:
+        content = content[name]
+    content[key] = value
+
+
+def test_the_committed_params_are_valid() -> None:
+    p = params.load(ROOT / "params.yaml")
+    assert p.cnn.widths == list(range(1, 21))
+    assert p.cnn.sweeps["paper"].learning_rate == 1e-3
+    assert next(iter(p.parity.configurations)) == "notebook"
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1.e-3", "1.0e-3", ".1e-2", "1E-3", "0.001", "+1e-3"])
+def test_floats_are_those_of_yaml_1_2(
+    tiny_params: dict[str, Any], tmp_path: Path, text: str
+) -> None:
+    change(tiny_params, f"{PAPER}.learning_rate", "RATE")
+    p = load(yaml.safe_dump(tiny_params).replace("RATE", text), tmp_path)
+    assert p.cnn.sweeps["paper"].learning_rate == 1e-3
+
+
+def test_params_cannot_be_changed_after_validation(tiny_params: dict[str, Any]) -> None:
+    p = params.Params.model_validate(tiny_params)
+    with pytest.raises(ValueError, match="frozen"):
+        p.cnn.sweeps["paper"].epochs = 3  # type: ignore[misc]
+
+
+BAD: list[tuple[str, Any, str]] = [
+    ("data.source", "imagenet", "'manifold', 'mnist' or 'svhn' (got 'imagenet')"),
+    ("manifold.dimension", 0, "greater than or equal to 1 (got 0)"),
+    ("manifold.train", 200000, "less than or equal to 131072 (got 200000)"),
+    ("method.dimensions", [2, 2], "must not repeat a value (got [2, 2])"),
+    ("cnn.widths", [], "at least 1 item"),
+    ("cnn.widths", [1, 2, 1], "must not repeat a value (got [1, 2, 1])"),
+    ("cnn.widths", 3, "valid list (got 3)"),
+    ("cnn.sweeps", {}, "at least 1 item"),
+    (f"{PAPER}.learning_rate", 0, "greater than 0 (got 0)"),
+    (f"{PAPER}.learning_rate", "1e-3x", "valid number (got '1e-3x')"),
+    (f"{PAPER}.learning_rate", True, "valid number (got True)"),
+    (f"{PAPER}.learning_rate", float("inf"), "finite number (got inf)"),
+    (f"{PAPER}.weight_decay", -0.1, "greater than or equal to 0 (got -0.1)"),
+    (f"{PAPER}.optimizer", "sgd", "'adam' or 'adamw' (got 'sgd')"),
+    (f"{PAPER}.batch_size", 0, "greater than 0 (got 0)"),
+    (f"{PAPER}.batch_size", 32.5, "valid integer (got 32.5)"),
+    (f"{PAPER}.seeds", -1, "greater than 0 (got -1)"),
+    (f"{PAPER}.epochs", "50", "valid integer (got '50')"),
+    (f"{PAPER}.augment", "yes please", "valid boolean (got 'yes please')"),
+    (f"{PAPER}.augment_validation", 1, "valid boolean (got 1)"),
+    (f"{PAPER}.precision", "bf16", "'tf32' or 'float32' (got 'bf16')"),
+    (f"{PAPER}.input_range", [0], "at least 2 items"),
+    (f"{TASKS}.tasks", 0, "greater than 0 (got 0)"),
+    (f"{TASKS}.bits", 257, "less than or equal to 256 (got 257)"),
+    (f"{TASKS}.alpha", 0, "greater than 0 (got 0)"),
+    (f"{TASKS}.logits", 3, "1 or 2 (got 3)"),
+    (f"{TASKS}.widths", [], "at least 1 item"),
+    (f"{TASKS}.learned_below", 0.5, "less than 0.5 (got 0.5)"),
+    (f"{TASKS}.task_curves", -1, "greater than or equal to 0 (got -1)"),
+    (f"{LIMITED}.samples", [2**30 + 1], "less than or equal to 1073741824"),
+    (f"{LIMITED}.samples", [5, 5], "must not repeat a value (got [5, 5])"),
+    ("fit.quantiles", [0.5, 1.0], "less than 1 (got 1.0)"),
+    ("fit.epochs", ["first"], "'pooled', 'last' or 'best' (got 'first')"),
+    ("fit.resamples", 99, "greater than or equal to 100 (got 99)"),
+    ("fit.confidence", 1, "less than 1 (got 1)"),
+    ("fit.seed", -1, "greater than or equal to 0 (got -1)"),
+    ("calibration.sweeps", 19, "greater than or equal to 20 (got 19)"),
+    ("dimension.ratio_neighbours", [1], "greater than or equal to 2 (got 1)"),
+    ("dimension.discard", 1.0, "less than 1 (got 1.0)"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "allowed"), BAD)
+def test_a_bad_value_is_one_line_with_its_path_what_is_allowed_and_what_it_is(
+    tiny_params: dict[str, Any], tmp_path: Path, path: str, value: Any, allowed: str
+) -> None:
+    change(tiny_params, path, value)
+    (line,) = faults(tiny_params, tmp_path)
+    assert line.startswith(path)
+    assert allowed in line
+
+
+# Values that are each allowed, but not together: the line has the section's path.
+IMPOSSIBLE: list[tuple[str, Any, str, str]] = [
+    (f"{PAPER}.input_range", [1, 0], PAPER, "input_range must be [low, high] with low < high"),
+    (f"{TASKS}.subset_size", 9, TASKS, "subset_size must be at most bits (8)"),
+    (f"{TASKS}.tasks", 29, TASKS, "tasks must be at most 28"),
+    (f"{TASKS}.evaluate_every", 3, TASKS, "evaluate_every must divide steps (20)"),
+    (f"{LIMITED}.evaluate_every", 4, LIMITED, "evaluate_every must divide steps (10)"),
+    ("fit.quantiles", [0.2, 0.5, 0.2], "fit", "quantiles must not repeat a value"),
+    ("fit.quantiles", [0.2], "fit", "quantiles must hold 0.5"),
+    ("fit.epochs", ["last", "last"], "fit", "epochs must not repeat a value"),
+    ("fit.widths", {"all": [1, 2]}, "fit.widths", "all is always there"),
+    ("fit.widths", {"few": [2, 1]}, "fit.widths", "few must be [first, last]"),
+    ("dimension.known.compare", 3, "dimension.known", "compare must be one of dimensions"),
+    ("dimension.blocks", [2], "dimension", "blocks must hold 1"),
+    ("dimension.blocks", [100, 1], "dimension", "neighbours must be fewer than the 3 points"),
+    ("plot.band", [0.8, 0.2], "plot", "band must be [low, high] with low < high"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "where", "said"), IMPOSSIBLE)
+def test_what_cannot_be_together_is_one_line(
+    tiny_params: dict[str, Any], tmp_path: Path, path: str, value: Any, where: str, said: str
+) -> None:
+    change(tiny_params, path, value)
+    (line,) = faults(tiny_params, tmp_path)
+    assert line.startswith(f"{where}: {said}")
+
+
+@pytest.mark.parametrize("section", ["", "cnn", PAPER, TASKS, "fit", "dimension.known"])
+def test_an_unknown_key_is_named(tiny_params: dict[str, Any], tmp_path: Path, section: str) -> None:
+    path = f"{section}.learning_rat".lstrip(".")
+    change(tiny_params, path, 1e-3)
+    assert faults(tiny_params, tmp_path) == [
+        f"{path}: unknown key; remove it, or mend its spelling"
+    ]
+
+
+@pytest.mark.parametrize("path", ["data", "cnn.widths", f"{PAPER}.epochs", f"{TASKS}.seeds"])
+def test_a_missing_key_is_named(tiny_params: dict[str, Any], tmp_path: Path, path: str) -> None:
+    *sections, key = path.split(".")
+    section = tiny_params
+    for name in sections:
+        section = section[name]
+    del section[key]
+    assert faults(tiny_params, tmp_path) == [f"{path}: missing; add it"]
+
+
+@pytest.mark.parametrize("name", ["a-b", "A", "1st", "", "a b", "a.b", "a/b"])
+@pytest.mark.parametrize("section", ["cnn.sweeps", "parity.configurations"])
+def test_a_name_that_could_not_be_a_file_and_a_stage_is_refused(
+    tiny_params: dict[str, Any], tmp_path: Path, section: str, name: str
+) -> None:
+    family, key = section.split(".")
+    entries = tiny_params[family][key]
+    entries[name] = next(iter(entries.values()))
+    (line,) = faults(tiny_params, tmp_path)
+    assert line.startswith(section)
+    assert line.endswith(f"(got {name!r})")
+
+
+def test_every_fault_has_its_line(tiny_params: dict[str, Any], tmp_path: Path) -> None:
+    change(tiny_params, f"{PAPER}.epochs", 0)
+    change(tiny_params, f"{TASKS}.seed", 3)
+    del tiny_params["cnn"]["widths"]
+    lines = faults(tiny_params, tmp_path)
+    assert sorted(line.partition(":")[0] for line in lines) == [
+        "cnn.sweeps.paper.epochs",
+        "cnn.widths",
+        "parity.configurations.notebook.seed",
+    ]
+
+
+def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    twice = re.sub(r"^( +epochs: 50\n)", r"\1\1", text, count=1, flags=re.MULTILINE)
+    assert twice != text
+    (line,) = faults(twice, tmp_path)
+    assert re.search(r'found duplicate key "epochs" \(line \d+\)$', line)
+
+
+@pytest.mark.parametrize("text", ["cnn: {", "cnn: [1, 2", "\tcnn: 1", "a: b: c", "a: *b"])
+def test_what_is_no_yaml_is_one_line(tmp_path: Path, text: str) -> None:
+    (line,) = faults(text, tmp_path)
+    assert line.startswith("not valid YAML: ")
+
+
+@pytest.mark.parametrize("text", ["", "3", "[1, 2]", "cnn"])
+def test_what_holds_no_sections_is_one_line(tmp_path: Path, text: str) -> None:
+    (line,) = faults(text, tmp_path)
+    assert "dict" in line
+
+
+@pytest.mark.parametrize("text", ["? [1, 2]\n: 3\n", "{1: 2}: 3\n", "1: 2\n"])
+def test_keys_that_are_no_names_are_refused(tmp_path: Path, text: str) -> None:
+    assert faults(text, tmp_path)
+
+
+def test_bytes_that_are_no_text_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes(b"cnn: \xff\xfe\n")
+    with pytest.raises(InputError, match=r"params\.yaml: not valid YAML"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot be read .*; run from the root"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_merged_keys_are_one_section(tiny_params: dict[str, Any], tmp_path: Path) -> None:
+    paper = yaml.safe_dump(tiny_params["cnn"]["sweeps"]["paper"], default_flow_style=True).strip()
+    tiny_params["cnn"]["sweeps"] |= {"paper": "PAPER", "slow": "SLOW"}
+    text = yaml.safe_dump(tiny_params).replace("PAPER", f"&paper {paper}")
+    p = load(text.replace("SLOW", "{<<: *paper, learning_rate: 1e-4}"), tmp_path)
+    assert p.cnn.sweeps["slow"].learning_rate == 1e-4
+    assert p.cnn.sweeps["slow"].epochs == p.cnn.sweeps["paper"].epochs
+
+
+def test_a_name_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(InputError, match=r"params\.yaml: cnn\.sweeps: no 'papr'; there is a, b$"):
+        params.lookup({"a": 1, "b": 2}, "papr", "cnn.sweeps")

@@ -1,0 +1,189 @@
+"""The CUDA kernels against the reference, on a GPU or, where there is none, interpreted.
+
+Triton's interpreter (see conftest.py) runs the same kernels in numpy, in float32: slowly, so the
+cases are small.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers import plain
+from tests.helpers.root import ROOT
+
+pytest.importorskip("triton", reason="PyTorch brings no Triton on this platform")
+
+from stages.base import params
+from stages.base.params import CnnSweep
+from stages.cnn import draws, replicas
+from stages.cnn.network import initial
+from stages.images.arrays import Images, open_images
+from stages.training import kernels
+from stages.training.adam import Adam
+from stages.training.kernels import Launcher, Layer, Weights
+
+SWEEPS = params.load(ROOT / "params.yaml").cnn.sweeps
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def sweep(name: str = "notebook", **changes: object) -> CnnSweep:
+    small = {"batch_size": 2, "epochs": 1, "precision": "float32"}
+    return SWEEPS[name].model_copy(update=small | changes)
+
+
+def cut(images: Images, train: int, test: int) -> Images:
+    return Images(
+        images.train_images[:train],
+        images.train_labels[:train],
+        images.test_images[:test],
+        images.test_labels[:test],
+    )
+
+
+@pytest.fixture(autouse=True)
+def _large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few programs and turns of a loop, but not one: the interpreter takes its time over each."""
+    if DEVICE.type == "cpu":
+        for name, value in {
+            "CONV1_CELLS": 128,
+            "CONV1_WEIGHT_CELLS": 128,
+            "CONV1_WEIGHT_K": 32,
+            "CONV2_WEIGHT_ROWS": 128,
+            "LINEAR1_K": 256,
+            "K": 128,
+        }.items():
+            monkeypatch.setattr(replicas, name, value)
+        monkeypatch.setattr(kernels, "BLOCK", 4096)
+
+
+@pytest.fixture(scope="module")
+def images(small_images: Path) -> Images:
+    return cut(open_images(small_images), 3, 1)  # a full batch and a short one
+
+
+def trained(
+    s: CnnSweep, width: int, seeds: list[int], images: Images
+) -> tuple[replicas.Replicas, replicas.Results, replicas.Results]:
+    """The state after one epoch, and its results in training and validation."""
+    train, test = (
+        replicas.DeviceImages(pixels, labels, DEVICE, images.classes)
+        for pixels, labels in (
+            (images.train_images, images.train_labels),
+            (images.test_images, images.test_labels),
+        )
+    )
+    engine = replicas.Replicas(s, width, len(seeds), train, test)
+    engine.load([initial(width, seed, images.classes) for seed in seeds])
+    orders = replicas._orders(engine, s, seeds, epoch=1)
+    return engine, *replicas._launch_epoch(engine, *orders)
+
+
+@pytest.mark.parametrize(("width", "classes"), [(1, 10), (3, 100), (20, 10)])
+def test_flattened_weights_come_back(width: int, classes: int) -> None:
+    network = initial(width, 0, classes)
+    back = replicas.unflatten(replicas.flatten(network), width, classes)
+    for ours, theirs in zip(back.parameters(), network.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("name", "width", "classes"), [("notebook", 3, 100), ("paper", 9, 10)])
+def test_an_epoch_agrees_with_the_reference_to_rounding(
+    name: str, width: int, classes: int, images: Images
+) -> None:
+    s = sweep(name, augment_validation=name == "notebook")
+    images = replace(images, classes=classes)
+    engine, training, validation = trained(s, width, [5], images)
+    reference = plain.Replica(s, width, seed=5, classes=classes)
+    pixels, labels = (
+        torch.from_numpy(np.array(a)) for a in (images.train_images, images.train_labels)
+    )
+    order = draws.shuffled(len(pixels), 5, 1, s.augment)
+    expected = reference.epoch(pixels, labels, order, train=True)
+    got = [value[0] for value in training.batch_means()]
+    assert got == pytest.approx(expected, rel=1e-5)
+    pixels, labels = (
+        torch.from_numpy(np.array(a)) for a in (images.test_images, images.test_labels)
+    )
+    order = draws.validation(len(pixels), 5, 1, s.augment_validation)
+    expected = reference.epoch(pixels, labels, order, train=False)
+    got = [value[0] for value in validation.means()]
+    assert got == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(
+        engine.weights.values[0].cpu(), replicas.flatten(reference.network), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_a_replica_is_the_same_to_the_bit_alone_and_beside_others(images: Images) -> None:
+    alone, result, _ = trained(sweep(), 2, [3], images)
+    among, results, _ = trained(sweep(), 2, [0, 3], images)
+    assert torch.equal(alone.weights.values[0], among.weights.values[1])
+    assert result.batch_means()[0][0] == results.batch_means()[0][1]
+
+
+def test_an_epochs_results_are_its_own(images: Images) -> None:
+    """They are averaged while the next epoch runs."""
+    one, two = (
+        replicas.train(sweep(epochs=epochs), 1, [3], images, DEVICE, lambda done, loss: None)
+        for epochs in (1, 2)
+    )
+    for metric, values in two.history.values.items():
+        assert values[0, 0] == one.history.values[metric][0, 0], metric
+    assert two.history.values["train_loss"][0, 1] != two.history.values["train_loss"][0, 0]
+
+
+@pytest.mark.parametrize("decoupled", [True, False])
+def test_adam_is_pytorchs(decoupled: bool) -> None:
+    """Three steps of two replicas, the gradient of one layer in three partial sums."""
+    optimizer = Adam(learning_rate=0.01, weight_decay=0.1, decoupled=decoupled)
+    layers = [Layer("a", 5000, chunks=3), Layer("b", 5, chunks=1)]
+    weights = Weights(layers, replicas=2, device=DEVICE)
+    random = torch.Generator().manual_seed(0)
+    start = torch.randn(2, 5005, generator=random)
+    weights.load(start)
+    schedule = torch.from_numpy(optimizer.schedule(3)).to(DEVICE)
+    reference = [torch.nn.Parameter(row.clone()) for row in start]
+    theirs = [optimizer.optimizer([row]) for row in reference]
+    for step in range(3):
+        partials = torch.randn(2, 15005, generator=random)
+        weights.partials.copy_(partials)
+        weights.update(optimizer, schedule, torch.tensor(step, dtype=torch.int32, device=DEVICE))
+        for row, parameter, stepper in zip(partials, reference, theirs, strict=True):
+            parameter.grad = torch.cat([row[:15000].view(3, 5000).sum(0), row[15000:]])
+            stepper.step()
+    expected = torch.stack([row.detach() for row in reference])
+    torch.testing.assert_close(weights.values.cpu(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "special"),
+    [({"total"}, {}), (set(), {"widht": 3}), (set(), {"total": 3})],
+    ids=["missing", "unknown", "twice"],
+)
+def test_a_launch_with_other_arguments_than_the_kernels_is_refused(
+    left_out: set[str], special: dict[str, int]
+) -> None:
+    launch = Launcher(1, dict.fromkeys(set(kernels.adam.arg_names) - left_out, 1))
+    (wrong,) = left_out | special.keys()
+    with pytest.raises(TypeError, match=f"adam: {wrong}: missing, unknown or given twice"):
+        launch(kernels.adam, (1,), **special)
+
+
+def test_more_images_than_a_draw_can_name_are_refused() -> None:
+    pixels = np.broadcast_to(np.zeros((), np.uint8), (draws.MAX_IMAGES + 1, 32, 32, 3))
+    labels = np.zeros(draws.MAX_IMAGES + 1, np.uint8)
+    with pytest.raises(ValueError, match="at most 131072 images"):
+        replicas.DeviceImages(pixels, labels, DEVICE)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("width", [1, 7, 20])
+def test_on_a_gpu_groups_and_neighbours_change_nothing(width: int, small_images: Path) -> None:
+    images = open_images(small_images)
+    s = sweep(batch_size=16, epochs=2, precision="tf32")
+    together = replicas.train(s, width, range(5), images, DEVICE, lambda done, loss: None)
+    alone = replicas.train(s, width, [3], images, DEVICE, lambda done, loss: None)
+    for metric, values in alone.history.values.items():
+        np.testing.assert_array_equal(values[0], together.history.values[metric][3])

@@ -1,0 +1,95 @@
+"""`make demo`: the graph on generated images as an experiment, and what is left when it ends."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.base import params
+from stages.commands import demo
+from stages.statistics.estimate import Estimate
+from tests.helpers.clone import Clone, ran
+from tests.helpers.graph import graph
+from tests.helpers.root import ROOT
+
+SMALLEST = {
+    "manifold.train": 64,
+    "manifold.test": 150,
+    "cnn.widths": [1],
+    "cnn.sweeps.notebook.epochs": 1,
+}
+
+
+@pytest.mark.slow
+def test_the_demo_measures_generated_images_and_leaves_the_working_tree_alone(
+    ready: Clone, offline: list[str]
+) -> None:
+    (ready.root / "notes.txt").write_text("an untracked file\n")
+    readme = ready.root / "README.md"
+    readme.write_text(readme.read_text() + "\nA change that is not committed.\n")
+    before, lock = ready.changed(), (ready.root / "dvc.lock").read_bytes()
+    overrides = [part for key, value in SMALLEST.items() for part in ("-S", f"{key}={value}")]
+    last = ["fit_cnn", "measure_dimension"]
+    said = ready.run(*offline, "python", "-m", "stages.commands.demo", *overrides, *last).stdout
+
+    stages = ran(said)
+    assert stages[:2] == ["validate", "download"]
+    assert {*last, "aggregate_cnn", "measure_images"} < set(stages)
+    trained = {stage for stage in stages if stage.startswith("train_")}
+    assert trained == {"train_cnn@notebook-1"}
+
+    assert ready.changed() == before
+    assert (ready.root / "dvc.lock").read_bytes() == lock
+    assert not (ready.root / "data/manifold").exists()
+    lines = said[said.index("d, the truth") :].splitlines()
+    assert lines[0].split() == ["d,", "the", "truth", "3"]
+    assert lines[1].startswith("images, measured ")
+    images = float(lines[1].removeprefix("images, measured").split()[0])
+    assert 2 < images < 4
+    assert sum("4/alpha" in line for line in lines) == 1
+    page = (ready.root / demo.PAGE).read_text()
+    assert page == (ready.root / "plots/report.html").read_text()  # no stage of it ran here
+    assert "demo" in ready.run("dvc", "exp", "list", "--name-only").stdout.split()
+
+
+def test_the_demo_ends_with_the_stage_that_rests_on_all_others() -> None:
+    stages = graph()
+    needed, todo = set(), {demo.LAST}
+    while todo:
+        needed |= todo
+        deps = [Path(dep.fs_path) for s in stages if s.name in todo for dep in s.deps]
+        made = {s.name: [Path(out.fs_path) for out in s.outs] for s in stages}
+        todo = {
+            n for n, outs in made.items() if any(d in (o, *o.parents) for d in deps for o in outs)
+        }
+        todo -= needed
+    families = {name.partition("@")[0] for name in needed}
+    assert families > {"download", "train_cnn", "train_parity", "fit_cnn", "fit_parity", "verdict"}
+
+
+def test_the_overrides_of_the_demo_are_valid_and_small() -> None:
+    content = params.load(ROOT / "params.yaml").model_dump()
+    content["cnn"]["sweeps"] = {demo.SWEEP: content["cnn"]["sweeps"][demo.SWEEP]}
+    configurations = content["parity"]["configurations"]
+    content["parity"]["configurations"] = {demo.PARITY: configurations[demo.PARITY]}
+    for path, value in demo.OVERRIDES.items():
+        *sections, key = path.split(".")
+        section = content
+        for name in sections:
+            section = section[name]
+        assert key in section, path
+        section[key] = yaml.safe_load(str(value))
+    p = params.Params.model_validate(content)
+    for sweep in p.cnn.sweeps.values():
+        images = p.manifold.train * sweep.epochs * sweep.seeds * len(p.cnn.widths)
+        assert images < 500_000
+
+
+def test_numbers_that_are_not_there_are_shown_as_such() -> None:
+    nan = float("nan")
+    rows = [("images", Estimate(2.9, 2.75, 3.04)), ("4/alpha", Estimate(nan, nan, nan, "none"))]
+    assert demo.text(3, rows).splitlines() == [
+        "d, the truth  3",
+        "images        2.9 (2.8 to 3.0)",
+        "4/alpha       none",
+    ]

@@ -1,0 +1,133 @@
+"""`make repro` on a graph with the shape of ours: what it downloads, trains and prints."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.base import params
+from stages.base.errors import InputError
+from stages.commands import repro
+from tests.helpers.clone import Clone, isolated
+from tests.helpers.root import ROOT
+from tests.helpers.tiny import write_params
+
+GRAPH = {
+    "download": {
+        "cmd": "mkdir -p data/${data.source} && echo images > data/${data.source}/images",
+        "deps": ["download.txt"],
+        "outs": [{"data/${data.source}": {"persist": True}}],
+    },
+    "train": {
+        "matrix": {"width": "${cnn.widths}"},
+        "cmd": (
+            "cat data/${data.source}/images && mkdir -p runs"
+            " && echo ${cnn.sweeps.paper.epochs} > runs/${item.width}"
+        ),
+        "params": ["data", "cnn.sweeps.paper"],
+        "deps": ["data/${data.source}"],
+        "outs": [{"runs/${item.width}": {"cache": False}}],
+    },
+    "fit": {
+        "cmd": """echo '{"alpha": 0.123456, "of": {"runs": 2, "status": "ok"}}' > fit.json""",
+        "deps": ["runs", "fit.txt"],
+        "metrics": [{"fit.json": {"cache": False}}],
+    },
+}
+TRAINED = ["download", "train@1", "train@2", "fit"]
+
+
+def configure(tree: Clone, source: str = "mnist", epochs: int = 1) -> None:
+    """Valid params; their images are not the default ones, so that nothing rests on a name."""
+    changed = params.load(ROOT / "params.yaml").model_dump()
+    changed["data"]["source"] = source
+    changed["cnn"]["widths"] = [1, 2]
+    changed["cnn"]["sweeps"]["paper"]["epochs"] = epochs
+    write_params(tree.root, changed)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A repository with every result committed."""
+    home = tmp_path_factory.mktemp("done")
+    tree = Clone(home / "tree", isolated(home) | {"PYTHONPATH": str(ROOT)})
+    tree.root.mkdir()
+    (tree.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": GRAPH}))
+    configure(tree)
+    (tree.root / ".gitignore").write_text("/data/\n")
+    for name in ("download.txt", "fit.txt"):
+        (tree.root / name).write_text(f"{name}\n")
+    tree.run("git", "init", "--quiet")
+    tree.run("dvc", "init", "--quiet")
+    tree.run("dvc", "repro", "--quiet")
+    tree.run("git", "add", "--all")
+    tree.run("git", "commit", "--quiet", "--message=Results")
+    return tree
+
+
+@pytest.fixture
+def fresh(done: Clone, tmp_path: Path) -> Clone:
+    """A clone of it, without data."""
+    done.run("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
+    return Clone(tmp_path / "clone", done.env)
+
+
+def reproduce(clone: Clone) -> tuple[list[str], str]:
+    """The stages that ran, and all that was printed."""
+    said = clone.run("python", "-m", "stages.commands.repro").stdout
+    ran = [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")]
+    return ran, said
+
+
+def test_a_fresh_clone_downloads_and_trains_nothing_and_shows_the_metrics(fresh: Clone) -> None:
+    ran, said = reproduce(fresh)
+    assert not ran
+    assert not (fresh.root / "data").exists()
+    assert said.endswith("\nfit.json\n  alpha      0.1235\n  of.runs    2\n  of.status  ok\n")
+
+
+def test_what_needs_no_data_runs_without_it(fresh: Clone) -> None:
+    (fresh.root / "fit.txt").write_text("another\n")
+    assert reproduce(fresh)[0] == ["fit"]
+    assert not (fresh.root / "data").exists()
+
+
+def test_stale_training_downloads_first(fresh: Clone) -> None:
+    configure(fresh, epochs=2)
+    assert reproduce(fresh)[0] == TRAINED
+    assert (fresh.root / "runs/2").read_text() == "2\n"
+
+
+def test_another_source_is_downloaded_and_trained_on(fresh: Clone) -> None:
+    configure(fresh, source="manifold")
+    assert reproduce(fresh)[0] == TRAINED[:-1]  # these runs have the same bytes, so the fit stands
+    assert [path.name for path in (fresh.root / "data").iterdir()] == ["manifold"]
+
+
+@pytest.mark.parametrize(("deleted", "maker"), [("runs/2", "train@2"), ("fit.json", "fit")])
+def test_a_deleted_result_is_made_again(fresh: Clone, deleted: str, maker: str) -> None:
+    (fresh.root / deleted).unlink()
+    assert reproduce(fresh)[0] == ["download", maker]
+    assert not fresh.run("git", "status", "--porcelain").stdout
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml"])
+def test_what_cannot_be_read_ends_it(fresh: Clone, name: str) -> None:
+    (fresh.root / name).write_text("{a: 2\n")
+    failed = fresh.run("python", "-m", "stages.commands.repro", check=False)
+    assert failed.returncode
+    assert name in failed.stderr
+    assert not fresh.run("git", "status", "--porcelain", "--", "runs", "fit.json").stdout
+
+
+def test_a_stage_that_cannot_run_ends_it(fresh: Clone) -> None:
+    (fresh.root / "fit.txt").unlink()
+    failed = fresh.run("python", "-m", "stages.commands.repro", check=False)
+    assert failed.returncode
+    assert "fit.txt" in failed.stderr
+    assert "alpha" not in failed.stdout
+
+
+def test_metrics_that_cannot_be_read_are_no_result() -> None:
+    with pytest.raises(InputError, match=r"metrics/cnn\.json: missing or damaged"):
+        repro.table({"metrics/cnn.json": {"error": {"type": "FileNotFoundError"}}})

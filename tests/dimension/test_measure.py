@@ -1,0 +1,143 @@
+"""The stages that measure dimension, end to end on small data: whole tables, the same bytes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from stages import calibrate_dimension, measure_dimension, measure_images
+from stages.base import params, parts
+from stages.base.errors import InputError
+from stages.cnn import part as cnn_part
+from stages.cnn.network import initial
+from stages.dimension.estimators import estimators
+from stages.images.arrays import Images, save_images
+from tests.helpers.tiny import write_params
+
+OUTPUTS = {
+    name: Path("metrics") / name
+    for name in (
+        "dimension_calibration.csv",
+        "dimension_images.csv",
+        "dimension.csv",
+        "dimension.json",
+    )
+}
+REPEATED = 3
+
+
+def save(part: parts.Part, *, dead: bool) -> None:
+    network = initial(part.configuration["width"], seed=0)
+    if dead:
+        with torch.no_grad():
+            network.linear1.bias.fill_(-1e6)
+    part.weights.parent.mkdir(parents=True, exist_ok=True)
+    save_file(network.state_dict(), part.weights, metadata={"fingerprint": part.fingerprint})
+
+
+@pytest.fixture
+def root(
+    tiny_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> params.Params:
+    """A clone's root after training: 300 test images, widths 1 and 2; the network of 1 is dead."""
+    monkeypatch.chdir(tmp_path)
+    tiny_params["dimension"] |= {"ratio_neighbours": [2], "likelihood_neighbours": [2, 5]}
+    tiny_params["dimension"]["blocks"] = [10, 1]
+    known = {"samples": 300, "dimensions": [2, 17, 40], "compare": 17}
+    tiny_params["dimension"]["known"] = known
+    write_params(Path(), tiny_params)
+    p = params.load()
+
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)
+    images[-REPEATED:] = images[0]
+    labels = np.zeros(300, np.uint8)
+    save_images(Path("data/cifar10"), Images(images, labels, images, labels))
+    for name, sweep in p.cnn.sweeps.items():
+        for width in p.cnn.widths:
+            save(cnn_part.sweep_part(p.origin, name, sweep, width), dead=width == 1)
+    return p
+
+
+def run_all() -> dict[str, bytes]:
+    calibrate_dimension.main()
+    measure_images.main()
+    measure_dimension.main()
+    return {name: path.read_bytes() for name, path in OUTPUTS.items()}
+
+
+def test_the_table_is_whole(root: params.Params) -> None:
+    run_all()
+    table = pd.read_csv(OUTPUTS["dimension.csv"])
+    key = ["source", "width", "estimator", "neighbours", "blocks"]
+    assert not table.duplicated(key).any()
+    each = len(estimators(root.dimension)) * len(root.dimension.blocks)
+    sets = table.groupby(["source", "width"], dropna=False).size()
+    networks = {(name, width) for name in root.cnn.sweeps for width in root.cnn.widths}
+    assert set(sets.drop("images").index) == networks
+    assert set(sets) == {each}
+
+    assert set(table[table["width"] == 1]["status"]) == {"constant"}
+    others = table[table["width"] != 1]
+    assert set(others["status"]) == {"ok"}
+    assert (others["low"] < others["dimension"]).all()
+    assert (others["dimension"] < others["high"]).all()
+    assert set(others["duplicates"]) == {REPEATED}
+    assert set(others["samples"]) == {(300 - REPEATED) // blocks for blocks in (10, 1)}
+
+
+def test_the_images_stand_in_the_table_as_they_were_measured(root: params.Params) -> None:
+    run_all()
+    table = pd.read_csv(OUTPUTS["dimension.csv"])
+    images = pd.read_csv(OUTPUTS["dimension_images.csv"])
+    found = table[table["source"] == "images"][images.columns].reset_index(drop=True)
+    assert found.equals(images)
+    assert set(images["coordinates"]) == {3072}
+
+
+def test_readings_stand_beside_those_of_known_data(root: params.Params) -> None:
+    run_all()
+    summary = json.loads(OUTPUTS["dimension.json"].read_text())
+    sweeps = list(root.cnn.sweeps)
+    assert list(summary) == ["images", *sweeps, "gaussian_17", "uniform_17"]
+    labels = {"twonn", "ratio_2", "likelihood_5"}
+    assert all(set(readings) == labels for readings in summary.values())
+
+    table = pd.read_csv(OUTPUTS["dimension.csv"])
+    calibration = pd.read_csv(OUTPUTS["dimension_calibration.csv"])
+    shown = (table["blocks"] == 1) & (table["neighbours"] == 5) & (table["width"] == 2)
+    row = table[shown & (table["source"] == sweeps[0])].iloc[0]
+    assert summary[sweeps[0]]["likelihood_5"] == pytest.approx(row["dimension"], abs=0.006)
+    known = calibration.query("shape == 'gaussian' and neighbours == 5 and blocks == 1")
+    readings = known.set_index("known")["dimension"]
+    assert summary["gaussian_17"]["likelihood_5"] == pytest.approx(readings[17], abs=0.006)
+    assert readings[2] < row["dimension"] < readings[40]
+    expected = np.interp(row["dimension"], readings, readings.index)
+    assert row["as_gaussian"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_network_without_a_dimension_is_null_in_the_summary(root: params.Params) -> None:
+    name, sweep = next(iter(root.cnn.sweeps.items()))
+    save(cnn_part.sweep_part(root.origin, name, sweep, 2), dead=True)
+    run_all()
+    summary = json.loads(OUTPUTS["dimension.json"].read_text())
+    assert set(summary[name].values()) == {None}
+
+
+def test_outputs_are_the_same_to_the_byte(root: params.Params) -> None:
+    assert run_all() == run_all()
+
+
+def test_missing_weights_stop_the_stage_and_leave_its_outputs(root: params.Params) -> None:
+    before = run_all()
+    name, sweep = next(iter(root.cnn.sweeps.items()))
+    part = cnn_part.sweep_part(root.origin, name, sweep, 2)
+    part.weights.unlink()
+    with pytest.raises(InputError, match=f"{part.weights}: missing"):
+        measure_dimension.main()
+    assert {name: path.read_bytes() for name, path in OUTPUTS.items()} == before

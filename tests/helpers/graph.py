@@ -1,0 +1,91 @@
+"""The graph of dvc.yaml, and the modules that its stages run."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
+
+from tests.helpers.root import ROOT
+
+UNNAMED = {
+    f"stages.base.{name}"
+    for name in ("errors", "files", "params", "progress", "tables", "types", "workers")
+}
+"""What a stage may use without naming it: of stages/base, what no number depends on.
+
+params only validates: what a stage gets from it is its section of params.yaml, which is a
+dependency by value. The others say how a stage fails, how far it is, how much it does at once, and
+how files are read and written, not what is in them. An edit of these must not train anything again.
+"""
+
+
+def file_of(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate.relative_to(ROOT)
+    return None
+
+
+@cache
+def imports(module: str) -> set[str]:
+    """Everything that a module imports, at its top or within: full names, `stages`' as modules."""
+    path = file_of(module)
+    assert path, f"no module {module}"
+    names = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            assert node.module
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = {name for name in inner if name.startswith("stages.") and file_of(name)}
+            names |= modules | ({node.module} if modules != inner else set())
+    return names
+
+
+def needs(module: str) -> set[str]:
+    """The modules of `stages` that run when a module runs, itself included."""
+    found, todo = set(), {module}
+    while todo:
+        found |= todo
+        todo = {n for m in todo for n in imports(m) if n.startswith("stages.")} - found
+    return found
+
+
+def modules() -> list[str]:
+    files = (path.relative_to(ROOT) for path in ROOT.glob("stages/**/*.py"))
+    return sorted(".".join(path.with_suffix("").parts) for path in files)
+
+
+@cache
+def graph() -> list[PipelineStage]:
+    with Repo(str(ROOT)) as repo:
+        return list(repo.index.stages)
+
+
+def module_of(stage: PipelineStage) -> str:
+    found = re.match(r"python -m (stages\.\w+)\b", stage.cmd)
+    assert found, f"{stage.name}: {stage.cmd!r} runs no module of stages"
+    return found[1]
+
+
+def unnamed(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in UNNAMED)
+
+
+def stage_modules() -> set[str]:
+    return {module_of(stage) for stage in graph()}
+
+
+def paths(entries: list[Any]) -> set[Path]:
+    return {Path(entry.fs_path).relative_to(ROOT) for entry in entries}
+
+
+def covers(path: Path, other: Path) -> bool:
+    return path == other or path in other.parents

@@ -1,0 +1,49 @@
+"""params.yaml cut down to what trains in seconds."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.base import params
+from tests.helpers.root import ROOT
+
+
+def tiny() -> dict[str, Any]:
+    made = params.load(ROOT / "params.yaml").model_dump()
+    made["cnn"]["widths"] = [1, 2]
+    for sweep in made["cnn"]["sweeps"].values():
+        sweep |= {"batch_size": 16, "epochs": 2, "seeds": 2}
+    made["method"] |= {"dimensions": [2], "widths": [1, 2]}
+    made["method"]["images"] |= {"train": 100, "test": 100}
+    made["method"]["training"] |= {"batch_size": 32, "epochs": 1, "seeds": 2}
+    name, configuration = next(iter(made["parity"]["configurations"].items()))
+    configuration |= {"tasks": 3, "bits": 8, "subset_size": 2, "batch_size": 64, "task_curves": 3}
+    configuration |= {"widths": [8, 16], "steps": 20, "evaluate_every": 5}
+    configuration |= {"evaluation_samples": 32, "seeds": 2}
+    limited = {"widths": [16], "samples": [50, 150], "steps": 10, "evaluate_every": 5}
+    configuration["data_limited"] = limited
+    family = {key: value for key, value in configuration.items() if key != "alpha"}
+    family |= {"task_curves": 0, "widths": [8], "data_limited": limited | {"samples": [50]}}
+    made["parity"]["configurations"] = {name: configuration}
+    made["parity"]["alphas"] = {"values": [0.5], "training": family}
+    students = made["students"]
+    students["protocol"] |= {"hidden": 20, "width_count": 3, "teachers": 2, "evaluations": 1}
+    students["protocol"] |= {"evaluation_samples": 300, "schedule": 1e-4}
+    name, configuration = next(iter(students["configurations"].items()))
+    students["configurations"] = {name: configuration | {"seeds": 2}}
+    made["fit"]["resamples"] = 100
+    made["quanta"]["resamples"] = 100
+    made["calibration"]["sweeps"] = 20
+    made["dimension"] |= {"ratio_neighbours": [2], "likelihood_neighbours": [2, 5]}
+    made["dimension"] |= {"blocks": [2, 1]}
+    made["dimension"]["known"] = {"samples": 300, "dimensions": [2, 17, 40], "compare": 17}
+    params.Params.model_validate(made)
+    return made
+
+
+def write_params(folder: Path, content: dict[str, Any]) -> None:
+    """Write params.yaml to a folder, and beside it the published numbers as they are."""
+    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    shutil.copy(ROOT / "published.yaml", folder)

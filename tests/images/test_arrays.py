@@ -1,0 +1,169 @@
+"""The images on disk: what is written is opened again, and nothing else is."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.base.errors import InputError
+from stages.images.arrays import ARRAYS, Images, open_images, save_images
+
+
+def images(seed: int = 0, train: int = 40, test: int = 10) -> Images:
+    rng = np.random.default_rng(seed)
+
+    def draw(high: int, *shape: int) -> np.ndarray:
+        return rng.integers(high, size=shape, dtype=np.uint8)
+
+    return Images(
+        draw(256, train, 32, 32, 3), draw(10, train), draw(256, test, 32, 32, 3), draw(10, test)
+    )
+
+
+def same(a: Images, b: Images) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ARRAYS)
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """A full disk, as far as one file can meet it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_was_saved_is_opened_memory_mapped_and_read_only(tmp_path: Path) -> None:
+    saved = images()
+    save_images(tmp_path / "data" / "cifar10", saved)
+    opened = open_images(tmp_path / "data" / "cifar10")
+    assert same(opened, saved)
+    for name in ARRAYS:
+        array = getattr(opened, name)
+        assert isinstance(array, np.memmap)
+        assert not array.flags.writeable
+
+
+def test_bytes_depend_on_the_values_only(tmp_path: Path) -> None:
+    saved = images()
+    planes = np.ascontiguousarray(saved.train_images.transpose(0, 3, 1, 2))
+    other = replace(
+        saved,
+        train_images=planes.transpose(0, 2, 3, 1),
+        test_images=np.asfortranarray(saved.test_images),
+    )
+    save_images(tmp_path / "a", saved)
+    save_images(tmp_path / "b", other)
+    for name in ARRAYS:
+        name = f"{name}.npy"
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_saving_replaces_the_folder_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar10"
+    save_images(folder, images(0))
+    (folder / "stray").touch()
+    save_images(folder, images(1, train=7))
+    assert same(open_images(folder), images(1, train=7))
+    assert [path.name for path in tmp_path.iterdir()] == ["cifar10"]
+    assert not (folder / "stray").exists()
+
+
+def test_a_folder_that_is_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    for seed in (0, 1):
+        save_images(tmp_path / "link", images(seed))
+        assert same(open_images(tmp_path / "link"), images(seed))
+    assert (tmp_path / "link").is_symlink()
+    assert same(open_images(tmp_path / "disk"), images(1))
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar10"
+    with files_of_at_most(50_000), pytest.raises(OSError, match="written"):
+        save_images(folder, images(0))
+    assert list(tmp_path.iterdir()) == []
+    save_images(folder, images(0))
+    with files_of_at_most(50_000), pytest.raises(OSError, match="written"):
+        save_images(folder, images(1))
+    assert same(open_images(folder), images(0))
+    assert [path.name for path in tmp_path.iterdir()] == ["cifar10"]
+
+
+def test_a_kill_between_the_renames_is_undone_by_the_next_save(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar10"
+    save_images(folder, images(0))
+    folder.rename(tmp_path / ".cifar10.old.tmp")
+    with pytest.raises(InputError, match="missing; restore it: dvc checkout"):
+        open_images(folder)
+    with files_of_at_most(50_000), pytest.raises(OSError, match="written"):
+        save_images(folder, images(1))
+    assert same(open_images(folder), images(0))
+
+
+def test_what_a_kill_after_the_renames_left_is_removed_by_the_next_save(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar10"
+    save_images(tmp_path / ".cifar10.old.tmp", images(0))
+    save_images(folder, images(1))
+    save_images(tmp_path / ".cifar10.old.tmp", images(0))
+    save_images(folder, images(2))
+    assert same(open_images(folder), images(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["cifar10"]
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_each_file_is_needed_and_whole(tmp_path: Path, name: str) -> None:
+    save_images(tmp_path / "d", images())
+    path = tmp_path / "d" / f"{name}.npy"
+    whole = path.read_bytes()
+    for damage in (whole[:-1], whole[:20], b"", b"not an array at all"):
+        path.write_bytes(damage)
+        with pytest.raises(InputError) as error:
+            open_images(tmp_path / "d")
+        assert str(error.value).startswith(f"{path}: damaged (")
+        assert "\n" not in str(error.value)
+    path.unlink()
+    with pytest.raises(InputError) as error:
+        open_images(tmp_path / "d")
+    assert str(error.value).startswith(f"{path}: missing; ")
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "says"),
+    [
+        ("train_images", np.zeros((40, 32, 32, 3), np.float32), "float32 of shape (40, 32, 32, 3)"),
+        ("train_images", np.zeros((40, 3, 32, 32), np.uint8), "not uint8 of shape (n, 32, 32, 3)"),
+        ("test_images", np.zeros((32, 32, 3), np.uint8), "uint8 of shape (32, 32, 3)"),
+        ("train_labels", np.zeros(40, np.int64), "int64 of shape (40,), not uint8 of shape (n)"),
+        ("train_labels", np.zeros((40, 1), np.uint8), "uint8 of shape (40, 1)"),
+        ("test_labels", np.uint8(3), "uint8 of shape ()"),
+        ("train_labels", np.zeros(39, np.uint8), "39 labels for 40 images"),
+        ("test_labels", np.full(10, 10, np.uint8), "label 10, not in 0..9"),
+        ("test_labels", np.array([None] * 10), "damaged"),
+    ],
+)
+def test_other_arrays_are_refused_in_one_line(
+    tmp_path: Path, name: str, array: np.ndarray, says: str
+) -> None:
+    save_images(tmp_path / "d", images())
+    path = tmp_path / "d" / f"{name}.npy"
+    np.save(path, array)
+    with pytest.raises(InputError) as error:
+        open_images(tmp_path / "d")
+    message = str(error.value)
+    assert message.startswith(f"{path}: ")
+    assert says in message
+    assert message.endswith(f"dvc checkout --force {tmp_path}/d, or fetch it: dvc repro download")
+    assert "\n" not in message
+
+
+def test_an_empty_split_is_refused() -> None:
+    with pytest.raises(InputError, match="0 labels for 0 images"):
+        images(test=0)

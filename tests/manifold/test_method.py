@@ -1,0 +1,155 @@
+"""The method where the truth is known: what is said of simulated sweeps; the stages in a row."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages import calibrate_method, fit_method, measure_method, plot_method
+from stages.base import params
+from stages.base.errors import InputError
+from stages.base.params import DimensionRule
+from stages.cnn.part import parameters
+from stages.manifold import method
+from stages.statistics.bootstrap import Resampling
+from tests.helpers.root import ROOT
+from tests.helpers.tiny import write_params
+
+RULE = DimensionRule(sweep="paper", widths="all", estimator="ratio", neighbours=2)
+RESAMPLING = Resampling(confidence=0.95, resamples=200, seed=0)
+WIDTHS = [1, 2, 4, 6, 9, 13, 20]
+
+
+def sweep(dimension: float, known: int, bend: float = 0) -> pd.DataFrame:
+    """Runs whose loss falls as N^(-4 / dimension), faster or slower at large N by a bend."""
+    random = np.random.default_rng(known)
+    rows = []
+    for width in WIDTHS:
+        log_n = np.log(parameters(width) / parameters(WIDTHS[0]))
+        for seed in range(8):
+            log_loss = -4 / dimension * log_n + bend * log_n**2 + 0.01 * random.standard_normal()
+            rows.append((f"d{known}", width, parameters(width), seed, 1, np.exp(log_loss)))
+    names = ["sweep", "width", "parameters", "seed", "epoch", "validation_loss"]
+    frame = pd.DataFrame(rows, columns=names)
+    return frame.assign(train_loss=frame["validation_loss"])
+
+
+def measured(value: float) -> pd.DataFrame:
+    """A table of dimensions in which all that is asked for reads about the same."""
+    sources = ["images", *map(str, WIDTHS)]
+    frame = pd.DataFrame({"source": sources, "estimator": "ratio", "neighbours": 2, "blocks": 1})
+    values = value * np.linspace(0.99, 1.01, len(sources))
+    return frame.assign(status="ok", dimension=values, low=0.99 * values, high=1.01 * values)
+
+
+def readings(sweeps: dict[int, pd.DataFrame], value: float = 4) -> pd.DataFrame:
+    dimensions = {known: measured(value) for known in sweeps}
+    return method.readings(sweeps, dimensions, "best", RULE, 0.1, RESAMPLING)
+
+
+def test_a_known_exponent_agrees_and_another_differs() -> None:
+    table = readings({4: sweep(4, 4), 8: sweep(16, 8)})
+    rows = table[table["widths"] == "all"].set_index(["known", "quantity"])
+    assert rows.loc[(4, "test_loss"), "dimension"] == pytest.approx(4, rel=0.03)
+    assert rows.loc[(4, "test_loss"), "outcome"] == "agrees"
+    assert rows.loc[(8, "test_loss"), "ratio"] == pytest.approx(2, rel=0.05)
+    assert rows.loc[(8, "test_loss"), "outcome"] == "differs"
+    assert rows.loc[(4, "images"), "outcome"] == "agrees"
+    assert rows.loc[(8, "last_hidden"), "outcome"] == "differs"
+    said = method.statement(table, 0.1)
+    assert said.startswith(
+        "4/alpha of the test loss, held against d to 10%: "
+        "agrees at d = 4, differs at d = 8, cannot be told at none."
+    )
+
+
+def test_a_bend_shows_in_the_halves() -> None:
+    table = readings({4: sweep(8, 4, bend=-0.1)}).query("quantity == 'test_loss'")
+    values = table.set_index("widths")["dimension"]
+    assert values["wider"] < 0.7 * values["narrower"]
+    straight = readings({4: sweep(4, 4)}).query("quantity == 'test_loss'")
+    values = straight.set_index("widths")["dimension"]
+    assert values["wider"] == pytest.approx(values["narrower"], rel=0.1)
+
+
+def test_a_loss_that_rises_has_no_dimension_and_the_statement_says_so() -> None:
+    table = readings({4: sweep(-8, 4)})
+    row = table.query("quantity == 'test_loss' and widths == 'all'").iloc[0]
+    assert np.isnan(row["dimension"])
+    assert row["outcome"] == "cannot be told"
+    said = method.statement(table, 0.1)
+    assert "agrees at none, differs at none, cannot be told at d = 4." in said
+    assert "test loss none (no 4/alpha: alpha is not above 0)" in said
+
+
+def test_halves_of_widths_share_the_middle_one() -> None:
+    assert method.halves([3, 1, 2]) == {"all": (1, 3), "narrower": (1, 2), "wider": (2, 3)}
+    assert method.halves([1, 2, 3, 4])["wider"] == (3, 4)
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with params.yaml in which the method takes seconds on the CPU."""
+    content = params.load(ROOT / "params.yaml").model_dump()
+    content["method"] |= {"dimensions": [2, 3], "widths": [1, 2, 3]}
+    content["method"]["images"] |= {"train": 200, "test": 150, "patches": 5}
+    content["method"]["training"] |= {"epochs": 2, "seeds": 2, "batch_size": 32}
+    content["dimension"] |= {"ratio_neighbours": [2], "likelihood_neighbours": [2]}
+    content["dimension"]["blocks"] = [2, 1]
+    content["fit"]["resamples"] = 100
+    write_params(tmp_path, content)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCALING_DEVICE", "cpu")
+    return tmp_path
+
+
+def calibrate(monkeypatch: pytest.MonkeyPatch, dimension: int) -> None:
+    monkeypatch.setattr("sys.argv", ["calibrate_method", str(dimension)])
+    calibrate_method.main()
+
+
+def test_the_stages_make_the_figure_and_the_same_bytes_again(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for dimension in (2, 3):
+        calibrate(monkeypatch, dimension)
+    folder = small / "metrics/runs/manifold"
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert set(first) == {f"{d}.{kind}" for d in (2, 3) for kind in ("parquet", "safetensors")}
+    calibrate(monkeypatch, 2)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
+    assert len(pd.read_parquet(folder / "3.parquet")) == 3 * 2 * 2  # widths, seeds, epochs
+
+    measure_method.main()
+    table = pd.read_csv(small / "metrics/method_dimension.csv", dtype={"source": str})
+    assert set(zip(table["known"], table["source"], strict=True)) == {
+        (known, source) for known in (2, 3) for source in ("images", "1", "2", "3")
+    }
+    fit_method.main()
+    found = pd.read_csv(small / "metrics/method.csv")
+    assert set(found["known"]) == {2, 3}
+    assert set(found["quantity"]) == {"test_loss", "train_loss", "images", "last_hidden"}
+    said = (small / "metrics/method.md").read_text()
+    assert re.search(r"^- d = 3: 4/alpha of the test loss ", said, re.MULTILINE)
+    monkeypatch.setattr("sys.argv", ["plot_method"])
+    plot_method.main()
+    svg = (small / "plots/method.svg").read_text()
+    for text in ("the true d", "images", "True dimension d of the images", "d = 3"):
+        assert text in svg
+
+    (small / "metrics/method_dimension.csv").unlink()
+    with pytest.raises(InputError, match=r"method_dimension\.csv: .*make it again: dvc repro"):
+        fit_method.main()
+    (folder / "2.safetensors").unlink()
+    with pytest.raises(InputError, match=r"2\.safetensors: missing; .*calibrate_method@2"):
+        measure_method.main()
+    (folder / "3.parquet").unlink()
+    with pytest.raises(InputError, match=r"3\.parquet: missing; .*calibrate_method@3"):
+        fit_method.main()
+
+
+def test_an_unknown_dimension_is_one_line(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"method\.dimensions: no 5; there is 2, 3"):
+        calibrate(monkeypatch, 5)
