@@ -24,7 +24,7 @@ from stages.training.kernels import Launcher, Layer, Weights
 DRAW_BLOCK = 256
 SHARES = 4
 """Programs among which a batch is shared out, at most: hundreds of students fill a GPU."""
-TILES = {16: (64, 16, 4), 32: (32, 32, 4), 64: (32, 64, 8), 128: (16, 64, 8)}
+TILES = {16: (32, 16, 2), 32: (32, 32, 2), 64: (32, 64, 4), 128: (32, 64, 8)}
 """Samples that a program works on at once, units that are its own, and warps, by padded width."""
 
 
