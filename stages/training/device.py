@@ -39,7 +39,12 @@ def captured(step: Callable[[], None], device: torch.device) -> Callable[[], Non
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step()
-    return graph.replay
+
+    def launch(_held: Callable[[], None] = step) -> None:
+        """A graph knows addresses alone: what `step` holds is kept, as its memory is in use."""
+        graph.replay()
+
+    return launch
 
 
 class Branch:
@@ -99,7 +104,7 @@ def groups(replicas: int, build: Callable[[int], object], what: str) -> list[int
 
 
 def split(replicas: int, free: int, each: int) -> list[int]:
-    """As few groups as fit `free` bytes where a replica takes `each`, the sizes within one.
+    """Sizes of as few groups as fit `free` bytes where a replica takes `each`; they differ by one.
 
     A tenth is left for what the allocator cannot hand out.
     """
