@@ -28,6 +28,7 @@ TABLES = {
     "metrics/dimension.csv": "measure_dimension",
     "metrics/dimension_calibration.csv": "calibrate_dimension",
     "metrics/method.csv": "fit_method",
+    "metrics/students.csv": "fit_students",
     "metrics/parity_emergence.csv": "fit_parity",
     "metrics/parity_exponents.csv": "fit_parity",
     "metrics/parity_coverage.csv": "calibrate_parity",
@@ -76,6 +77,11 @@ FIGURES = {
         "plot_method",
         "On generated images: 4/alpha and the dimension measured by neighbours against the true "
         "dimension d, and the test losses that the exponents are of.",
+    ),
+    "plots/students.svg": (
+        "plot_students",
+        "Students of random teachers, where d is known: 4/alpha against what the theory says, with "
+        "intervals over teachers, and the squared errors that it is of.",
     ),
     "plots/parity_curves.svg": (
         "plot_parity",
@@ -153,6 +159,12 @@ def sources(made: dict[str, str]) -> list[dict[str, str]]:
     ]
 
 
+def overall(students: pd.DataFrame) -> pd.DataFrame:
+    """Of the students' readings, 4/alpha over all teachers when training has ended."""
+    ended = students[students["phase"] == students["phase"].max()]
+    return ended[(ended["quantity"] == "4/alpha") & (ended["teacher"] == "all")]
+
+
 def imports(name: str, read: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """Of an imported sweep: what became of its files, and 4/alpha with and without failed runs."""
     fits = read["cnn_fits"]
@@ -200,6 +212,7 @@ def content(p: params.Params) -> dict[str, Any]:
             "networks": networks[networks["layer"] != "logits"].to_dict("records"),
             "known": readings.by_estimator(compare, rule).to_dict("records"),
             "method": read["method"].to_dict("records"),
+            "students": overall(read["students"]).to_dict("records"),
             "figures": {figure["name"]: figure for figure in figures(drawn)},
             "imports": {name: imports(name, read) for name in p.imports},
             "sources": sources(made | {path: stage for path, (stage, _) in drawn.items()}),
