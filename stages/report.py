@@ -162,7 +162,8 @@ def sources(made: dict[str, str]) -> list[dict[str, str]]:
 def overall(students: pd.DataFrame) -> pd.DataFrame:
     """Of the students' readings, 4/alpha over all teachers when training has ended."""
     ended = students[students["phase"] == students["phase"].max()]
-    return ended[(ended["quantity"] == "4/alpha") & (ended["teacher"] == "all")]
+    rows: pd.DataFrame = ended[(ended["quantity"] == "4/alpha") & (ended["teacher"] == "all")]
+    return rows
 
 
 def imports(name: str, read: dict[str, pd.DataFrame]) -> dict[str, Any]:
