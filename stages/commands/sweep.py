@@ -12,6 +12,7 @@ killed or in part failed goes on when it is run again. docs/sweeps.md says more.
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import sys
 import time
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ if __name__ != "__mp_main__":  # a worker process runs this module again, and ne
     from stages.base import errors, params
     from stages.base.errors import InputError
     from stages.base.processes import dvc
+    from stages.base.workspace import prepare, see_room
     from stages.sweeping import expected
     from stages.sweeping.board import Board
     from stages.sweeping.finished import Finished
@@ -95,6 +97,7 @@ def _run(arguments: argparse.Namespace, graph: Graph) -> dict[str, str]:
 def main() -> None:
     arguments = _arguments()
     params.load()
+    prepare(Path())
     if arguments.dry_run:
         with Graph(Path()) as graph:
             names = graph.training(arguments.stages)
@@ -107,13 +110,14 @@ def main() -> None:
             names = graph.training(arguments.stages)
             if not arguments.adopt and (first := _first(graph, names)):
                 stack.close()
+                see_room(Path(), images=True)
                 dvc("repro", *first)
                 graph = stack.enter_context(Graph(Path()))
             faults = _run(arguments, graph)
     except KeyboardInterrupt:
         print("interrupted: what had ended is recorded; run it again to go on", file=sys.stderr)
         sys.exit(130)
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:  # DVC keeps a database of hashes
         raise InputError(f"{error}; what had ended is kept: mend it and run it again") from None
     for name, fault in faults.items():
         log = FOLDER / "logs" / f"{name}.log"
