@@ -14,7 +14,9 @@ WIDTHS = (8, 10, 13, 17, 22, 29, 38)
 RULES = Rules(
     Resampling(0.95, 200, 0),
     0.02,
-    DimensionRule(sweep="paper", widths="published", estimator="ratio", neighbours=2),
+    DimensionRule(
+        sweep="paper", widths="published", layer="preactivation", estimator="ratio", neighbours=2
+    ),
     0.1,
 )
 
