@@ -9,13 +9,16 @@ class InputError(ValueError):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage's `main`; on an `InputError` print its message and exit with 1."""
+    """Run a stage's `main`; on an `InputError` print its message and exit with 1.
+
+    So too where a file cannot be read or written: a disk may be full or read-only.
+    """
     try:
         main()
-    except InputError as error:
+    except (InputError, OSError) as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("interrupted: nothing was written", file=sys.stderr)
+        print("interrupted; run it again to go on", file=sys.stderr)
         sys.exit(130)

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from contextlib import suppress
 
 from stages.base.errors import InputError
 
@@ -32,11 +31,18 @@ def dvc_output(*arguments: str) -> str:
 def dvc(*arguments: str) -> None:
     """Run a command of DVC in sight; where it fails, this process ends as it did.
 
-    An interrupt reaches DVC too, which ends its stage and then itself: it is waited for.
+    Raises:
+        KeyboardInterrupt: it came while DVC ran. It reaches DVC too, which ends its stage and then
+            itself: that is waited for.
     """
     process = subprocess.Popen([*DVC, *arguments])
+    interrupted = False
     while process.returncode is None:
-        with suppress(KeyboardInterrupt):
+        try:
             process.wait()
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
     if process.returncode:
         sys.exit(process.returncode)

@@ -15,6 +15,7 @@ from typing import Any
 from stages.base import errors, params
 from stages.base.errors import InputError
 from stages.base.processes import dvc, dvc_output
+from stages.base.workspace import prepare, see_room
 
 Changes = list[dict[str, dict[str, Any]] | str]
 """Of one stage, as `dvc status --json` lists them: {"changed deps": {path: how}}, or a word."""
@@ -66,9 +67,11 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 def main() -> None:
     images = params.load().data.folder
-    safe = not images.exists() and not needs_data(
-        json.loads(dvc_output("status", "--json")), images
-    )
+    prepare(Path())
+    absent = not images.exists()
+    safe = absent and not needs_data(json.loads(dvc_output("status", "--json")), images)
+    if absent and not safe:
+        see_room(Path(), images=True)
     dvc("repro", *(["--allow-missing"] if safe else []))
     metrics = json.loads(dvc_output("metrics", "show", "--json"))
     print(table(metrics[""].get("data", {})))

@@ -21,6 +21,7 @@ if __name__ != "__mp_main__":  # a worker process runs this module again, and ne
     from stages.base import errors, params
     from stages.base.errors import InputError
     from stages.base.processes import dvc
+    from stages.base.workspace import prepare, see_room
     from stages.sweeping import expected
     from stages.sweeping.board import Board
     from stages.sweeping.finished import Finished
@@ -95,6 +96,7 @@ def _run(arguments: argparse.Namespace, graph: Graph) -> dict[str, str]:
 def main() -> None:
     arguments = _arguments()
     params.load()
+    prepare(Path())
     if arguments.dry_run:
         with Graph(Path()) as graph:
             names = graph.training(arguments.stages)
@@ -107,6 +109,7 @@ def main() -> None:
             names = graph.training(arguments.stages)
             if not arguments.adopt and (first := _first(graph, names)):
                 stack.close()
+                see_room(Path(), images=True)
                 dvc("repro", *first)
                 graph = stack.enter_context(Graph(Path()))
             faults = _run(arguments, graph)

@@ -22,7 +22,7 @@ def test_an_interrupt_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit) as end:
         errors.run(main)
     assert end.value.code == 130
-    assert capsys.readouterr().err == "interrupted: nothing was written\n"
+    assert capsys.readouterr().err == "interrupted; run it again to go on\n"
 
 
 def test_what_no_user_can_mend_keeps_its_traceback() -> None:

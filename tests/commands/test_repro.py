@@ -1,5 +1,10 @@
 """`make repro` on a graph with the shape of ours: what it downloads, trains and prints."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -131,3 +136,41 @@ def test_a_stage_that_cannot_run_ends_it(fresh: Clone) -> None:
 def test_metrics_that_cannot_be_read_are_no_result() -> None:
     with pytest.raises(InputError, match=r"metrics/cnn\.json: missing or damaged"):
         repro.table({"metrics/cnn.json": {"error": {"type": "FileNotFoundError"}}})
+
+
+def test_what_a_full_disk_leaves_does_not_stop_the_next_run(fresh: Clone) -> None:
+    (fresh.root / "fit.txt").write_text("another\n")
+    (fresh.root / ".dvc/tmp").mkdir(exist_ok=True)
+    (fresh.root / ".dvc/tmp/rwlock").touch()
+    corrupted = fresh.run("dvc", "repro", check=False)
+    assert "JSON structure is corrupted" in corrupted.stderr
+    assert reproduce(fresh)[0] == ["fit"]
+
+
+def test_a_lock_that_lost_its_content_is_named(fresh: Clone) -> None:
+    (fresh.root / "dvc.lock").write_bytes(b"")
+    ended = fresh.run("python", "-m", "stages.commands.repro", check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == "error: dvc.lock: damaged; restore it: git checkout -- dvc.lock\n"
+    assert not (fresh.root / "data").exists()
+
+
+def test_an_interrupt_is_one_line_once_dvc_has_ended(fresh: Clone) -> None:
+    slow = {"fit": GRAPH["fit"] | {"cmd": "sleep 60"}}
+    (fresh.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": GRAPH | slow}))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stages.commands.repro"],
+        cwd=fresh.root,
+        env=fresh.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    assert any("sleep" in line for line in process.stdout)
+    time.sleep(0.5)  # DVC has printed the command, and then runs it
+    os.killpg(process.pid, signal.SIGINT)
+    *_, last = process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == 130
+    assert last == "interrupted; run it again to go on"
