@@ -12,6 +12,7 @@ killed or in part failed goes on when it is run again. docs/sweeps.md says more.
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import sys
 import time
 from contextlib import ExitStack
@@ -116,7 +117,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted: what had ended is recorded; run it again to go on", file=sys.stderr)
         sys.exit(130)
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:  # DVC keeps a database of hashes
         raise InputError(f"{error}; what had ended is kept: mend it and run it again") from None
     for name, fault in faults.items():
         log = FOLDER / "logs" / f"{name}.log"
