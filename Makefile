@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 VENV := .venv
-READY := $(VENV)/ready
+LOCK := requirements.lock
+READY := $(VENV)/ready-$(firstword $(shell cksum < $(LOCK)))
 PAGE := .dvc/tmp/plots.html
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
@@ -16,16 +17,16 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(PAGE) ## run what changed, and print the results (a fresh clone trains nothing)
-	@$(IN_VENV) python -m stages.repro
+	@$(IN_VENV) python -m stages.commands.repro
 
 sweep: $(READY) ## train what is stale on all cores or GPUs, or as ARGS says (docs/sweeps.md)
-	@$(IN_VENV) python -m stages.sweep $(ARGS)
+	@$(IN_VENV) python -m stages.commands.sweep $(ARGS)
 
 review: $(PAGE) ## what differs from REV (main): params, metrics, stages to run, charts, figures
-	@$(IN_VENV) python -m stages.review $(if $(REV),"$(REV)")
+	@$(IN_VENV) python -m stages.commands.review $(if $(REV),"$(REV)")
 
 demo: $(READY) ## the whole graph on small generated images, as an experiment (no network)
-	@$(IN_VENV) python -m stages.demo
+	@$(IN_VENV) python -m stages.commands.demo
 
 test: lint ## lint, then run the tests (ALL=1: those too that take minutes)
 	@$(IN_VENV) python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope \
@@ -45,7 +46,7 @@ format: $(READY) ## mend style where a tool can
 
 lock: $(READY) ## bring requirements.lock in line with pyproject.toml (UPGRADE=1: newest versions)
 	@$(IN_VENV) uv pip compile --quiet --universal --fork-strategy fewest --no-annotate --no-header \
-	  $(if $(UPGRADE),--upgrade) --extra ray --group dev --output-file requirements.lock pyproject.toml
+	  $(if $(UPGRADE),--upgrade) --extra ray --group dev --output-file $(LOCK) pyproject.toml
 
 clean: ## remove the environment and caches (results and data stay)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dvc_plots
@@ -55,13 +56,15 @@ setup: $(PAGE) ## make the environment only
 
 # What `dvc plots` fills from then on, with Vega in it: charts open offline. It is made here and not
 # kept in git, as it is a megabyte of other people's code that the lock already pins.
-$(PAGE): $(READY) templates/review.html
-	@$(IN_VENV) python -m stages.review --page
+$(PAGE): $(READY) stages/pages/templates/review.html
+	@$(IN_VENV) python -m stages.commands.review --page
 
-# Made anew when the lock changes or when it was interrupted: READY is written last. uv takes half
-# a minute where pip takes four; pip knows the machine's own index and certificates, which uv
-# does not read.
-$(READY): requirements.lock
+# Made anew when the lock's content changes, after which READY is named, or when it was interrupted:
+# READY is written last. uv takes half a minute where pip takes four; pip knows the machine's own
+# index and certificates, which uv does not read.
+$(READY):
+	@if [ -L $(VENV) ]; then \
+	  echo "error: $(VENV) is a link, and what it leads to would be emptied; remove the link" >&2; exit 1; fi
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "error: $(PYTHON) is missing or older than 3.11; name another: make PYTHON=python3.12" >&2; \
 	  exit 1; }
@@ -69,9 +72,9 @@ $(READY): requirements.lock
 	@$(PYTHON) -m venv --clear $(VENV)
 	@trap 'exit 130' INT; log=$(VENV)/setup.log; \
 	pip="$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check"; \
-	{ $$pip "$$(grep '^uv==' $<)" && \
-	  $(VENV)/bin/uv pip sync --quiet --python $(VENV)/bin/python $<; } >$$log 2>&1 || \
+	{ $$pip "$$(grep '^uv==' $(LOCK))" && \
+	  $(VENV)/bin/uv pip sync --quiet --python $(VENV)/bin/python $(LOCK); } >$$log 2>&1 || \
 	{ echo "uv failed ($$log says why): pip takes over, which is slower"; \
-	  $$pip --no-deps --requirement $< >>$$log 2>&1; } || \
+	  $$pip --no-deps --requirement $(LOCK) >>$$log 2>&1; } || \
 	{ tail -n 5 $$log >&2; echo "error: the packages could not be installed; see $$log" >&2; exit 1; }
 	@touch $@

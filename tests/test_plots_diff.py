@@ -175,7 +175,8 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("background", ["#ffffff", "#121212"])
 def test_the_colours_of_revisions_hold_in_both_themes(background: str) -> None:
-    found = re.search(r"const COLORS = (\[.*?\]);", (ROOT / "templates/review.html").read_text())
+    template = ROOT / "stages/pages/templates/review.html"
+    found = re.search(r"const COLORS = (\[.*?\]);", template.read_text())
     assert found
     for colour in json.loads(found[1]):
         dark, light = sorted([luminance(colour), luminance(background)])

@@ -48,6 +48,7 @@ OVERRIDES = {
     f"parity.configurations.{PARITY}.steps": 500,
     f"parity.configurations.{PARITY}.batch_size": 2000,
     f"parity.configurations.{PARITY}.seeds": 2,
+    "parity.alphas.values": [],
 }
 """The demo's grid: small enough for two cores, with every stage in it."""
 

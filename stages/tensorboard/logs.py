@@ -1,6 +1,6 @@
 """One event file as one run: its width, its size and its curves by epoch.
 
-Where these are found is section `imports` of params.yaml, as a `stages.params.Import`.
+Where these are found is section `imports` of params.yaml, as a `stages.base.params.Import`.
 """
 
 import math
