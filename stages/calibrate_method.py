@@ -48,7 +48,7 @@ def main() -> None:
     part = cnn_part.method_part(settings, dimension)
     with files.aside(part.weights) as path:
         save_file(weights, path, metadata={"fingerprint": part.fingerprint})
-    part.write(pd.concat(rows, ignore_index=True))
+    part.write(pd.concat(rows, ignore_index=True), weights=files.sha256(part.weights))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""How an output appears: whole or not at all."""
+"""How an output appears: whole or not at all. How one is told, and had again."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,17 @@ def aside(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # where nothing can be written: the first error says so
             temporary.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remedy(path: Path) -> str:
+    """What to do about an output that cannot be used."""
+    return f"restore it: git checkout -- {path}, or remove it and make it again: dvc repro"
 
 
 def write(path: Path, text: str) -> None:

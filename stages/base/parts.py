@@ -1,7 +1,10 @@
 """Parts: the results of one configuration, as a parquet file that knows what made it.
 
 A part's metadata hold the schema version, the exact params of its configuration, and their
-fingerprint, so that a table is only ever made of the parts that params.yaml asks for.
+fingerprint, so that a table is only ever made of the parts that params.yaml asks for. They hold
+too what it was trained on and left beside it, as hashes. What comes back is checked as if a
+stranger sent it: its pages by their checksums, its columns by name and type, those that are known
+before training value by value, and what is measured by its range.
 """
 
 import hashlib
@@ -10,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -24,11 +27,12 @@ from stages.base.errors import InputError
 class PartFile(ABC):
     """A table that knows what made it: its stage, file and columns, and the params it is of."""
 
-    remedy: ClassVar[str] = "train it again"
     stage: str
     """The DVC stage that makes it."""
     path: Path
     schema: pa.Schema
+    ranges: Mapping[str, tuple[float, float]]
+    """By column, the least and the most that it may hold where it holds a number."""
     configuration: dict[str, Any]
 
     @abstractmethod
@@ -40,42 +44,67 @@ class PartFile(ABC):
         """SHA-256 (hex) of the configuration and the columns."""
         return fingerprint({"configuration": self.configuration, "columns": self.schema.names})
 
-    def write(self, frame: pd.DataFrame) -> None:
-        """Write the rows, whole or not at all; the bytes depend on nothing but the rows."""
+    def write(self, frame: pd.DataFrame, **made_of: str) -> None:
+        """Write the rows, whole or not at all; the bytes depend on nothing but the arguments.
+
+        `made_of` are hashes, which `Part.check` asks for.
+        """
         table = pa.Table.from_pandas(frame, schema=self.schema, preserve_index=False)
         metadata = {
-            "schema_version": "1",
+            "schema_version": "2",
             "configuration": json.dumps(self.configuration, sort_keys=True),
             "fingerprint": self.fingerprint,
         }
+        table = table.replace_schema_metadata(metadata | made_of)
         with files.aside(self.path) as path:
-            pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
+            pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
     def read(self) -> pd.DataFrame:
         """Read the rows back.
 
         Raises:
-            InputError: the part is missing or damaged, from other params, or has other rows.
+            InputError: the part is missing or damaged, from other params, or has other columns,
+                rows or numbers than it can have.
         """
-        mend = f"{self.remedy}: dvc repro --force --single-item {self.stage}"
-        if not self.path.exists():
-            raise InputError(f"{self.path}: missing; {mend}, or restore it: git checkout")
-        try:
-            table = pq.read_table(self.path)
-        except (pa.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{self.path}: damaged ({reason}); {mend}") from None
-        metadata = table.schema.metadata or {}
-        if metadata.get(b"fingerprint", b"").decode() != self.fingerprint:
-            differs = self._differences(metadata.get(b"configuration", b"{}").decode())
-            raise InputError(f"{self.path}: made with other params ({differs}); {mend}")
+        table, metadata = self._open()
+        if metadata.get("fingerprint") != self.fingerprint:
+            made = _flat(json.loads(metadata.get("configuration", "{}")))
+            raise self._refused(f"made with other params ({self._differences(made)})")
+        if not table.schema.equals(self.schema):
+            raise self._refused(f"other columns or types than {', '.join(self.schema.names)}")
         frame: pd.DataFrame = table.to_pandas()
-        if fault := self.fault(frame):
-            raise InputError(f"{self.path}: {fault}; {mend}")
+        if fault := self.fault(frame) or self._out_of_range(frame):
+            raise self._refused(fault)
         return frame
 
-    def _differences(self, text: str) -> str:
-        made, wanted = _flat(json.loads(text)), _flat(self.configuration)
+    def _open(self) -> tuple[pa.Table, dict[str, str]]:
+        """The rows and metadata, which may be anything."""
+        if not self.path.exists():
+            raise self._refused("missing")
+        try:
+            table = pq.read_table(self.path, page_checksum_verification=True)
+            table.validate(full=True)
+            held = table.schema.metadata or {}
+            metadata = {key.decode(): value.decode() for key, value in held.items()}
+            json.loads(metadata.get("configuration", "{}")).items()
+        except Exception as error:  # whatever a library does with a damaged file
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise self._refused(f"damaged ({reason})") from None
+        return table, metadata
+
+    def _refused(self, why: str) -> InputError:
+        return InputError(f"{self.path}: {why}; {files.remedy(self.path)}")
+
+    def _out_of_range(self, frame: pd.DataFrame) -> str:
+        for column, (least, most) in self.ranges.items():
+            values = frame[column].dropna()  # a run that diverged is a result
+            outside = values[~values.between(least, most)]
+            if len(outside):
+                return f"{column} {outside.iloc[0]:g} is not from {least:g} to {most:g}"
+        return ""
+
+    def _differences(self, made: dict[str, Any]) -> str:
+        wanted = _flat(self.configuration)
         keys = [k for k in sorted(made | wanted) if made.get(k) != wanted.get(k)]
         shown = (f"{k}: {made.get(k)}, params.yaml has {wanted.get(k)}" for k in keys)
         return "; ".join(shown) or "other columns"
@@ -86,12 +115,33 @@ class Part(PartFile):
     """The part of a training stage."""
 
     keys: pd.MultiIndex
-    """The columns that tell its rows apart: all of their values, in order."""
+    """The columns that are known before training: all of their values, in order."""
+    images: Path | None = None
+    """The folder of the images that it is trained on, if they lie in one."""
+    has_weights: bool = False
 
     @property
     def weights(self) -> Path:
         """Where the final weights of seed 0 lie, for parts that have them."""
         return self.path.with_suffix(".safetensors")
+
+    def check(self, hashes: Mapping[str, str]) -> None:
+        """See that the part is what `read` accepts, with its weights and of the right images.
+
+        `hashes` are those of files and folders, by their paths, as dvc.lock has them.
+
+        Raises:
+            InputError: it is not.
+        """
+        self.read()
+        metadata = self._open()[1]
+        if self.images and metadata.get("images") != (here := hashes[self.images.as_posix()]):
+            made = metadata.get("images", "it does not say which")
+            raise self._refused(f"trained on other images ({made}; {self.images} is {here})")
+        if self.has_weights:
+            found = files.sha256(self.weights) if self.weights.exists() else "missing"
+            if found != metadata.get("weights"):
+                raise self._refused(f"{self.weights.name} beside it holds other weights ({found})")
 
     def fault(self, frame: pd.DataFrame) -> str:
         """Whether rows are missing, twice there or out of order."""
@@ -100,7 +150,10 @@ class Part(PartFile):
         if pd.MultiIndex.from_frame(frame[list(self.keys.names)]).equals(self.keys):
             return ""
         values = zip(self.keys.names, self.keys.levels, strict=True)
-        allowed = ", ".join(f"each {name} {v[0]} to {v[-1]}" for name, v in values)
+        allowed = ", ".join(
+            f"each {name} {v[0]} to {v[-1]}" if len(v) > 1 else f"{name} {v[0]}"
+            for name, v in values
+        )
         return f"its rows are not {allowed}, once and in order"
 
 
@@ -141,7 +194,7 @@ def aggregate(tables: Mapping[Path, Sequence[PartFile]]) -> None:
         print(f"{path}: {len(frames)} parts, {len(frame):,} rows")
 
 
-def keys(*products: dict[str, Sequence[int]]) -> pd.MultiIndex:
+def keys(*products: Mapping[str, Sequence[Any]]) -> pd.MultiIndex:
     """The rows of some products, one after the other."""
     first, *others = (
         pd.MultiIndex.from_product(list(product.values()), names=list(product))

@@ -1,11 +1,13 @@
 """The CNN's parts: one of each sweep and width, and one of each known dimension."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from stages.base.params import CnnSweep, Method
+from stages.base.params import CnnSweep, Data, Method
 from stages.base.parts import Part, keys
 
 FOLDER = Path("metrics/runs/cnn")
@@ -25,15 +27,28 @@ SCHEMA = pa.schema(
     ]
 )
 
+POSITIVE = (math.ulp(0.0), math.inf)
+SHARE = (0.0, 1.0)
+RANGES = {
+    "train_loss": POSITIVE,
+    "train_accuracy": SHARE,
+    "validation_loss": POSITIVE,
+    "validation_accuracy": SHARE,
+}
+
 
 def sweep_part(data: dict[str, Any], name: str, sweep: CnnSweep, width: int) -> Part:
     """The part of one sweep and width on images of the origin `data`: every seed and epoch."""
+    images = Data(source=data["source"])
     return Part(
         f"train_cnn@{name}-{width}",
         FOLDER / f"{name}-{width}.parquet",
         SCHEMA,
+        RANGES,
         {"data": data, "sweep": name, "width": width, "params": sweep.model_dump()},
-        keys({"seed": range(sweep.seeds), "epoch": range(1, sweep.epochs + 1)}),
+        keys(_rows(name, sweep, width, images.classes)),
+        images.folder,
+        has_weights=True,
     )
 
 
@@ -41,14 +56,27 @@ def method_part(settings: Method, dimension: int) -> Part:
     """The part of one known dimension: every width, seed and epoch."""
     sweep, widths = settings.training, settings.widths
     origin = settings.manifold(dimension).model_dump()
-    epochs = range(1, sweep.epochs + 1)
     return Part(
         f"calibrate_method@{dimension}",
         METHOD_FOLDER / f"{dimension}.parquet",
         SCHEMA,
+        RANGES,
         {"data": origin, "widths": widths, "params": sweep.model_dump()},
-        keys({"width": widths, "seed": range(sweep.seeds), "epoch": epochs}),
+        keys(*(_rows(f"d{dimension}", sweep, width) for width in widths)),
+        has_weights=True,
     )
+
+
+def _rows(
+    name: str, sweep: CnnSweep, width: int, classes: int = 10
+) -> dict[str, Sequence[int | str]]:
+    return {
+        "sweep": [name],
+        "width": [width],
+        "parameters": [parameters(width, classes)],
+        "seed": range(sweep.seeds),
+        "epoch": range(1, sweep.epochs + 1),
+    }
 
 
 def parameters(width: int, classes: int = 10) -> int:
