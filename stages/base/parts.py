@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -97,7 +98,7 @@ class PartFile(ABC):
 
     def _out_of_range(self, frame: pd.DataFrame) -> str:
         for column, (least, most) in self.ranges.items():
-            values = frame[column].dropna()  # a run that diverged is a result
+            values = frame[column].dropna().astype(float)  # a run that diverged is a result
             outside = values[~values.between(least, most)]
             if len(outside):
                 return f"{column} {outside.iloc[0]:g} is not from {least:g} to {most:g}"
@@ -144,17 +145,16 @@ class Part(PartFile):
                 raise self._refused(f"{self.weights.name} beside it holds other weights ({found})")
 
     def fault(self, frame: pd.DataFrame) -> str:
-        """Whether rows are missing, twice there or out of order."""
+        """Whether rows are missing, another's, twice there or out of order."""
         if len(frame) != len(self.keys):
             return f"{len(frame)} rows, not {len(self.keys)}"
-        if pd.MultiIndex.from_frame(frame[list(self.keys.names)]).equals(self.keys):
-            return ""
-        values = zip(self.keys.names, self.keys.levels, strict=True)
-        allowed = ", ".join(
-            f"each {name} {v[0]} to {v[-1]}" if len(v) > 1 else f"{name} {v[0]}"
-            for name, v in values
-        )
-        return f"its rows are not {allowed}, once and in order"
+        for name in map(str, self.keys.names):
+            wanted = self.keys.get_level_values(name).to_numpy()
+            wrong = np.flatnonzero(frame[name].to_numpy() != wanted)
+            if len(wrong):
+                found = frame[name].iat[wrong[0]]
+                return f"{name} {found} in row {wrong[0]}, not {wanted[wrong[0]]}"
+        return ""
 
 
 def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

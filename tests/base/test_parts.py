@@ -1,9 +1,14 @@
 """Parts: what is written is what is read, and a file is there whole or not at all."""
 
+import math
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -22,9 +27,10 @@ def part(
 
 
 def frame(rows: int = 4) -> pd.DataFrame:
-    columns = {name: [0] * rows for name in cnn_part.SCHEMA.names}
+    columns = {name: [1] * rows for name in cnn_part.SCHEMA.names}
     keys = {"seed": [i // 2 for i in range(rows)], "epoch": [i % 2 + 1 for i in range(rows)]}
-    return pd.DataFrame(columns | keys | {"sweep": ["paper"] * rows, "width": [2] * rows})
+    own = {"sweep": ["paper"] * rows, "width": [2] * rows, "parameters": [10_210] * rows}
+    return pd.DataFrame(columns | keys | own)
 
 
 def test_a_part_is_read_as_it_was_written(part: parts.Part) -> None:
@@ -102,7 +108,7 @@ def test_rows_that_do_not_fit_the_columns_are_not_written(part: parts.Part) -> N
 @pytest.mark.parametrize("rows", [0, 3, 5])
 def test_a_part_short_of_rows_or_with_too_many_is_refused(part: parts.Part, rows: int) -> None:
     part.write(frame(8)[:rows])
-    with pytest.raises(InputError, match=rf"paper-2\.parquet: {rows} rows, not 4; train it again"):
+    with pytest.raises(InputError, match=rf"paper-2\.parquet: {rows} rows, not 4; restore it"):
         part.read()
 
 
@@ -129,3 +135,119 @@ def test_what_a_kill_leaves_is_replaced(tmp_path: Path) -> None:
 def test_a_fingerprint_does_not_depend_on_the_order_of_keys() -> None:
     assert parts.fingerprint({"a": 1, "b": 2}) == parts.fingerprint({"b": 2, "a": 1})
     assert parts.fingerprint({"a": 1, "b": 2}) != parts.fingerprint({"a": 2, "b": 1})
+
+
+WRONG: list[tuple[str, Any, str]] = [
+    ("sweep", "notebook", "sweep notebook in row 0, not paper"),
+    ("width", 3, "width 3 in row 0, not 2"),
+    ("parameters", -1, "parameters -1 in row 0, not 10210"),
+    ("seed", 0, "seed 0 in row 2, not 1"),
+    ("epoch", 2, "epoch 2 in row 0, not 1"),
+    ("train_loss", 0.0, "train_loss 0 is not from "),
+    ("validation_loss", -5.0, "validation_loss -5 is not from "),
+    ("train_accuracy", 7.0, "train_accuracy 7 is not from 0 to 1"),
+    ("validation_accuracy", -0.25, "validation_accuracy -0.25 is not from 0 to 1"),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "said"), WRONG)
+def test_a_part_that_holds_what_it_cannot_is_refused(
+    part: parts.Part, column: str, value: Any, said: str
+) -> None:
+    part.write(frame().assign(**{column: value}))
+    with pytest.raises(InputError, match=re.escape(said)):
+        part.read()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_run_that_diverged_is_a_result(part: parts.Part, value: float) -> None:
+    part.write(frame().assign(train_loss=[1.0, value, value, value], validation_loss=value))
+    np.testing.assert_array_equal(part.read()["train_loss"], [1.0, value, value, value])
+
+
+@pytest.mark.parametrize("change", ["lacks", "more", "type"])
+def test_a_part_of_other_columns_or_types_is_refused(part: parts.Part, change: str) -> None:
+    part.write(frame())
+    table = pq.read_table(part.path)
+    loss = cnn_part.SCHEMA.get_field_index("train_loss")
+    match change:
+        case "lacks":
+            other = table.drop_columns("train_loss")
+        case "more":
+            other = table.append_column("another", table["seed"])
+        case "type":
+            other = table.set_column(loss, "train_loss", table["train_loss"].cast(pa.float64()))
+    pq.write_table(other.replace_schema_metadata(table.schema.metadata), part.path)
+    with pytest.raises(InputError, match=r"paper-2\.parquet: other columns or types than sweep, "):
+        part.read()
+
+
+@pytest.mark.parametrize("metadata", [b"[1]", b"{", b"\xff", b"null"])
+def test_a_part_whose_metadata_are_none_is_damaged(part: parts.Part, metadata: bytes) -> None:
+    part.write(frame())
+    table = pq.read_table(part.path).replace_schema_metadata({"configuration": metadata})
+    pq.write_table(table, part.path)
+    with pytest.raises(InputError, match=r"paper-2\.parquet: (damaged|made with other params)"):
+        part.read()
+
+
+def test_one_bit_never_makes_other_numbers_nor_a_traceback(part: parts.Part) -> None:
+    rng = np.random.default_rng(0)
+    whole = frame().assign(train_loss=rng.random(4), validation_loss=rng.random(4))
+    part.write(whole)
+    content, expected = part.path.read_bytes(), part.read()
+    refused = 0
+    for place in rng.permutation(8 * len(content))[:600].tolist():
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        part.path.write_bytes(flipped)
+        try:
+            pd.testing.assert_frame_equal(part.read(), expected)
+        except InputError:
+            refused += 1
+    assert refused > 300
+
+
+@pytest.fixture
+def trained(part: parts.Part) -> parts.Part:
+    """A part with weights, trained on the images of which dvc.lock has the hash `abc.dir`."""
+    part.path.parent.mkdir(parents=True)
+    part.weights.write_bytes(b"weights")
+    part.write(frame(), images="abc.dir", weights=files.sha256(part.weights))
+    return part
+
+
+HASHES = {"data/cifar10": "abc.dir", "stages/cnn": "def.dir"}
+
+
+def test_a_part_with_its_weights_of_the_right_images_fits(trained: parts.Part) -> None:
+    trained.check(HASHES)
+
+
+def test_a_part_of_other_images_is_refused(trained: parts.Part) -> None:
+    other = HASHES | {"data/cifar10": "xyz.dir"}
+    with pytest.raises(InputError, match=r"other images \(abc\.dir; data/cifar10 is xyz\.dir\)"):
+        trained.check(other)
+
+
+def test_a_part_that_does_not_say_its_images_is_refused(trained: parts.Part) -> None:
+    trained.write(frame(), weights=files.sha256(trained.weights))
+    with pytest.raises(InputError, match=r"other images \(it does not say which"):
+        trained.check(HASHES)
+
+
+@pytest.mark.parametrize("content", [b"weights of others", b"weight", b"", None])
+def test_weights_of_others_damaged_or_missing_are_refused(
+    trained: parts.Part, content: bytes | None
+) -> None:
+    if content is None:
+        trained.weights.unlink()
+    else:
+        trained.weights.write_bytes(content)
+    with pytest.raises(InputError, match=r"paper-2\.safetensors beside it holds other weights"):
+        trained.check(HASHES)
+
+
+def test_the_columns_are_part_of_the_fingerprint(part: parts.Part) -> None:
+    other = replace(part, schema=part.schema.remove(part.schema.get_field_index("train_loss")))
+    assert other.fingerprint != part.fingerprint

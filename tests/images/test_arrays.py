@@ -1,6 +1,7 @@
 """The images on disk: what is written is opened again, and nothing else is."""
 
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from stages.base.errors import InputError
-from stages.images.arrays import ARRAYS, Images, open_images, save_images
+from stages.images.arrays import ARRAYS, Images, digest, open_images, save_images
+from tests.helpers.clone import Clone, isolated
 
 
 def images(seed: int = 0, train: int = 40, test: int = 10) -> Images:
@@ -167,3 +169,14 @@ def test_other_arrays_are_refused_in_one_line(
 def test_an_empty_split_is_refused() -> None:
     with pytest.raises(InputError, match="0 labels for 0 images"):
         images(test=0)
+
+
+def test_the_hash_of_a_folder_is_the_one_that_dvc_records(
+    small_images: Path, tmp_path: Path
+) -> None:
+    tree = Clone(tmp_path / "tree", isolated(tmp_path))
+    shutil.copytree(small_images, tree.root / "images")
+    tree.run("git", "init", "--quiet")
+    tree.run("dvc", "init", "--quiet")
+    tree.run("dvc", "add", "--quiet", "images")
+    assert f"md5: {digest(small_images)}\n" in (tree.root / "images.dvc").read_text()

@@ -444,7 +444,7 @@ def test_a_part_that_is_not_what_the_params_ask_for_is_refused(
 ) -> None:
     table, _ = read(logdir)
     part = part_of(table, tmp_path / "mine.parquet")
-    mend = "import it again: dvc repro --force --single-item import_tensorboard@mine"
+    mend = "or remove it and make it again: dvc repro"
     for other, fault in [
         (import_part("mine", spec(), tmp_path / "none.parquet"), "missing"),
         (import_part("mine", spec(late_from=3), part.path), "made with other params"),
