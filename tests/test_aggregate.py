@@ -70,7 +70,9 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def only(lines: list[str]) -> str:
     assert len(lines) == 1
     assert lines[0].startswith(f"{PART}: ")
-    assert lines[0].endswith(f"git checkout -- {PART}, or remove it and make it again: dvc repro")
+    assert lines[0].endswith(
+        f"git checkout -- {PART}, or remove it and make it again: dvc repro train_cnn@paper-2"
+    )
     return lines[0]
 
 

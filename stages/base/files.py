@@ -26,9 +26,10 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def remedy(path: Path) -> str:
-    """What to do about an output that cannot be used."""
-    return f"restore it: git checkout -- {path}, or remove it and make it again: dvc repro"
+def remedy(path: Path, stage: str = "") -> str:
+    """What to do about an output, of a stage if it is known, that cannot be used."""
+    again = f"dvc repro {stage}".strip()
+    return f"restore it: git checkout -- {path}, or remove it and make it again: {again}"
 
 
 def write(path: Path, text: str) -> None:

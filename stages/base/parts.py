@@ -94,7 +94,7 @@ class PartFile(ABC):
         return table, metadata
 
     def _refused(self, why: str) -> InputError:
-        return InputError(f"{self.path}: {why}; {files.remedy(self.path)}")
+        return InputError(f"{self.path}: {why}; {files.remedy(self.path, self.stage)}")
 
     def _out_of_range(self, frame: pd.DataFrame) -> str:
         for column, (least, most) in self.ranges.items():

@@ -130,9 +130,9 @@ def test_a_stage_that_raises_is_named_and_sigterm_ends_the_rest(
 
 
 def test_ray_makes_what_dvc_repro_makes(ready: Clone, cluster: Cluster) -> None:
-    assert len(without(ready, "parity/*", "cnn/paper-*")) == 7
+    assert len(without(ready, "parity/*", "cnn/paper-*")) == 10
     clone = Clone(ready.root, ready.env | cluster.env)
-    assert "recorded 3 stages" in clone.run(*SWEEP, *cluster.options).stdout
+    assert "recorded 4 stages" in clone.run(*SWEEP, *cluster.options).stdout
     assert clone.changed() == []
 
 

@@ -470,6 +470,7 @@ def test_an_import_joins_the_table_after_our_sweeps_and_leaves_their_rows_alone(
         "train_cnn@paper-1",
         Path("own.parquet"),
         cnn_part.SCHEMA,
+        cnn_part.RANGES,
         {},
         pd.MultiIndex.from_frame(ours[["width", "seed", "epoch"]]),
     )
