@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from dvc.repo import Repo
 
 from tests.helpers.clone import Clone, change
 
@@ -20,13 +19,6 @@ def errors(done: subprocess.CompletedProcess[str]) -> list[str]:
     assert done.returncode
     assert "Traceback" not in done.stderr
     return [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-
-
-def test_every_stage_waits_for_valid_params(finished: Clone) -> None:
-    with Repo(str(finished.root)) as repo:
-        for stage in repo.index.stages:
-            deps = {Path(dep.fs_path).relative_to(finished.root) for dep in stage.deps}
-            assert Path(VALID) in deps or stage.name in ("validate", "download"), stage.name
 
 
 def test_bad_params_end_a_run_before_anything_is_lost(ready: Clone) -> None:

@@ -39,6 +39,8 @@ def test_the_tables_hold_what_params_ask_for(finished: Clone) -> None:
         pd.read_parquet(finished.root / f"metrics/parity_{kind}.parquet")
         for kind in ("losses", "tasks", "curves")
     )
+    assert set(losses["configuration"]) == {"notebook", "alpha_0.5"}
+    losses, tasks = (table[table["configuration"] == "notebook"] for table in (losses, tasks))
     runs = losses.groupby(["width", "samples", "seed"])["step"].agg(list).to_dict()
     assert runs == {
         **{(width, 0, seed): [5, 10, 15, 20] for width in (8, 16) for seed in (0, 1)},
@@ -98,6 +100,34 @@ def test_a_parity_configuration_makes_only_itself_stale(ready: Clone) -> None:
     found = stale(ready)
     assert {name for name in found if "train" in name} == {"train_parity@narrow"}
     assert not any("cnn" in name for name in found)
+
+
+def test_an_alpha_makes_only_itself_stale_and_what_all_share_makes_all_stale(ready: Clone) -> None:
+    change(ready, "parity.alphas.values", [0.5, 0.25])
+    assert {n for n in stale(ready) if "train" in n} == {"train_parity_alpha@0.25"}
+    change(ready, "parity.alphas.training.steps", 40)
+    family = {"train_parity_alpha@0.5", "train_parity_alpha@0.25"}
+    assert {n for n in stale(ready) if "train" in n} == family
+
+
+@pytest.mark.parametrize(
+    ("path", "trained"),
+    [
+        ("stages/parity/part.py", {"train_parity", "train_parity_alpha"}),
+        ("stages/cnn/part.py", {"train_cnn", "calibrate_method"}),
+        ("stages/statistics/power_law.py", set()),
+        ("stages/manifold/verdict.py", set()),
+        ("stages/drawing/style.py", set()),
+        ("stages/base/tables.py", set()),
+        ("stages/base/params/cnn.py", set()),
+        ("stages/dimension/activations.py", set()),
+    ],
+)
+def test_an_edit_trains_what_it_is_part_of(ready: Clone, path: str, trained: set[str]) -> None:
+    with (ready.root / path).open("a") as file:
+        file.write("# edited\n")
+    names = {name.partition("@")[0] for name in stale(ready)}
+    assert {n for n in names if n.startswith(("train", "calibrate_method"))} == trained
 
 
 def test_how_a_figure_looks_makes_only_figures_stale(ready: Clone) -> None:

@@ -154,7 +154,7 @@ def test_absent_images_alone_make_nothing_stale() -> None:
     assert review.causes([{"changed outs": {"data/cifar10": "not in cache"}}]) == []
     deps = {
         "data/cifar10": "deleted",
-        "stages/base/parts.py": "modified",
+        "stages/fit.py": "modified",
         "params.yaml": {"fit": "new"},
     }
     assert review.causes([{"changed deps": deps}]) == ["stages/fit.py", "fit"]
