@@ -14,7 +14,7 @@ import pandas as pd
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stages.base import errors, files, params, progress
+from stages.base import errors, files, item, params, progress
 from stages.cnn import part as cnn_part
 from stages.cnn.train import train
 from stages.images import generated as manifold
@@ -26,7 +26,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("dimension", type=int)
-    dimension = parser.parse_args().dimension
+    dimension = parser.parse_args(item.arguments()).dimension
     settings = params.load().method
     if dimension not in settings.dimensions:
         known = ", ".join(map(str, settings.dimensions))

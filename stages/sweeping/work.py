@@ -17,6 +17,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stages.base import item
+
 
 @dataclass(frozen=True)
 class Task:
@@ -90,6 +92,7 @@ def _run(task: Task, share: Share) -> str:
     """Run the module; what went wrong, in a line."""
     arguments = sys.argv
     sys.argv = [task.module, *task.arguments]
+    os.environ[item.VARIABLE] = task.name  # as DVC does
     try:
         with _on(share):
             runpy.run_module(task.module, run_name="__main__", alter_sys=True)
@@ -100,6 +103,7 @@ def _run(task: Task, share: Share) -> str:
         return repr(error)
     finally:
         sys.argv = arguments
+        del os.environ[item.VARIABLE]
         gc.collect()
     return ""
 

@@ -13,7 +13,7 @@ from tests.helpers.root import ROOT
 
 UNNAMED = {
     f"stages.base.{name}"
-    for name in ("errors", "files", "params", "progress", "tables", "types", "workers")
+    for name in ("errors", "files", "item", "params", "progress", "tables", "types", "workers")
 }
 """What a stage may use without naming it: of stages/base, what no number depends on.
 

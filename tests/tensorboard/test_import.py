@@ -27,9 +27,10 @@ from stages.manifold import fits as cnn_fits
 from stages.manifold import selection, simulate
 from stages.tensorboard import events, imported, logs, quality
 from stages.tensorboard.part import ImportPart, import_part
+from tests.helpers.clone import Clone, isolated
 from tests.helpers.graph import file_of, needs, unnamed
 from tests.helpers.root import ROOT
-from tests.helpers.tiny import write_params
+from tests.helpers.tiny import tiny, write_params
 
 TAGS = params.CurveTags().model_dump()
 CHANCE = 2.3026
@@ -631,7 +632,6 @@ def test_the_graph_has_a_stage_for_each_import_and_none_without(tmp_path: Path) 
             found = {stage.name: stage for stage in repo.index.stages}
         assert list(found) == names
     stage = found["import_tensorboard@mine"]
-    assert "'my logs'" in stage.cmd
     assert "my logs" in {dep.def_path for dep in stage.deps}
 
 
@@ -644,3 +644,21 @@ def test_the_stages_of_imports_name_the_modules_that_they_use() -> None:
     assert all(any(path == dep or path.startswith(f"{dep}/") for dep in named) for path in used)
     assert all(any(path == dep or path.startswith(f"{dep}/") for path in used) for dep in named)
     assert graph["plot_cnn_import"]["do"]["deps"] == graph["plot_cnn_sweep"]["deps"]
+
+
+@pytest.mark.parametrize("name", ["bob's logs", "logs'; touch X; '", "$(touch X)", "a\nb"])
+def test_no_shell_reads_the_name_of_a_folder(logdir: Path, tmp_path: Path, name: str) -> None:
+    clone = Clone(tmp_path / "clone", isolated(tmp_path) | {"PYTHONPATH": str(ROOT)})
+    clone.root.mkdir()
+    shutil.copytree(logdir / "n_2/a", clone.root / name / "n_2/a")
+    write_params(clone.root, tiny() | {"imports": {"mine": {"folder": name}}})
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    of_import = graph["import_tensorboard"]["do"]
+    of_import["deps"] = [dep for dep in of_import["deps"] if "{" in dep]
+    stages = {"import_tensorboard": graph["import_tensorboard"]}
+    (clone.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    clone.run("git", "init", "--quiet")
+    clone.run("dvc", "init", "--quiet")
+    clone.run("dvc", "repro", "--single-item", "import_tensorboard@mine")
+    assert (clone.root / "metrics/runs/imports/mine.parquet").exists()
+    assert not (clone.root / "X").exists()
