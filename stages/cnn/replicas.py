@@ -218,44 +218,44 @@ class Replicas:
         )
         launch(
             kernels.conv2_forward, (batch * kernels.AREA2.value // CONV2_CELLS,),
-            offset=of["conv2"], K=K, CELLS=CONV2_CELLS,
+            offset=offsets["conv2"], K=K, CELLS=CONV2_CELLS,
         )  # fmt: skip
         launch(
             kernels.conv3_forward, (-(-batch * kernels.AREA3.value // CONV3_ROWS),),
-            offset=of["conv3"], K=K, ROWS=CONV3_ROWS,
+            offset=offsets["conv3"], K=K, ROWS=CONV3_ROWS,
         )  # fmt: skip
         launch(
-            kernels.head, (self._heads,), offset1=of["linear1"], offset2=of["linear2"],
+            kernels.head, (self._heads,), offset1=offsets["linear1"], offset2=offsets["linear2"],
             offset_partials=self.weights.partial_offsets["linear2"],
             K=LINEAR1_K, ROWS=HEAD_ROWS, TRAIN=train,
         )  # fmt: skip
 
     def _backward(self, p: Pass) -> None:
         launch, batch, chunks = self._launcher(p), self.batch, self._chunks
-        of, of_partials = self.weights.offsets, self.weights.partial_offsets
+        offsets, partial_offsets = self.weights.offsets, self.weights.partial_offsets
         launch(
             kernels.linear1_backward, (-(-72 * self.width // LINEAR1_K),),
-            offset=of["linear1"], offset_partials=of_partials["linear1"],
+            offset=offsets["linear1"], offset_partials=partial_offsets["linear1"],
             K=LINEAR1_K, ROWS=LINEAR1_ROWS,
         )  # fmt: skip
         with self._branch():
             launch(
                 kernels.conv3_backward_weight, (chunks, -(-9 * self._b // K)),
-                offset_partials=of_partials["conv3"], K=K, ROWS=CONV3_WEIGHT_ROWS,
+                offset_partials=partial_offsets["conv3"], K=K, ROWS=CONV3_WEIGHT_ROWS,
             )  # fmt: skip
-        launch(kernels.conv3_backward_input, (batch,), offset=of["conv3"], K=K)
+        launch(kernels.conv3_backward_input, (batch,), offset=offsets["conv3"], K=K)
         with self._branch():
             launch(
                 kernels.conv2_backward_weight, (chunks, -(-9 * self._a // K)),
-                offset_partials=of_partials["conv2"], K=K, ROWS=CONV2_WEIGHT_ROWS,
+                offset_partials=partial_offsets["conv2"], K=K, ROWS=CONV2_WEIGHT_ROWS,
             )  # fmt: skip
         launch(
             kernels.conv2_backward_input, (batch * kernels.AREA1.value // CONV2_PIXELS,),
-            offset=of["conv2"], K=K, PIXELS=CONV2_PIXELS,
+            offset=offsets["conv2"], K=K, PIXELS=CONV2_PIXELS,
         )  # fmt: skip
         launch(
             kernels.conv1_backward_weight, (chunks, -(-36 // CONV1_WEIGHT_K)),
-            offset_partials=of_partials["conv1"], K=CONV1_WEIGHT_K, CELLS=CONV1_WEIGHT_CELLS,
+            offset_partials=partial_offsets["conv1"], K=CONV1_WEIGHT_K, CELLS=CONV1_WEIGHT_CELLS,
         )  # fmt: skip
         self._branch.join()
 

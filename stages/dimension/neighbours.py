@@ -3,7 +3,8 @@
 All pairs are compared: in a dozen coordinates or more a tree has to look at most of them too. Two
 means make that fast. The products behind the distances are taken once, in single precision, and
 serve the blocks of every size; only the few candidates that rounding leaves are measured exactly.
-10,000 points of 64 coordinates, with blocks of three more sizes, take 0.5 s of one core.
+10,000 points of 64 coordinates, with blocks of three more sizes, take 0.3 s of one core, where
+scikit-learn's brute-force search, which keeps nothing between sizes, takes 0.7.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -29,7 +30,7 @@ _LANES = 512
 _CACHED = 2**15
 """Numbers of the pairs measured exactly at a time, to stay in the processor's cache."""
 _FAR = np.float32(1e30)
-"""In place of the squared distance of a point to itself; points are scaled to 1."""
+"""Stands for the squared distance of a point to itself; points are scaled to 1."""
 
 
 def log_distances(
@@ -114,7 +115,7 @@ def _bound(values: Singles, neighbours: int) -> Singles:
 
 
 def _squared_distances(points: Floats, one: Indices, other: Indices) -> Floats:
-    """Of pairs of points, coordinate by coordinate."""
+    """Squared distances of pairs of points, summed coordinate by coordinate, (pairs,)."""
     squared = np.empty(len(one))
     step = max(1, _CACHED // points.shape[1])
     for start in range(0, len(one), step):

@@ -17,7 +17,7 @@ from stages.base.errors import InputError
 
 IMAGE = (32, 32, 3)
 CLASSES = 10
-"""Of CIFAR-10 and, unless said otherwise, of any data set."""
+"""Kinds of label of CIFAR-10 and, unless said otherwise, of any data set."""
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 MEND = "restore it: dvc checkout --force {}, or fetch it: dvc repro download"
 

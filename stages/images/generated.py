@@ -56,7 +56,7 @@ BLOCK = 4096
 
 
 def rate(patches: float, dimension: int) -> float:
-    """By how much a function of so many patches turns, in radians per unit of z."""
+    """The rate, in radians per unit of z, at which a function of so many patches turns."""
     ball = math.pi ** (dimension / 2) / math.gamma(dimension / 2 + 1)
     return float((patches * ball) ** (1 / dimension))
 

@@ -50,7 +50,7 @@ class Published(Protocol):
 
     @property
     def forms(self) -> str:
-        """In words: which copies of it `find` takes."""
+        """The copies of it that `find` takes, in words."""
 
     def at(self, url: str) -> "Published":
         """The same at another address: of the file, or of the folder that holds several."""
@@ -78,7 +78,7 @@ class Archive:
 
     @classmethod
     def of(cls, known: Any, classes: int) -> "Archive":
-        """As the class `known` of torchvision has it."""
+        """What the class `known` of torchvision says of it."""
         file = File(known.url, known.filename, known.tgz_md5)
         lists = dict(known.train_list), dict(known.test_list)
         return cls(file, known.base_folder, *lists, classes)
@@ -154,14 +154,14 @@ class Files:
     classes: int = CLASSES
 
     @classmethod
-    def of_mnist(cls, known: Any) -> "Files":
+    def from_mnist(cls, known: Any) -> "Files":
         """MNIST, or what follows its format."""
         files = [File(known.mirrors[0] + name, name, md5) for name, md5 in known.resources]
         below = f"{known.__name__}/raw"
         return cls(tuple(files), known, below, ({"train": True}, {"train": False}))
 
     @classmethod
-    def of_svhn(cls, known: Any) -> "Files":
+    def from_svhn(cls, known: Any) -> "Files":
         """SVHN, its extra training images left out."""
         splits = {"split": "train"}, {"split": "test"}
         files = [File(*known.split_list[split["split"]]) for split in splits]
@@ -216,8 +216,8 @@ def published(source: str) -> Published:
     known: dict[str, Published] = {
         "cifar10": Archive.of(datasets.CIFAR10, 10),
         "cifar100": Archive.of(datasets.CIFAR100, 100),
-        "mnist": Files.of_mnist(datasets.MNIST),
-        "fashion_mnist": Files.of_mnist(datasets.FashionMNIST),
-        "svhn": Files.of_svhn(datasets.SVHN),
+        "mnist": Files.from_mnist(datasets.MNIST),
+        "fashion_mnist": Files.from_mnist(datasets.FashionMNIST),
+        "svhn": Files.from_svhn(datasets.SVHN),
     }
     return known[source]

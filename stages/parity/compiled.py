@@ -47,14 +47,14 @@ def rows(words, task, bits, found):
 @compiled("void(float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[::1], int64)")
 def _tabulate(tables, tasks, bits, bias, first):
     """Fill the tables of the hidden units from number `first`."""
-    of_tasks = len(tables) - len(tasks)
+    task_rows = len(tables) - len(tasks)
     units = min(UNITS, len(bias) - first)
     for unit in range(units):
         for bit in range(len(bits)):
             tables[bit // GROUP * SUMS + (1 << bit % GROUP), unit] = bits[bit, first + unit]
         for task in range(len(tasks)):
-            tables[of_tasks + task, unit] = tasks[task, first + unit] + bias[first + unit]
-    for start in range(0, of_tasks, SUMS):
+            tables[task_rows + task, unit] = tasks[task, first + unit] + bias[first + unit]
+    for start in range(0, task_rows, SUMS):
         for value in range(1, SUMS):
             rest = value & (value - 1)
             if rest > 0:
@@ -66,8 +66,8 @@ def _tabulate(tables, tasks, bits, bias, first):
 @compiled("void(float32[:, ::1], float32[:, ::1], float32[:, ::1], int64)")
 def _untabulate(tables, tasks, bits, first):
     """Sum the rows of the tables that each bit has a part in; empty the tables."""
-    of_tasks = len(tables) - len(tasks)
-    for start in range(0, of_tasks, SUMS):
+    task_rows = len(tables) - len(tasks)
+    for start in range(0, task_rows, SUMS):
         for value in range(SUMS - 1, 0, -1):
             rest = value & (value - 1)
             if rest > 0:
@@ -80,7 +80,7 @@ def _untabulate(tables, tasks, bits, first):
         for bit in range(len(bits)):
             bits[bit, first + unit] = tables[bit // GROUP * SUMS + (1 << bit % GROUP), unit]
         for task in range(len(tasks)):
-            tasks[task, first + unit] = tables[of_tasks + task, unit]
+            tasks[task, first + unit] = tables[task_rows + task, unit]
     for row in range(len(tables)):
         for unit in range(UNITS):
             tables[row, unit] = 0

@@ -74,8 +74,8 @@ class Draws:
             return self._of_training_set(step)
         quads = np.arange(-(-self._batch // 4))
         drawn = philox.words((self._seed, BATCH_TASKS), (quads, step, 0, 0))
-        of_task = _counted(drawn.reshape(-1)[: self._batch], self._thresholds)
-        task = np.repeat(np.arange(self._tasks), of_task)
+        counts = _counted(drawn.reshape(-1)[: self._batch], self._thresholds)
+        task = np.repeat(np.arange(self._tasks), counts)
         return self._drawn(task, BATCH_BITS, np.arange(self._batch), step, 0)
 
     def _of_training_set(self, step: int) -> Samples:
@@ -89,9 +89,9 @@ class Draws:
 
     def evaluation(self, task: npt.NDArray[np.int64], size: int, step: int) -> Samples:
         """The samples on which some tasks are evaluated after `step` steps: `size` of each."""
-        of_sample = np.repeat(task, size)
+        task_of = np.repeat(task, size)
         sample = np.tile(np.arange(size), len(task))
-        return self._drawn(of_sample, EVALUATION_BITS, sample, step, of_sample)
+        return self._drawn(task_of, EVALUATION_BITS, sample, step, task_of)
 
     def _drawn(
         self,

@@ -53,7 +53,7 @@ TRAINING_SET_BITS, ORDER = tl.constexpr(3), tl.constexpr(4)
 QUAD, WORD_BITS = tl.constexpr(4), tl.constexpr(32)
 """Random words that Philox draws at once, and bits of each."""
 ROUNDS = tl.constexpr(6)
-"""Of the shuffle; see stages/parity/shuffle.py."""
+"""Rounds of the shuffle; see stages/parity/shuffle.py."""
 UNSPECIALISED = [
     "width", "total", "total_partials", "offset", "offset_bits", "offset_bias", "offset_output",
     "programs",
@@ -404,14 +404,16 @@ def backward_bits(
 
     matrix *= _share_of_slope(sample_ends + (replica << LOG), tasks)
     bit = tl.arange(0, K)
-    of_output = tl.sum(matrix * _matrix(weights + tasks * width, bits, width, bit, unit), axis=0)
+    output_gradient = tl.sum(
+        matrix * _matrix(weights + tasks * width, bits, width, bit, unit), axis=0
+    )
     output = _output(weights + (tasks + bits + 1) * width, width, unit, LOGITS)
     partials += replica * total_partials
     target = partials + offset_bits + tl.program_id(1) * bits * width
     mask = (bit < bits)[:, None] & (unit < width)[None, :]
     tl.store(target + bit[:, None] * width + unit[None, :], matrix * output[None, :], mask=mask)
     target = partials + offset_output + tl.program_id(1) * (width + 1) * LOGITS
-    _store_output_gradient(target, width, unit, of_output, LOGITS)
+    _store_output_gradient(target, width, unit, output_gradient, LOGITS)
 
 
 @triton.jit(do_not_specialize=UNSPECIALISED)
@@ -438,34 +440,34 @@ def backward_tasks(
     output = _output(weights + (tasks + bits + 1) * width, width, unit, LOGITS)
     groups = tl.load(group_ends + (replica << LOG) + tasks - 1)
     share = _share_of_slope(sample_ends + (replica << LOG), tasks)
-    of_bias = tl.zeros((UNITS,), tl.float32)
-    of_output = tl.zeros((UNITS,), tl.float32)
-    of_slot = tl.zeros((TILE // GROUP, GROUP), tl.float32)
+    bias_gradient = tl.zeros((UNITS,), tl.float32)
+    output_gradient = tl.zeros((UNITS,), tl.float32)
+    slot_sums = tl.zeros((TILE // GROUP, GROUP), tl.float32)
     tiles = (groups + TILE // GROUP - 1) // (TILE // GROUP)
     for tile in range(tl.program_id(1), tiles, tl.num_programs(1)):
         group = tile * (TILE // GROUP) + tl.arange(0, TILE // GROUP)
         slot = (group * GROUP)[:, None] + tl.arange(0, GROUP)[None, :]
         value = tl.load(slopes + slot)
-        of_slot += value
+        slot_sums += value
         on = tl.load(active + (slot * (blocks * UNITS))[:, :, None] + unit[None, None, :]) != 0
         sums = tl.sum(tl.where(on, share * value[:, :, None], 0.0), axis=1)
         row = weights + tl.load(group_tasks + group)[:, None] * width + unit[None, :]
         row = tl.load(row, mask=inside[None, :], other=0.0) + bias[None, :]
-        of_output += tl.sum(sums * row, axis=0)
+        output_gradient += tl.sum(sums * row, axis=0)
         sums *= output[None, :]
-        of_bias += tl.sum(sums, axis=0)
+        bias_gradient += tl.sum(sums, axis=0)
         tl.store(group_sums + group[:, None] * width + unit[None, :], sums, mask=inside[None, :])
 
     partials += replica * total_partials
     target = partials + offset_bias + tl.program_id(1) * width
-    tl.store(target + unit, of_bias, mask=inside)
+    tl.store(target + unit, bias_gradient, mask=inside)
     target = partials + offset_output + (chunk + tl.program_id(1)) * (width + 1) * LOGITS
-    _store_output_gradient(target, width, unit, of_output, LOGITS)
+    _store_output_gradient(target, width, unit, output_gradient, LOGITS)
     if tl.program_id(0) == 0:
-        of_output_bias = share * tl.sum(tl.reshape(of_slot, (TILE,)))
-        tl.store(target + LOGITS * width + LOGITS - 1, of_output_bias)
+        output_bias_gradient = share * tl.sum(tl.reshape(slot_sums, (TILE,)))
+        tl.store(target + LOGITS * width + LOGITS - 1, output_bias_gradient)
         if LOGITS == 2:
-            tl.store(target + LOGITS * width, -of_output_bias)
+            tl.store(target + LOGITS * width, -output_bias_gradient)
 
 
 @triton.jit(do_not_specialize=UNSPECIALISED)

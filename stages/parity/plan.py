@@ -33,7 +33,7 @@ class Family:
 
     @property
     def runs(self) -> list[Run]:
-        """By width, then size of the training set, then seed."""
+        """Its runs, by width, then size of the training set, then seed."""
         return [Run(*run) for run in product(self.widths, self.samples, self.seeds)]
 
     @property

@@ -130,7 +130,7 @@ class Replicas:
         seeds = [run.seed for run in runs]
         self.weights.load(torch.stack([flatten(initial(c, self._width, seed)) for seed in seeds]))
         subsets = (tasks.subsets(c.tasks, c.bits, c.subset_size, seed) for seed in seeds)
-        masks = np.stack([tasks.masks(of_seed, c.bits) for of_seed in subsets])
+        masks = np.stack([tasks.masks(drawn, c.bits) for drawn in subsets])
         self._masks.copy_(_as_int32(masks))
         self._seeds.copy_(torch.tensor(seeds, dtype=torch.int32))
         if self._limited:
@@ -165,22 +165,22 @@ class Replicas:
 
     def _differentiate(self) -> None:
         launch, slots = self._launcher(self.batch), self.batch.slots
-        of, of_partials = self.weights.offsets, self.weights.partial_offsets
+        offsets, partial_offsets = self.weights.offsets, self.weights.partial_offsets
         launch(kernels.forward, (self._blocks, FORWARD_SHARES), TRAIN=True)
         launch(
-            kernels.slope, (-(-slots // SLOPE_BLOCK),), offset=of["output"], BLOCK=SLOPE_BLOCK
+            kernels.slope, (-(-slots // SLOPE_BLOCK),), offset=offsets["output"], BLOCK=SLOPE_BLOCK
         )  # fmt: skip
         launch(
             kernels.backward_bits, (self._blocks, BITS_SHARES),
-            offset_bits=of_partials["bits"], offset_output=of_partials["output"],
+            offset_bits=partial_offsets["bits"], offset_output=partial_offsets["output"],
         )  # fmt: skip
         launch(
             kernels.backward_tasks, (self._blocks, TASKS_SHARES), chunk=BITS_SHARES,
-            offset_bias=of_partials["bias"], offset_output=of_partials["output"],
+            offset_bias=partial_offsets["bias"], offset_output=partial_offsets["output"],
         )  # fmt: skip
         launch(
             kernels.sum_tasks, (-(-self._width // SUM_UNITS), self._c.tasks),
-            offset=of_partials["tasks"], ROWS=SUM_ROWS, BLOCK=SUM_UNITS,
+            offset=partial_offsets["tasks"], ROWS=SUM_ROWS, BLOCK=SUM_UNITS,
         )  # fmt: skip
 
     def evaluate(self) -> None:
@@ -204,10 +204,10 @@ class SideBySide:
         runs: Sequence[Run],
         device: torch.device,
     ) -> None:
-        self._of_width = [list(of_width) for _, of_width in groupby(runs, lambda run: run.width)]
+        self._by_width = [list(alike) for _, alike in groupby(runs, lambda run: run.width)]
         self.replicas = [
-            Replicas(configuration, family, of_width[0].width, len(of_width), device)
-            for of_width in self._of_width
+            Replicas(configuration, family, alike[0].width, len(alike), device)
+            for alike in self._by_width
         ]
         self._branches = [devices.Branch(device) for _ in self.replicas]
         self.train = devices.captured(self._train, device)
@@ -217,7 +217,7 @@ class SideBySide:
 
     def load(self) -> None:
         """Start training."""
-        for replicas, runs in zip(self.replicas, self._of_width, strict=True):
+        for replicas, runs in zip(self.replicas, self._by_width, strict=True):
             replicas.load(runs)
 
     def results(self, evaluations: slice) -> tuple[np.ndarray, np.ndarray]:

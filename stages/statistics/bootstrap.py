@@ -45,17 +45,17 @@ def weights(strata: ArrayLike, resamples: int, seed: int) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=4)  # a sweep's fits all want the same
 def _weights(strata: tuple[int, ...], resamples: int, seed: int) -> NDArray[np.int64]:
-    labels, of_run, sizes = np.unique(strata, return_inverse=True, return_counts=True)
-    drawn = np.ones((1 + resamples, len(of_run)), np.int64)
+    labels, stratum_of_run, sizes = np.unique(strata, return_inverse=True, return_counts=True)
+    drawn = np.ones((1 + resamples, len(stratum_of_run)), np.int64)
     for stratum, (label, size) in enumerate(zip(labels, sizes, strict=True)):
         if size > 1:
             rng = np.random.default_rng([seed, int(label)])
             counts = rng.multinomial(size - 1, np.full(size, 1 / size), size=resamples)
-            drawn[1:, of_run == stratum] = counts
+            drawn[1:, stratum_of_run == stratum] = counts
     if len(set(sizes)) > 1:
         factor = np.where(sizes > 1, sizes / np.maximum(sizes - 1, 1), 1.0)
         drawn[0] = _ONE
-        drawn[1:] = np.rint(_ONE * factor[of_run] * drawn[1:])
+        drawn[1:] = np.rint(_ONE * factor[stratum_of_run] * drawn[1:])
     drawn.flags.writeable = False
     return drawn
 

@@ -113,14 +113,14 @@ def minimise(x: Floats, y: Floats, weights: NDArray[Any], starts: Floats, huber:
         huber: in units of y.
     """
     order = np.argsort(x, kind="stable")
-    u, first, of_row = np.unique(x[order], return_index=True, return_inverse=True)
+    u, first, size_of_row = np.unique(x[order], return_index=True, return_inverse=True)
     y, weights = y[order], np.asarray(weights, float)[:, order]
     lower, upper = np.array([0.0, -np.inf, 0.0]), np.array([np.inf, np.inf, MAX_ALPHA])
 
     def residuals(theta: Floats, who: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
         """Residuals, clipped residuals, objective."""
         power = np.exp(theta[:, 1:2] - theta[:, 2:3] * u)
-        r = y - np.log(theta[:, 0:1] + power).take(of_row, axis=1)
+        r = y - np.log(theta[:, 0:1] + power).take(size_of_row, axis=1)
         clipped = np.clip(r, -huber, huber)
         return r, clipped, np.einsum("wi,wi->w", weights[who], clipped * (r - clipped / 2))
 

@@ -199,12 +199,12 @@ class _Search:
         self.weights = weighted.weights
         self.cumulated = weighted.cumulated
         self.base = self.cumulated[:, self.start]
-        of_group = self.cumulated[:, self.start + self.size] - self.base
-        self.total = of_group.sum(axis=1)
-        if np.count_nonzero(of_group > 0, axis=1).min() < 2:
+        group_weights = self.cumulated[:, self.start + self.size] - self.base
+        self.total = group_weights.sum(axis=1)
+        if np.count_nonzero(group_weights > 0, axis=1).min() < 2:
             raise ValueError("a weighting has weight on fewer than two distinct covariates")
         self.target = quantile * self.total
-        self.target_moment = quantile * (of_group @ self.x)
+        self.target_moment = quantile * (group_weights @ self.x)
         self.everyone = np.arange(len(self.total))
 
     def run(self) -> tuple[Ints, Ints]:
@@ -295,7 +295,7 @@ class _Search:
         return below.sum(axis=1).astype(float), below @ self.x
 
     def _gradient(self, who: Ints, below: Floats, moment: Floats) -> Floats:
-        """Of the objective with respect to intercept and slope, (weightings, 2)."""
+        """The objective's derivatives with respect to intercept and slope, (weightings, 2)."""
         return np.stack([below - self.target[who], moment - self.target_moment[who]], axis=1)
 
     def _level(self) -> None:
@@ -323,10 +323,10 @@ class _Search:
             who = who[~found]
 
     def _derivative(self, who: Ints) -> Floats:
-        """Of the profile with respect to the slope: the pivot carries what the level lacks."""
+        """The profile's derivative by the slope: the pivot carries what the level lacks."""
         lacking = self.target[who] - self.below[who]
-        of_pivot = self.x[self.pivot_group[who]] * lacking
-        derivative: Floats = self.moment[who] + of_pivot - self.target_moment[who]
+        pivot_moment = self.x[self.pivot_group[who]] * lacking
+        derivative: Floats = self.moment[who] + pivot_moment - self.target_moment[who]
         return derivative
 
     def _walk(self) -> tuple[Ints, Ints]:

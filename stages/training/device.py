@@ -99,7 +99,7 @@ def groups(replicas: int, build: Callable[[int], object], what: str) -> list[int
 
 
 def split(replicas: int, free: int, each: int) -> list[int]:
-    """As few groups as fit `free` bytes where a replica takes `each`, the sizes within one.
+    """Sizes of as few groups as fit `free` bytes where a replica takes `each`; they differ by one.
 
     A tenth is left for what the allocator cannot hand out.
     """

@@ -126,7 +126,7 @@ class Weights:
         }
 
     def _rows(self, layer: Layer) -> Iterator[tuple[int, ...]]:
-        """Of each block: offset, size, then its partial sums' first, number and stride."""
+        """Each block's offset and size, then its partial sums' first, number and stride."""
         for start in range(0, layer.size, BLOCK):
             size = min(BLOCK, layer.size - start)
             source = self.total_partials + start

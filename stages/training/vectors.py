@@ -143,7 +143,7 @@ def multiply_add(typing, a, b, c):
 
 @intrinsic
 def where_larger(typing, a, b, yes, no):
-    """Of `yes` where a > b or one is no number, and else of `no`."""
+    """The lanes of `yes` where a > b or one of them is no number, else those of `no`."""
 
     def code(context, builder, signature, arguments):
         return builder.select(builder.fcmp_unordered(">", *arguments[:2]), *arguments[2:])
