@@ -211,7 +211,7 @@ class Replicas:
         return Launcher(len(self.weights.values), self._arguments | p.arguments, WARPS_STAGES)
 
     def _forward(self, p: Pass, *, train: bool) -> None:
-        launch, batch, of = self._launcher(p), self.batch, self.weights.offsets
+        launch, batch, offsets = self._launcher(p), self.batch, self.weights.offsets
         launch(kernels.crop, (batch * kernels.IMAGE.value // CROP_BLOCK,), BLOCK=CROP_BLOCK)
         launch(
             kernels.conv1_forward, (batch * kernels.AREA1.value // CONV1_CELLS,), CELLS=CONV1_CELLS

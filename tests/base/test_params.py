@@ -1,15 +1,17 @@
 """params.yaml: what is refused, and that a line says where, what was found, and what is allowed."""
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from dvc.repo import Repo
 
 from stages.base import params
 from stages.base.errors import InputError
 from tests.helpers.root import ROOT
+from tests.helpers.tiny import dumped
 
 PAPER = "cnn.sweeps.paper"
 TASKS = "parity.configurations.notebook"
@@ -24,7 +26,7 @@ def load(content: str, folder: Path) -> params.Params:
 
 def faults(content: dict[str, Any] | str, folder: Path) -> list[str]:
     """The lines by which params are refused, less the file's name."""
-    text = content if isinstance(content, str) else yaml.safe_dump(content)
+    text = content if isinstance(content, str) else dumped(content)
     with pytest.raises(InputError) as error:
         load(text, folder)
     start = f"{folder / 'params.yaml'}: "
@@ -52,7 +54,7 @@ def test_floats_are_those_of_yaml_1_2(
     tiny_params: dict[str, Any], tmp_path: Path, text: str
 ) -> None:
     change(tiny_params, f"{PAPER}.learning_rate", "RATE")
-    p = load(yaml.safe_dump(tiny_params).replace("RATE", text), tmp_path)
+    p = load(dumped(tiny_params).replace("RATE", text), tmp_path)
     assert p.cnn.sweeps["paper"].learning_rate == 1e-3
 
 
@@ -223,13 +225,98 @@ def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
         params.load(tmp_path / "params.yaml")
 
 
-def test_merged_keys_are_one_section(tiny_params: dict[str, Any], tmp_path: Path) -> None:
-    paper = yaml.safe_dump(tiny_params["cnn"]["sweeps"]["paper"], default_flow_style=True).strip()
-    tiny_params["cnn"]["sweeps"] |= {"paper": "PAPER", "slow": "SLOW"}
-    text = yaml.safe_dump(tiny_params).replace("PAPER", f"&paper {paper}")
-    p = load(text.replace("SLOW", "{<<: *paper, learning_rate: 1e-4}"), tmp_path)
-    assert p.cnn.sweeps["slow"].learning_rate == 1e-4
-    assert p.cnn.sweeps["slow"].epochs == p.cnn.sweeps["paper"].epochs
+PLAIN: list[tuple[str, str]] = [
+    ("a: &a 1\n", "anchors, references and merges are not allowed; repeat it (line 1)"),
+    ("a: 1\nb: {<<: {c: 1}}", "anchors, references and merges are not allowed; repeat it (line 2)"),
+    ("a: !!python/tuple [1]", "tags are not allowed (line 1)"),
+    ("a: !mine 1", "tags are not allowed (line 1)"),
+    ("a: 2026-13-45", "month must be in 1..12"),
+    (f"a: {'9' * 5000}", "a value has more than 1000 characters (line 1)"),
+    ("[" * 5000, "too deep or too much: 20 levels and 10000 values (line 1)"),
+    ("{a: " * 5000, "too deep or too much: 20 levels and 10000 values (line 1)"),
+    ("".join(f"k{i}: 1\n" for i in range(30_000)), "too deep or too much: 20 levels and 10000"),
+    ("a:\n" + "- -1\n" * 100_000, "too deep or too much: 20 levels and 10000 values"),
+    (
+        "a0: &a0 [1, 1]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40)),
+        "anchors, references and merges are not allowed; repeat it (line 1)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), PLAIN, ids=range(len(PLAIN)))
+def test_what_is_not_said_outright_is_one_line_at_once(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    start = time.perf_counter()
+    (line,) = faults(text, tmp_path)
+    assert line.startswith(f"not valid YAML: {said}")
+    assert len(line) < 200
+    assert time.perf_counter() - start < 1
+
+
+SPELLED = {text: False for text in ["7", "+7", "010", "0x10", "0b11", "1_0"]}
+SPELLED |= {text: True for text in ["yes", "on", "1:30", "2026-01-02", "1e1", "~", "7.0", "''"]}
+
+
+@pytest.mark.parametrize(("text", "refused"), SPELLED.items())
+def test_a_spelling_means_to_us_what_it_means_to_dvc_or_is_refused(
+    tiny_params: dict[str, Any], tmp_path: Path, text: str, refused: bool
+) -> None:
+    change(tiny_params, "cnn.widths", ["WIDTH"])
+    try:
+        (width,) = load(dumped(tiny_params).replace("WIDTH", text), tmp_path).cnn.widths
+    except InputError:
+        width = None
+    assert (width is None) == refused
+    if refused:
+        return
+    (tmp_path / "dvc.yaml").write_text(
+        "stages: {a: {matrix: {width: '${cnn.widths}'}, cmd: 'echo ${item.width}'}}"
+    )
+    Repo.init(str(tmp_path), no_scm=True).close()
+    with Repo(str(tmp_path)) as repo:
+        (stage,) = repo.index.stages
+    assert stage.cmd == f"echo {width}"
+
+
+def test_faults_are_at_most_twenty_lines_and_short_ones(
+    tiny_params: dict[str, Any], tmp_path: Path
+) -> None:
+    change(tiny_params, "cnn.widths", [-1] * 200 + ["x" * 900] * 30)
+    lines = faults(tiny_params, tmp_path)
+    assert len(lines) == 21
+    assert lines[-1] == "and 210 more"
+    assert max(map(len, lines)) < 300
+
+
+TOO_LARGE: list[tuple[str, dict[str, Any], str]] = [
+    (PAPER, {"seeds": 10**12}, "less than or equal to 10000 (got 1000000000000)"),
+    (PAPER, {"seeds": 10_000, "epochs": 1001}, "makes a part of 10,010,000 rows"),
+    (PAPER, {"epochs": 2**31}, "less than 2147483648"),
+    (PAPER, {"batch_size": 2**24 + 1}, "less than or equal to 16777216"),
+    ("cnn", {"widths": [4097]}, "less than or equal to 4096 (got 4097)"),
+    ("method.training", {"seeds": 10_000, "epochs": 501}, "makes a part of 10,020,000 rows"),
+    (TASKS, {"seeds": 10_000, "steps": 2505}, "makes a part of 10,060,000 rows"),
+    (TASKS, {"evaluation_samples": 2**20 + 1}, "less than or equal to 1048576"),
+    ("fit", {"seed": 2**63}, "less than 9223372036854775808"),
+    ("fit", {"resamples": 10**6 + 1}, "less than or equal to 1000000"),
+    ("dimension.known", {"samples": 10**6 + 1}, "less than or equal to 1000000"),
+]
+
+
+@pytest.mark.parametrize(("section", "values", "said"), TOO_LARGE)
+def test_what_would_end_in_a_memory_error_is_refused(
+    tiny_params: dict[str, Any], tmp_path: Path, section: str, values: dict[str, Any], said: str
+) -> None:
+    for key, value in values.items():
+        change(tiny_params, f"{section}.{key}", value)
+    (line,) = faults(tiny_params, tmp_path)
+    assert said in line
+
+
+def test_rows_up_to_the_limit_are_allowed(tiny_params: dict[str, Any], tmp_path: Path) -> None:
+    tiny_params["cnn"]["sweeps"]["paper"] |= {"seeds": 10_000, "epochs": 1000}
+    assert load(dumped(tiny_params), tmp_path).cnn.sweeps["paper"].epochs == 1000
 
 
 def test_a_name_that_is_not_there_is_refused_with_those_that_are() -> None:

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
+from tests.helpers.tiny import dumped
+
 
 @dataclass(frozen=True)
 class Clone:
@@ -82,4 +84,4 @@ def change(clone: Clone, path: str, value: Any) -> None:
     for name in sections:
         section = section[name]
     section[key] = value
-    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    file.write_text(dumped(content))

@@ -1,5 +1,6 @@
 """params.yaml cut down to what trains in seconds."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,12 @@ def tiny() -> dict[str, Any]:
     return made
 
 
+def dumped(content: Any) -> str:
+    """As YAML, nothing by reference."""
+    return yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False)
+
+
 def write_params(folder: Path, content: dict[str, Any]) -> None:
     """Write params.yaml to a folder, and beside it the published numbers as they are."""
-    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    (folder / "params.yaml").write_text(dumped(content))
     shutil.copy(ROOT / "published.yaml", folder)

@@ -30,7 +30,7 @@ from stages.tensorboard.part import ImportPart, import_part
 from tests.helpers.clone import Clone, isolated
 from tests.helpers.graph import file_of, needs, unnamed
 from tests.helpers.root import ROOT
-from tests.helpers.tiny import tiny, write_params
+from tests.helpers.tiny import dumped, tiny, write_params
 
 TAGS = params.CurveTags().model_dump()
 CHANCE = 2.3026
@@ -408,7 +408,7 @@ def test_bad_params_of_an_import_are_named(
 ) -> None:
     tiny_params["imports"] = {"mine": {"folder": "logs", key: value}}
     path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump(tiny_params))
+    path.write_text(dumped(tiny_params))
     with pytest.raises(InputError, match=rf"imports\.mine\.{key}") as caught:
         params.load(path)
     assert message in str(caught.value)

@@ -4,8 +4,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stages.base.params.fields import Distinct, Name, Positive, PositiveReal, Real, Section, Widths
-from stages.base.params.images import GeneratedImages, Manifold
+from stages.base.params.fields import (
+    Distinct,
+    Name,
+    Positive,
+    PositiveReal,
+    Real,
+    Section,
+    Widths,
+    rows_fit,
+)
+from stages.base.params.images import Dimensions, GeneratedImages, Manifold
 
 
 class Training(Section):
@@ -14,8 +23,8 @@ class Training(Section):
     optimizer: Literal["adam", "adamw"]
     learning_rate: PositiveReal
     weight_decay: Annotated[Real, Field(ge=0)]
-    batch_size: Positive
-    seeds: Positive
+    batch_size: Annotated[int, Field(gt=0, le=2**24)]
+    seeds: Annotated[int, Field(gt=0, le=10**4)]
     precision: Literal["tf32", "float32"]
 
 
@@ -32,6 +41,7 @@ class CnnSweep(Training):
         low, high = self.input_range
         if not low < high:
             raise ValueError("input_range must be [low, high] with low < high")
+        rows_fit(self.seeds * self.epochs)
         return self
 
 
@@ -45,10 +55,15 @@ class Cnn(Section):
 class Method(Section):
     """Section `method`: the whole method where the dimension is known, on generated images."""
 
-    dimensions: Annotated[list[Positive], Field(min_length=1), Distinct]
+    dimensions: Annotated[list[Dimensions], Field(min_length=1), Distinct]
     images: GeneratedImages
     widths: Widths
     training: CnnSweep
+
+    @model_validator(mode="after")
+    def _rows_of_a_part_fit(self) -> Self:
+        rows_fit(len(self.widths) * self.training.seeds * self.training.epochs)
+        return self
 
     def manifold(self, dimension: int) -> Manifold:
         """The images of one known dimension."""

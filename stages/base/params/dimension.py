@@ -6,12 +6,14 @@ from pydantic import Field, model_validator
 
 from stages.base.params.fields import Distinct, Neighbours, Positive, RandomSeed, Section, Share
 
+Known = Annotated[int, Field(gt=0, le=2**12)]
+
 
 class KnownDimension(Section):
     """Data of known dimension, measured like the rest to show how far each estimator is off."""
 
-    samples: Positive
-    dimensions: Annotated[list[Positive], Field(min_length=2), Distinct]
+    samples: Annotated[int, Field(gt=0, le=10**6)]
+    dimensions: Annotated[list[Known], Field(min_length=2), Distinct]
     compare: Positive
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from stages.base.errors import InputError
 from stages.base.params.cnn import Cnn, Method
@@ -25,6 +26,8 @@ from stages.base.params.verdict import Verdict
 
 PARAMS = Path("params.yaml")
 PUBLISHED = Path("published.yaml")
+SHOWN = 100
+"""Characters of a value or a key, at most, that a line shows."""
 D = TypeVar("D", bound=Section)
 T = TypeVar("T")
 
@@ -75,15 +78,26 @@ class Params(Section):
         return self
 
 
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
+
+
 def _line(path: Path, error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    where = ".".join(str(part)[:SHOWN] for part in error["loc"] if part != "[key]")
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         return f"{path}: {where}: missing; add it"
     if error["type"] == "extra_forbidden":
         return f"{path}: {where}: unknown key; remove it, or mend its spelling"
-    got = "" if isinstance(error["input"], dict | BaseModel) else f" (got {error['input']!r})"
+    got = "" if isinstance(error["input"], dict | BaseModel) else f" (got {_short(error['input'])})"
     return f"{path}: {where}: {message}{got}" if where else f"{path}: {message}"
+
+
+LINES = 20
+"""Faults, at most, that are listed."""
+DEPTH, NODES, CHARACTERS = 20, 10_000, 1000
+"""Of a file that is read: how deep it nests, how much it holds, how long one value is."""
 
 
 def load(path: Path = PARAMS) -> Params:
@@ -102,7 +116,9 @@ def published(path: Path = PUBLISHED) -> Published:
 
 def _load(path: Path, kind: type[D]) -> D:
     try:
-        content = YAML(typ="safe").load(path)
+        text = path.read_text(encoding="utf-8")
+        _see_that_it_is_plain(text)
+        content = YAML(typ="safe").load(text)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); run from the root") from None
     except (YAMLError, ValueError) as error:
@@ -110,7 +126,34 @@ def _load(path: Path, kind: type[D]) -> D:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        raise InputError("\n".join(_line(path, e) for e in error.errors())) from None
+        faults = error.errors(include_url=False)
+        lines = [_line(path, fault) for fault in faults[:LINES]]
+        if len(faults) > LINES:
+            lines.append(f"{path}: and {len(faults) - LINES} more")
+        raise InputError("\n".join(lines)) from None
+
+
+def _see_that_it_is_plain(text: str) -> None:
+    """See that a file is small and says everything outright, before anything is made of it.
+
+    When DVC sets a value it writes what an anchor stands for in every place, and so changes other
+    lines; and some kilobytes of references can stand for gigabytes.
+
+    Raises:
+        ValueError: it is not.
+    """
+    depth = 0
+    for nodes, event in enumerate(YAML(typ="safe").parse(text)):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        where = f"(line {event.start_mark.line + 1})"
+        if getattr(event, "anchor", None) is not None or getattr(event, "value", "") == "<<":
+            raise ValueError(f"anchors, references and merges are not allowed; repeat it {where}")
+        if getattr(event, "tag", None) is not None:
+            raise ValueError(f"tags are not allowed {where}")
+        if depth > DEPTH or nodes > NODES:
+            raise ValueError(f"too deep or too much: {DEPTH} levels and {NODES} values {where}")
+        if len(getattr(event, "value", "")) > CHARACTERS:
+            raise ValueError(f"a value has more than {CHARACTERS} characters {where}")
 
 
 def _reason(error: Exception) -> str:

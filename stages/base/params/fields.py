@@ -18,13 +18,27 @@ def _distinct(values: list[float]) -> list[float]:
 
 
 Distinct = AfterValidator(_distinct)
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, lt=2**31)]
+"""A count: tables hold them in 32 bits."""
 Real = Annotated[float, Field(allow_inf_nan=False)]
 PositiveReal = Annotated[Real, Field(gt=0)]
 Share = Annotated[Real, Field(gt=0, lt=1)]
-RandomSeed = Annotated[int, Field(ge=0)]
-Neighbours = Annotated[int, Field(ge=2)]
-Widths = Annotated[list[Positive], Field(min_length=1), Distinct]
+RandomSeed = Annotated[int, Field(ge=0, lt=2**63)]
+Neighbours = Annotated[int, Field(ge=2, lt=2**31)]
+Width = Annotated[int, Field(gt=0, le=2**12)]
+"""Of a network: the parameters of a CNN of this width are still counted in 32 bits."""
+Widths = Annotated[list[Width], Field(min_length=1, max_length=2**8), Distinct]
+Resamples = Annotated[int, Field(ge=100, le=10**6)]
+ROWS = 10**7
+"""Of a part, at most."""
+
+
+def rows_fit(rows: int) -> None:
+    """Raise a ValueError if a part would have too many rows."""
+    if rows > ROWS:
+        raise ValueError(f"makes a part of {rows:,} rows; at most {ROWS:,}: fewer seeds or epochs")
+
+
 NumberRange = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 """First and last of numbers, such as steps or widths."""
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]

@@ -10,6 +10,7 @@ from stages.base.params.fields import (
     Positive,
     PositiveReal,
     RandomSeed,
+    Resamples,
     Section,
     Share,
 )
@@ -19,7 +20,7 @@ class Quanta(Section):
     """Section `quanta`: how learning times and exponents of the parity runs are fitted."""
 
     confidence: Share
-    resamples: Annotated[int, Field(ge=100)]
+    resamples: Resamples
     seed: RandomSeed
     steps: NumberRange
     samples_below: PositiveReal
@@ -51,7 +52,7 @@ class Sensitivity(Section):
     """What the fitted exponents are shown to depend on."""
 
     widths: Annotated[WidthRanges, AfterValidator(_ascending)]
-    window: Annotated[int, Field(ge=3)]
+    window: Annotated[int, Field(ge=3, le=2**12)]
     huber: PositiveReal
 
 
@@ -63,7 +64,7 @@ class Fit(Section):
     widths: Annotated[WidthRanges, AfterValidator(_ascending)]
     failed_above: PositiveReal
     confidence: Share
-    resamples: Annotated[int, Field(ge=100)]
+    resamples: Resamples
     seed: RandomSeed
     compare_width: Positive
     sensitivity: Sensitivity
@@ -82,5 +83,5 @@ class Fit(Section):
 class Calibration(Section):
     """Section `calibration`: how the coverage of the intervals is measured."""
 
-    sweeps: Annotated[int, Field(ge=20)]
+    sweeps: Annotated[int, Field(ge=20, le=10**5)]
     seed: RandomSeed

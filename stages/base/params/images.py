@@ -28,6 +28,9 @@ Generated = Annotated[int, Field(gt=0, le=2**17)]
 """Images, as many as the order of an epoch can hold."""
 
 
+Dimensions = Annotated[int, Field(ge=1, le=64)]
+
+
 class GeneratedImages(Section):
     """Images that are generated, and their labels."""
 
@@ -40,4 +43,4 @@ class GeneratedImages(Section):
 class Manifold(GeneratedImages):
     """Section `manifold`: generated images of a known dimension."""
 
-    dimension: Annotated[int, Field(ge=1, le=64)]
+    dimension: Dimensions

@@ -34,7 +34,7 @@ class EpochSteps(Section):
     """The epochs of a log: its steps, or the values of a tag, first, first + every, ..."""
 
     tag: str | None = None
-    first: int = 0
+    first: Annotated[int, Field(ge=-(2**31), lt=2**31)] = 0
     every: Positive = 1
 
 
@@ -43,7 +43,7 @@ class Import(Section):
     its path, texts, scalars and hyperparameters; all places that have one must agree.
     """
 
-    folder: Annotated[str, StringConstraints(min_length=1)]
+    folder: Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")]
     path: Annotated[str, AfterValidator(_finds_quantities)] = r"\bn_(?P<width>\d+)"
     text: dict[Quantity, str] = Field(
         {
@@ -58,4 +58,4 @@ class Import(Section):
     epoch: EpochSteps = EpochSteps()
     epochs: Positive | None = None  # of a complete run; null: as the logs say, or the longest has
     percent: bool = False  # whether accuracies go to 100
-    late_from: Annotated[int, Field(ge=2)] = 2  # the epoch from which a first fall is late
+    late_from: Annotated[int, Field(ge=2, lt=2**31)] = 2  # from this epoch on a first fall is late

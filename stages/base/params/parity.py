@@ -6,7 +6,16 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from stages.base.params.cnn import Training
-from stages.base.params.fields import Distinct, Name, Positive, PositiveReal, Real, Section, Widths
+from stages.base.params.fields import (
+    Distinct,
+    Name,
+    Positive,
+    PositiveReal,
+    Real,
+    Section,
+    Widths,
+    rows_fit,
+)
 
 
 def _divides(steps: int, evaluate_every: int) -> None:
@@ -21,7 +30,7 @@ class DataLimited(Section):
     """Runs on a fixed training set, pass after pass, of one configuration."""
 
     widths: Widths
-    samples: Annotated[list[Size], Field(min_length=1), Distinct]
+    samples: Annotated[list[Size], Field(min_length=1, max_length=2**8), Distinct]
     steps: Positive
     evaluate_every: Positive
 
@@ -38,16 +47,16 @@ class ParityTraining(Training):
     them on fixed training sets.
     """
 
-    tasks: Positive
+    tasks: Annotated[int, Field(gt=0, le=2**16)]
     bits: Annotated[int, Field(gt=0, le=256)]  # as many as the GPU's kernels hold at once
     subset_size: Positive
     widths: Widths
     logits: Literal[1, 2]
     steps: Positive
     evaluate_every: Positive
-    evaluation_samples: Positive
+    evaluation_samples: Annotated[int, Field(gt=0, le=2**20)]
     learned_below: Annotated[Real, Field(gt=0, lt=0.5)]
-    task_curves: Annotated[int, Field(ge=0)]
+    task_curves: Annotated[int, Field(ge=0, lt=2**31)]
     data_limited: DataLimited | None = None
 
     @model_validator(mode="after")
@@ -58,6 +67,12 @@ class ParityTraining(Training):
         if self.tasks > subsets:
             raise ValueError(f"tasks must be at most {subsets}: there are no more subsets of bits")
         _divides(self.steps, self.evaluate_every)
+        runs, evaluated = len(self.widths), len(self.widths) * (self.steps // self.evaluate_every)
+        if d := self.data_limited:
+            runs += len(d.widths) * len(d.samples)
+            evaluated += len(d.widths) * len(d.samples) * (d.steps // d.evaluate_every)
+        curves = min(self.task_curves, self.steps // self.evaluate_every)
+        rows_fit(self.seeds * max(evaluated, (runs + curves) * self.tasks))
         return self
 
 
