@@ -2,11 +2,14 @@
 
 import re
 import time
+from difflib import ndiff
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dvc.repo import Repo
+from dvc.utils.hydra import apply_overrides
+from ruamel.yaml import YAML
 
 from stages.base import params
 from stages.base.errors import InputError
@@ -322,3 +325,32 @@ def test_rows_up_to_the_limit_are_allowed(tiny_params: dict[str, Any], tmp_path:
 def test_a_name_that_is_not_there_is_refused_with_those_that_are() -> None:
     with pytest.raises(InputError, match=r"params\.yaml: cnn\.sweeps: no 'papr'; there is a, b$"):
         params.lookup({"a": 1, "b": 2}, "papr", "cnn.sweeps")
+
+
+@pytest.mark.parametrize(
+    ("override", "lines"),
+    [
+        ("plot.width=7", (1, 1)),
+        ("cnn.sweeps.paper.learning_rate=5e-4", (1, 1)),
+        ("parity.alphas.training.seeds=10", (1, 1)),
+        ("fit.widths.published=[1,12]", (1, 1)),
+        ("cnn.widths=[1,2]", (0, 18)),
+    ],
+)
+def test_an_override_changes_the_lines_that_it_names(
+    tmp_path: Path, override: str, lines: tuple[int, int]
+) -> None:
+    before = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(before)
+    apply_overrides(tmp_path / "params.yaml", [override])
+    after = (tmp_path / "params.yaml").read_text()
+    changes = [line[0] for line in ndiff(before.splitlines(), after.splitlines())]
+    assert (changes.count("+"), changes.count("-")) == lines
+    key, _, value = override.partition("=")
+    assert _value(YAML(typ="safe").load(after), key) == YAML(typ="safe").load(value)
+
+
+def _value(content: Any, key: str) -> Any:
+    for part in key.split("."):
+        content = content[part]
+    return content
