@@ -131,6 +131,7 @@ class Cluster:
         result: Result
         try:
             result, said = ray.get(reference)
+            result = result.of(task)
         except ray.exceptions.RayError as error:
             result, said = Result(task, fault=" ".join(str(error).split())[:300]), str(error)
         self._logs.mkdir(parents=True, exist_ok=True)

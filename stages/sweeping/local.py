@@ -109,7 +109,7 @@ class Local:
     def train(self, task: Task, share: Share, process: "_Process") -> Result:
         """Train one task in a process; waits for its end."""
         folder, log = self._folder / task.name, self._logs / f"{task.name}.log"
-        return process.call(work.run, task, self._root, folder, log, share)
+        return process.call(work.run, task, self._root, folder, log, share).of(task)
 
     def done(self, result: Result) -> None:
         self._results.put(result)

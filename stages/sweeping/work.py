@@ -14,8 +14,9 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from stages.base import item
 
@@ -43,6 +44,17 @@ class Result:
     outs: dict[str, bytes] = field(default_factory=dict)
     fault: str = ""
     """One line; empty if all went well."""
+
+    def of(self, task: Task) -> Self:
+        """What a worker returned, as the result of the task that the head gave to it.
+
+        It may say anything: that it is another task's, or has files that are no outs. Only the
+        head's own task says where a file belongs.
+        """
+        fault = self.fault
+        if not fault and {*self.outs} != {*task.outs}:
+            fault = f"its worker returned {', '.join(sorted(self.outs)) or 'nothing'}"
+        return replace(self, task=task, fault=fault, outs={} if fault else self.outs)
 
 
 @dataclass(frozen=True)
