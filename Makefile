@@ -5,7 +5,10 @@ VENV := .venv
 LOCK := requirements.lock
 READY := $(VENV)/ready-$(firstword $(shell cksum < $(LOCK)))
 PAGE := .dvc/tmp/plots.html
-IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+# By a relative path and through the environment: whatever characters are in a folder's or a
+# revision's name, no shell reads them.
+IN_VENV := PATH="$(VENV)/bin:$$PATH"
+export PYTHON REV
 
 # Every stage is a process of its own: byte code kept from the first saves the others seconds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,10 +26,10 @@ sweep: $(READY) ## train what is stale on all cores or GPUs, or as ARGS says (do
 	@$(IN_VENV) python -m stages.commands.sweep $(ARGS)
 
 review: $(PAGE) ## what differs from REV (main): params, metrics, stages to run, charts, figures
-	@$(IN_VENV) python -m stages.commands.review $(if $(REV),"$(REV)")
+	@$(IN_VENV) python -m stages.commands.review $${REV:+"$$REV"}
 
 demo: $(READY) ## the whole graph on small generated images, as an experiment (no network)
-	@$(IN_VENV) python -m stages.commands.demo
+	@PATH="$$PWD/$(VENV)/bin:$$PATH" python -m stages.commands.demo # runs in another folder
 
 test: lint ## lint, then run the tests (ALL=1: those too that take minutes)
 	@$(IN_VENV) python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope \
@@ -65,11 +68,11 @@ $(PAGE): $(READY) stages/pages/templates/review.html
 $(READY):
 	@if [ -L $(VENV) ]; then \
 	  echo "error: $(VENV) is a link, and what it leads to would be emptied; remove the link" >&2; exit 1; fi
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "error: $(PYTHON) is missing or older than 3.11; name another: make PYTHON=python3.12" >&2; \
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $$PYTHON is missing or older than 3.11; name another: make PYTHON=python3.12" >&2; \
 	  exit 1; }
 	@echo "making $(VENV) (with PyTorch, some GB to download the first time)"
-	@$(PYTHON) -m venv --clear $(VENV)
+	@"$$PYTHON" -m venv --clear $(VENV)
 	@trap 'exit 130' INT; log=$(VENV)/setup.log; \
 	pip="$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check"; \
 	{ $$pip "$$(grep '^uv==' $(LOCK))" && \
