@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional as F
 
 from stages.base.errors import InputError
 from stages.base.parts import Part
 from stages.cnn.network import HIDDEN, Network
+from stages.dimension import weights
 from stages.images.arrays import CLASSES
 
 BATCH = 200
@@ -37,26 +37,16 @@ def trained(part: Part, classes: int = CLASSES, width: int | None = None) -> Net
     Raises:
         InputError: the weights are missing or damaged, from other params, or of another width.
     """
-    mend = f"train it again: dvc repro --force --single-item {part.stage}"
     network = Network(width or part.configuration["width"], classes)
     prefix = f"{width}." if width else ""
+    of_all = weights.read(part)
+    own = {name.removeprefix(prefix): w for name, w in of_all.items() if name.startswith(prefix)}
     try:
-        with safe_open(part.weights, framework="pt") as file:
-            made = (file.metadata() or {}).get("fingerprint")
-            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-            weights = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
-    except FileNotFoundError:
-        raise InputError(f"{part.weights}: missing; {mend}, or restore it: git checkout") from None
-    except (SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{part.weights}: damaged ({reason}); {mend}") from None
-    if made != part.fingerprint:
-        raise InputError(f"{part.weights}: made with other params; {mend}")
-    try:
-        network.load_state_dict(weights)
+        network.load_state_dict(own)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{part.weights}: not this network's weights ({reason}); {mend}") from None
+        wrong = f"{part.weights}: not this network's weights ({reason})"
+        raise InputError(f"{wrong}; {weights.mend(part)}") from None
     return network
 
 

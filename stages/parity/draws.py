@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from stages.base import philox
 from stages.base.params import ParityConfiguration
-from stages.parity import philox, shuffle, tasks
+from stages.parity import shuffle, tasks
 
 BATCH_TASKS = 0
 """Stream of a batch's tasks: counter (sample / 4, step, 0, 0), word sample % 4."""

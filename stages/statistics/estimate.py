@@ -9,7 +9,7 @@ from stages.statistics.intervals import student_margin
 
 OK = "ok"
 FEW = 3
-"""Networks, under which their scatter gives no interval."""
+"""Networks or teachers, under which their scatter gives no interval."""
 
 
 class Estimate(NamedTuple):
@@ -39,20 +39,22 @@ def missing(status: str) -> Estimate:
     return Estimate(math.nan, math.nan, math.nan, status)
 
 
-def over_networks(values: list[float], statuses: list[str], confidence: float) -> Estimate:
-    """The geometric mean of the dimensions of several networks.
+def over_networks(
+    values: list[float], statuses: list[str], confidence: float, each: str = "network"
+) -> Estimate:
+    """The geometric mean of the dimensions of several networks, or of what else is in `each`.
 
     Its interval is Student's, from the scatter of the logarithm between networks. That is some
     times the scatter within one, which says how well a network is measured, not what another of
     the same training would have had.
     """
     if len(values) < FEW:
-        return missing(f"fewer than {FEW} networks")
+        return missing(f"fewer than {FEW} {each}s")
     for value, status in zip(values, statuses, strict=True):
         if status not in (OK, "no interval"):
-            return missing(f"a network without a dimension: {status}")
+            return missing(f"a {each} without a dimension: {status}")
         if not (math.isfinite(value) and value > 0):
-            return missing("a network without a dimension")
+            return missing(f"a {each} without a dimension")
     logs = np.log(values)
     error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
     margin = student_margin(error, len(logs) - 1, confidence)

@@ -8,6 +8,8 @@ from stages.base.params import Params
 from stages.base.parts import Part
 from stages.cnn import part as cnn_part
 from stages.parity import part as parity_part
+from stages.students import part as students
+from stages.students.plan import configurations
 
 
 def expected(p: Params) -> dict[str, list[Part]]:
@@ -20,6 +22,7 @@ def expected(p: Params) -> dict[str, list[Part]]:
     for name, configuration in p.parity.named.items():
         parts += parity_part.configuration_parts(name, configuration).values()
     parts += [cnn_part.method_part(p.method, dimension) for dimension in p.method.dimensions]
+    parts += [students.part(name, c) for name, c in configurations(p.students).items()]
     by_stage: dict[str, list[Part]] = {}
     for part in parts:
         by_stage.setdefault(part.stage, []).append(part)

@@ -36,7 +36,13 @@ from dvc.utils.serialize import dump_yaml, loads_yaml
 from stages.base.errors import InputError
 from stages.sweeping.work import Task
 
-TRAINING = ("train_cnn", "train_parity", "train_parity_alpha", "calibrate_method")
+TRAINING = (
+    "train_cnn",
+    "train_parity",
+    "train_parity_alpha",
+    "train_students",
+    "calibrate_method",
+)
 """The stages of dvc.yaml that a sweep trains: those that take long and depend on no other such."""
 
 FOLDER = Path(".dvc/tmp/sweep")

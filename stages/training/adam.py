@@ -6,6 +6,7 @@ for many replicas at once; the two agree to float rounding.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,8 @@ import torch
 from torch import nn
 from torch.optim.adam import adam as update
 
-from stages.base.params import Training
+if TYPE_CHECKING:  # engines also run where there are no params
+    from stages.base.params import Training
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 """PyTorch's defaults, which both papers and the replication notebook keep."""
@@ -28,7 +30,7 @@ class Adam:
     decoupled: bool
 
     @classmethod
-    def of(cls, training: Training) -> "Adam":
+    def of(cls, training: "Training") -> "Adam":
         """The optimizer that a section of params names."""
         return cls(training.learning_rate, training.weight_decay, training.optimizer == "adamw")
 

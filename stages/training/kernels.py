@@ -31,7 +31,7 @@ def adam(
     mask = i < tl.load(table + 1)
     partials += replica * total_partials + tl.load(table + 2)
     stride = tl.load(table + 4)
-    gradient = tl.zeros((BLOCK,), tl.float32)
+    gradient = tl.zeros((BLOCK,), weights.dtype.element_ty)
     for chunk in range(tl.load(table + 3)):
         gradient += tl.load(partials + chunk * stride + i, mask=mask, other=0.0)
 
@@ -96,13 +96,19 @@ class Weights:
     """The flat weights of R replicas, their moments, and their partial gradients.
 
     Attributes:
-        values: (R, parameters) float32, the layers one after the other.
-        partials: (R, sum of size * chunks) float32; of a layer, chunk after chunk.
+        values: (R, parameters), the layers one after the other.
+        partials: (R, sum of size * chunks); of a layer, chunk after chunk.
         offsets, partial_offsets: where a layer begins in each, by name.
         arguments: buffers and sizes, by the names that kernels give them.
     """
 
-    def __init__(self, layers: Iterable[Layer], replicas: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        layers: Iterable[Layer],
+        replicas: int,
+        device: torch.device,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
         self.offsets: dict[str, int] = {}
         self.partial_offsets: dict[str, int] = {}
         self.total = self.total_partials = 0
@@ -113,9 +119,10 @@ class Weights:
             table += self._rows(layer)
             self.total += layer.size
             self.total_partials += layer.size * layer.chunks
-        self.values = torch.zeros(replicas, self.total, device=device)
-        self._moments = torch.zeros(replicas, 2, self.total, device=device)
-        self.partials = torch.zeros(replicas, self.total_partials, device=device)
+        self.values, self._moments, self.partials = (
+            torch.zeros(replicas, *size, dtype=precision, device=device)
+            for size in ((self.total,), (2, self.total), (self.total_partials,))
+        )
         self.arguments: dict[str, Any] = {
             "weights": self.values,
             "moments": self._moments,

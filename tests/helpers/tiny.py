@@ -29,6 +29,11 @@ def tiny() -> dict[str, Any]:
     family |= {"task_curves": 0, "widths": [8], "data_limited": limited | {"samples": [50]}}
     made["parity"]["configurations"] = {name: configuration}
     made["parity"]["alphas"] = {"values": [0.5], "training": family}
+    students = made["students"]
+    students["protocol"] |= {"hidden": 20, "width_count": 3, "teachers": 2, "evaluations": 1}
+    students["protocol"] |= {"evaluation_samples": 300, "schedule": 1e-4}
+    name, configuration = next(iter(students["configurations"].items()))
+    students["configurations"] = {name: configuration | {"seeds": 2}}
     made["fit"]["resamples"] = 100
     made["quanta"]["resamples"] = 100
     made["calibration"]["sweeps"] = 20

@@ -9,6 +9,7 @@ from stages.base.params.imports import CurveTags, EpochSteps, Import, Quantity
 from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
 from stages.base.params.plot import Plot
 from stages.base.params.published import Curve, Michaud, Published, SharmaKaplan
+from stages.base.params.students import StudentConfiguration, StudentProtocol, Students
 from stages.base.params.verdict import DimensionRule, FitRule, LearningRule, ParityVerdict, Verdict
 
 __all__ = [
@@ -43,6 +44,9 @@ __all__ = [
     "Quantity",
     "Sensitivity",
     "SharmaKaplan",
+    "StudentConfiguration",
+    "StudentProtocol",
+    "Students",
     "Training",
     "Verdict",
     "load",

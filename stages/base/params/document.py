@@ -22,6 +22,7 @@ from stages.base.params.imports import Import
 from stages.base.params.parity import Parity
 from stages.base.params.plot import Plot
 from stages.base.params.published import Published
+from stages.base.params.students import Students
 from stages.base.params.verdict import Verdict
 
 PARAMS = Path("params.yaml")
@@ -42,6 +43,7 @@ class Params(Section):
     imports: dict[Name, Import]
     parity: Parity
     quanta: Quanta
+    students: Students
     fit: Fit
     calibration: Calibration
     dimension: Dimension

@@ -1,0 +1,33 @@
+"""Stage `train_students`: every teacher's students of one configuration, into one part."""
+
+import argparse
+
+from safetensors.numpy import save_file
+
+from stages.base import errors, files, params, progress
+from stages.students.part import part
+from stages.students.plan import configurations
+from stages.students.train import train
+from stages.training import device
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("configuration")
+    name = parser.parse_args().configuration
+
+    known = configurations(params.load().students)
+    c = params.lookup(known, name, "students.configurations")
+    made = part(name, c)
+    total = c.teachers * len(c.widths) * c.seeds * c.steps
+    with progress.Progress(f"train_students {name}", total, "student-steps") as report:
+        trained = train(c, device.choose(), report)
+
+    with files.aside(made.weights) as path:
+        save_file(trained.networks(), path, metadata={"fingerprint": made.fingerprint})
+    rows = {"configuration": name, "dimension": c.dimension, "loss_function": str(c.loss)}
+    made.write(trained.frame().assign(**rows))
+
+
+if __name__ == "__main__":
+    errors.run(main)
