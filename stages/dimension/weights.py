@@ -3,13 +3,14 @@
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from stages.base import files
 from stages.base.errors import InputError
 from stages.base.parts import Part
 
 
 def mend(part: Part) -> str:
     """What to do where they cannot be used."""
-    return f"train it again: dvc repro --force --single-item {part.stage}"
+    return files.remedy(part.weights, part.stage)
 
 
 def read(part: Part) -> dict[str, Tensor]:
@@ -24,7 +25,7 @@ def read(part: Part) -> dict[str, Tensor]:
             made = (file.metadata() or {}).get("fingerprint")
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
-        raise InputError(f"{path}: missing; {mend(part)}, or restore it: git checkout") from None
+        raise InputError(f"{path}: missing; {mend(part)}") from None
     except (SafetensorError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: damaged ({reason}); {mend(part)}") from None

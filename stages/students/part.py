@@ -1,6 +1,7 @@
 """The part of students of one configuration: every student's loss at every evaluation."""
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,17 +33,27 @@ def part(name: str, configuration: Configuration) -> Part:
     """The part of a configuration of some name: every teacher, width, seed and evaluation."""
     c = configuration
     made_by = json.loads(json.dumps(asdict(c)))  # as it is read back: lists for tuples
+    rows = [
+        {
+            "configuration": [name],
+            "dimension": [c.dimension],
+            "loss_function": [str(c.loss)],
+            "teacher": [teacher],
+            "width": [width],
+            "parameters": [c.parameters(width)],
+            "effective_parameters": [c.parameters(width, c.dimension * c.factors)],
+            "seed": range(c.seeds),
+            "step": [step for _, step in c.evaluated()],
+        }
+        for teacher in range(c.teachers)
+        for width in c.widths
+    ]
     return Part(
         f"train_students@{name}",
         PARTS / f"{name}.parquet",
         SCHEMA,
+        {"loss": (0.0, math.inf)},
         {"configuration": name, "params": made_by},
-        keys(
-            {
-                "teacher": range(c.teachers),
-                "width": c.widths,
-                "seed": range(c.seeds),
-                "step": [step for _, step in c.evaluated()],
-            }
-        ),
+        keys(*rows),
+        has_weights=True,
     )
