@@ -2,8 +2,10 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -33,7 +35,7 @@ def part(name: str, configuration: Configuration) -> Part:
     """The part of a configuration of some name: every teacher, width, seed and evaluation."""
     c = configuration
     made_by = json.loads(json.dumps(asdict(c)))  # as it is read back: lists for tuples
-    rows = [
+    rows: list[dict[str, Sequence[Any]]] = [
         {
             "configuration": [name],
             "dimension": [c.dimension],
@@ -41,7 +43,7 @@ def part(name: str, configuration: Configuration) -> Part:
             "teacher": [teacher],
             "width": [width],
             "parameters": [c.parameters(width)],
-            "effective_parameters": [c.parameters(width, c.dimension * c.factors)],
+            "effective_parameters": [c.parameters(width, c.seen)],
             "seed": range(c.seeds),
             "step": [step for _, step in c.evaluated()],
         }
