@@ -71,7 +71,7 @@ def only(lines: list[str]) -> str:
     assert len(lines) == 1
     assert lines[0].startswith(f"{PART}: ")
     assert lines[0].endswith(
-        f"git checkout -- {PART}, or remove it and make it again: dvc repro train_cnn@paper-2"
+        f"make it again: dvc repro train_cnn@paper-2, or restore it: git checkout -- {PART}"
     )
     return lines[0]
 
@@ -222,5 +222,5 @@ def test_a_parity_part_without_one_of_its_runs(
         run("parity")
     (line,) = str(error.value).splitlines()
     assert line.startswith(f"{part.path}: seed 0 in row ")
-    assert ", not 1; restore it: git checkout -- " in line
+    assert ", not 1; make it again: dvc repro train_parity@notebook, or restore it: " in line
     assert not Path("metrics/parity_losses.parquet").exists()

@@ -29,7 +29,7 @@ def sha256(path: Path) -> str:
 def remedy(path: Path, stage: str = "") -> str:
     """What to do about an output, of a stage if it is known, that cannot be used."""
     again = f"dvc repro {stage}".strip()
-    return f"restore it: git checkout -- {path}, or remove it and make it again: {again}"
+    return f"make it again: {again}, or restore it: git checkout -- {path}"
 
 
 def write(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from stages.base import params
 from stages.base.errors import InputError
-from tests.helpers.root import ROOT
+from tests.helpers.root import FROZEN, ROOT
 from tests.helpers.tiny import dumped
 
 PAPER = "cnn.sweeps.paper"
@@ -354,3 +354,13 @@ def _value(content: Any, key: str) -> Any:
     for part in key.split("."):
         content = content[part]
     return content
+
+
+def test_the_frozen_params_of_the_tests_have_the_form_of_the_real_ones() -> None:
+    def form(section: object) -> object:
+        return {k: form(v) for k, v in section.items()} if isinstance(section, dict) else ""
+
+    frozen, real = (params.load(path).model_dump() for path in (FROZEN, ROOT / "params.yaml"))
+    free = {"students", "cnn", "parity", "imports", "fit"}  # whose keys are names
+    for name in real.keys() - free:
+        assert form(frozen[name]) == form(real[name]), name

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.helpers import plain
-from tests.helpers.root import ROOT
+from tests.helpers.root import FROZEN
 
 pytest.importorskip("triton", reason="PyTorch brings no Triton on this platform")
 
@@ -25,7 +25,7 @@ from stages.training import kernels
 from stages.training.adam import Adam
 from stages.training.kernels import Launcher, Layer, Weights
 
-SWEEPS = params.load(ROOT / "params.yaml").cnn.sweeps
+SWEEPS = params.load(FROZEN).cnn.sweeps
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -14,9 +14,9 @@ from stages.cnn.network import Network, initial
 from stages.cnn.part import parameters
 from stages.images.arrays import Images, open_images
 from tests.helpers import plain
-from tests.helpers.root import ROOT
+from tests.helpers.root import FROZEN
 
-SWEEPS = params.load(ROOT / "params.yaml").cnn.sweeps
+SWEEPS = params.load(FROZEN).cnn.sweeps
 
 
 def small(name: str, **changes: object) -> CnnSweep:

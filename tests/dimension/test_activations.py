@@ -112,7 +112,7 @@ def test_saved_weights_come_back(part: parts.Part) -> None:
 
 
 def test_weights_that_are_missing_are_named(part: parts.Part) -> None:
-    with pytest.raises(InputError, match=rf"{part.weights}: missing; .*git checkout.*{part.stage}"):
+    with pytest.raises(InputError, match=rf"{part.weights}: missing; .*{part.stage}.*git checkout"):
         trained(part)
 
 

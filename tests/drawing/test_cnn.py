@@ -15,9 +15,9 @@ from stages.base import errors, params
 from stages.drawing import style
 from stages.drawing.cnn import Drawn
 from stages.manifold import fits as cnn_fits
-from tests.helpers.root import ROOT
+from tests.helpers.root import FROZEN, ROOT
 
-P = params.load(ROOT / "params.yaml")
+P = params.load(FROZEN)
 PUBLISHED = params.published(ROOT / "published.yaml").sharma_kaplan
 WIDTHS = [1, 2, 3, 4, 5]
 

@@ -8,11 +8,11 @@ from typing import Any
 import yaml
 
 from stages.base import params
-from tests.helpers.root import ROOT
+from tests.helpers.root import FROZEN, ROOT
 
 
 def tiny() -> dict[str, Any]:
-    made = params.load(ROOT / "params.yaml").model_dump()
+    made = params.load(FROZEN).model_dump()
     made["cnn"]["widths"] = [1, 2]
     for sweep in made["cnn"]["sweeps"].values():
         sweep |= {"batch_size": 16, "epochs": 2, "seeds": 2}

@@ -8,9 +8,9 @@ from stages.base.params import Manifold
 from stages.dimension.estimators import measure
 from stages.images import generated as manifold
 from stages.images.arrays import ARRAYS
-from tests.helpers.root import ROOT
+from tests.helpers.root import FROZEN
 
-SETTINGS = params.load(ROOT / "params.yaml").dimension.model_copy(
+SETTINGS = params.load(FROZEN).dimension.model_copy(
     update={"blocks": [5, 1], "ratio_neighbours": [2], "likelihood_neighbours": [2, 10]}
 )
 

@@ -34,7 +34,7 @@ from stages.download import download
 from stages.images import sources, transfer
 from stages.images.arrays import Images, open_images
 from stages.images.sources import Archive, File
-from tests.helpers.root import ROOT
+from tests.helpers.root import FROZEN, ROOT
 
 NAME = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-py"
@@ -572,7 +572,7 @@ def test_the_official_archive_is_the_published_one() -> None:
 def test_the_environment_says_where_from(
     server: Server, copies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copy(FROZEN, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["download"])
     monkeypatch.setenv("CIFAR10_URL", server.url)
@@ -592,7 +592,7 @@ def test_the_environment_says_where_from(
 def test_the_stage_fails_with_one_line_and_touches_nothing(place: Place, copies: Path) -> None:
     place.bring(copies / "unpacked")
     before = place.bytes()
-    shutil.copy(ROOT / "params.yaml", place.output.parents[1])
+    shutil.copy(FROZEN, place.output.parents[1])
     ended = subprocess.run(
         [sys.executable, "-m", "stages.download"],
         cwd=place.output.parents[1],

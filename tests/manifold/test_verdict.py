@@ -17,9 +17,9 @@ from stages.manifold import verdict
 from stages.pages import text as pages
 from stages.statistics.equivalence import OUTCOMES, RULE, Target, judge
 from stages.statistics.estimate import Estimate, missing, over_networks
-from tests.helpers.root import ROOT
+from tests.helpers.root import FROZEN, ROOT
 
-P = params.load(ROOT / "params.yaml")
+P = params.load(FROZEN)
 SK = params.published(ROOT / "published.yaml").sharma_kaplan
 TEN = Target(10.0, 10.0)
 

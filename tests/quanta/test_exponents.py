@@ -12,9 +12,9 @@ from stages.quanta import simulate as simulate_parity
 from stages.quanta import theory as quanta
 from stages.quanta.simulate import Truth
 from stages.statistics.bootstrap import Resampling
-from tests.helpers.root import ROOT
+from tests.helpers.root import FROZEN
 
-P = params.load(ROOT / "params.yaml")
+P = params.load(FROZEN)
 FEW = Resampling(0.95, 200, 0)
 MANY_TASKS = 200_000
 

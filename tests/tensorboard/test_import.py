@@ -29,7 +29,7 @@ from stages.tensorboard import events, imported, logs, quality
 from stages.tensorboard.part import ImportPart, import_part
 from tests.helpers.clone import Clone, isolated
 from tests.helpers.graph import file_of, needs, unnamed
-from tests.helpers.root import ROOT
+from tests.helpers.root import FROZEN, ROOT
 from tests.helpers.tiny import dumped, tiny, write_params
 
 TAGS = params.CurveTags().model_dump()
@@ -445,7 +445,7 @@ def test_a_part_that_is_not_what_the_params_ask_for_is_refused(
 ) -> None:
     table, _ = read(logdir)
     part = part_of(table, tmp_path / "mine.parquet")
-    mend = "or remove it and make it again: dvc repro"
+    mend = "make it again: dvc repro import_tensorboard@mine, or restore it: git checkout -- "
     for other, fault in [
         (import_part("mine", spec(), tmp_path / "none.parquet"), "missing"),
         (import_part("mine", spec(late_from=3), part.path), "made with other params"),
@@ -482,7 +482,7 @@ def test_an_import_joins_the_table_after_our_sweeps_and_leaves_their_rows_alone(
     pd.testing.assert_frame_equal(
         both[: len(ours)].astype({"sweep": "category"}), alone, check_categorical=False
     )
-    p = params.load(ROOT / "params.yaml")
+    p = params.load(FROZEN)
     named = p.model_copy(update={"imports": {"mine": spec()}})
     *expected, last = aggregate_cnn.expected(named)
     assert last == import_part("mine", spec(), Path("metrics/runs/imports/mine.parquet"))
@@ -503,7 +503,7 @@ def uneven() -> pd.DataFrame:
 
 
 def test_fits_are_with_and_without_the_runs_that_failed_or_are_short(uneven: pd.DataFrame) -> None:
-    fit = params.load(ROOT / "params.yaml").fit
+    fit = params.load(FROZEN).fit
     fit = fit.model_copy(update={"resamples": 100, "quantiles": [0.5], "epochs": ["last"]})
     tables = cnn_fits.fit(uneven, fit)
     (short,) = tables.failed.groupby("sweep")["short"].sum()
@@ -521,7 +521,7 @@ def test_fits_are_with_and_without_the_runs_that_failed_or_are_short(uneven: pd.
 def test_figures_have_room_for_more_sweeps_and_say_what_an_import_lacks(
     uneven: pd.DataFrame,
 ) -> None:
-    p = params.load(ROOT / "params.yaml")
+    p = params.load(FROZEN)
     fit = p.fit.model_copy(update={"resamples": 100, "quantiles": [0.5], "epochs": ["pooled"]})
     lacking = uneven.assign(train_accuracy=np.nan)
     fitted = cnn_fits.fit(lacking, fit)
@@ -542,7 +542,7 @@ def test_figures_have_room_for_more_sweeps_and_say_what_an_import_lacks(
 
 def test_the_report_rests_on_files_that_the_graph_makes_for_imports() -> None:
     graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    named = params.load(ROOT / "params.yaml").model_copy(update={"imports": {"mine": spec()}})
+    named = params.load(FROZEN).model_copy(update={"imports": {"mine": spec()}})
     tables, drawn = report.imported(named)
     stages = tables | {path: stage for path, (stage, _) in drawn.items()}
     for path, stage in stages.items():
