@@ -57,12 +57,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByFile(config, log)
 
 
+WHOLE = {"finished", "clone", "done", "workspace"}
+"""Fixtures that run DVC on a graph."""
+LONG = ("test_kernels.py", "sweeping/test_ray.py", "test_plots_diff.py")
+"""Files whose tests interpret kernels, start a cluster or wait for DVC."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Order the tests for several processes.
+    """Mark the tests that take long, and order all for several processes.
 
     The first that needs the finished graph makes it while the others run the files; the rest of
     those come last.
     """
+    for item in items:
+        slow = WHOLE & {*getattr(item, "fixturenames", ())} or item.path.as_posix().endswith(LONG)
+        if slow:
+            item.add_marker("long")
     if not config.pluginmanager.hasplugin("xdist"):
         return
     of_graph = [item for item in items if "finished" in getattr(item, "fixturenames", ())]

@@ -111,9 +111,7 @@ def _receive(url: str, path: Path, progress: _Progress) -> None:
             progress.at(done)
             if (seconds := time.monotonic() - since) > MINUTE:
                 if done - mark < SLOW * seconds:
-                    raise InputError(
-                        f"{url}: slower than {SLOW / 1000:g} kB/s; use another"
-                    )
+                    raise InputError(f"{url}: slower than {SLOW / 1000:g} kB/s; use another")
                 mark, since = done, time.monotonic()
         if total is not None and done < total:
             raise _CutError("closed by the server", done)

@@ -36,6 +36,8 @@ Files = dict[str, NDArray[np.uint8]]
 
 PERIOD = 10.0
 """Seconds between two looks at whether the head of the cluster is still there."""
+PATIENCE = 20.0
+"""Seconds for Ray to say that it is there."""
 RETRIES = 3
 """Of a stage whose worker or node was lost, before it fails."""
 
@@ -181,7 +183,9 @@ def _see_that_it_answers(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
         if not client:
             ask = ["-m", "ray.scripts.scripts", "health-check", "--address", address]
-            subprocess.run([sys.executable, *ask], capture_output=True, timeout=20, check=True)
+            subprocess.run(
+                [sys.executable, *ask], capture_output=True, timeout=PATIENCE, check=True
+            )
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
     except subprocess.SubprocessError:

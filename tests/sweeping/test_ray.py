@@ -152,7 +152,10 @@ def test_amounts_that_are_none_are_refused(workspace: Clone, option: str) -> Non
     assert ended.stderr.splitlines()[-1].endswith(f"value: '{option.partition('=')[2]}'")
 
 
-def test_a_port_where_something_else_listens_is_refused_soon(tmp_path: Path) -> None:
+def test_a_port_where_something_else_listens_is_refused_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.sweeping.cluster.PATIENCE", 3.0)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
