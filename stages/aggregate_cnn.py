@@ -1,4 +1,4 @@
-"""Stage `aggregate_cnn`: every part of the CNN's sweeps as one table, metrics/cnn.parquet.
+"""Stage `aggregate_cnn`: every part of the CNN's sweeps, as one table, metrics/cnn.parquet.
 
 The expected parts are enumerated from params.yaml. Each that is missing, damaged, made with other
 params or not of the right seeds is refused by name; a part that params.yaml no longer names is
@@ -8,7 +8,7 @@ left out.
 from pathlib import Path
 
 from stages.base import errors, params, parts
-from stages.cnn.part import sweep_part
+from stages.cnn.part import study_part, sweep_part
 from stages.tensorboard.part import import_part
 
 
@@ -16,6 +16,7 @@ def expected(p: params.Params) -> list[parts.PartFile]:
     """The parts that params.yaml asks for, in its order."""
     sweeps, widths = p.cnn.sweeps.items(), p.cnn.widths
     trained = [sweep_part(p.origin, name, sweep, n) for name, sweep in sweeps for n in widths]
+    trained += [study_part(p.origin, name, study) for name, study in p.studies.items()]
     return [*trained, *(import_part(name, spec) for name, spec in p.imports.items())]
 
 

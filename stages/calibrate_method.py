@@ -10,13 +10,9 @@ steps are a minute or two on an H200, and hours on two cores.
 
 import argparse
 
-import pandas as pd
-from safetensors.torch import save_file
-from torch import Tensor
-
-from stages.base import errors, files, item, params, progress
+from stages.base import errors, item, params
 from stages.cnn import part as cnn_part
-from stages.cnn.train import train
+from stages.cnn.train import train_widths
 from stages.images import generated as manifold
 from stages.training import device
 
@@ -33,22 +29,9 @@ def main() -> None:
         raise errors.InputError(
             f"{params.PARAMS}: method.dimensions: no {dimension}; there is {known}"
         )
-    sweep, on = settings.training, device.choose()
-    images = manifold.images(settings.manifold(dimension))
-    total = len(settings.widths) * sweep.seeds * sweep.epochs
-    rows: list[pd.DataFrame] = []
-    weights: dict[str, Tensor] = {}
-    with progress.Progress(f"calibrate_method d={dimension}", total, "run-epochs") as report:
-        for width in settings.widths:
-            trained = train(sweep, width, range(sweep.seeds), images, on, report)
-            rows.append(trained.history.frame(f"d{dimension}", width))
-            state = trained.network.state_dict()
-            weights |= {f"{width}.{name}": tensor for name, tensor in state.items()}
-
     part = cnn_part.method_part(settings, dimension)
-    with files.aside(part.weights) as path:
-        save_file(weights, path, metadata={"fingerprint": part.fingerprint})
-    part.write(pd.concat(rows, ignore_index=True), weights=files.sha256(part.weights))
+    images = manifold.images(settings.manifold(dimension))
+    train_widths(part, f"d{dimension}", settings.training, settings.widths, images, device.choose())
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Stage `fit_method`: 4/alpha and the measured dimensions where the true dimension is known.
 
-Reads the parts of `calibrate_method` and the table of `measure_method`. Writes metrics/method.csv
-(`stages.manifold.method`), the losses that it is fitted to as method_losses.csv, and method.md,
-which says by rules where the theory holds. A few seconds.
+Reads the parts of `calibrate_method`, the table of `measure_method`, and what known data read.
+Writes metrics/method.csv (`stages.manifold.method`), the losses that it is fitted to as
+method_losses.csv, and method.md, which says by rules where the theory holds. A few seconds.
 """
 
 from pathlib import Path
@@ -30,9 +30,10 @@ def trained(settings: params.Method) -> dict[int, pd.DataFrame]:
 def main() -> None:
     p = params.load()
     rows, measured = trained(p.method), tables.read(DIMENSIONS, texts=["source"])
-    table = method.readings(
+    table = method.table(
         rows,
         {known: measured[measured["known"] == known] for known in rows},
+        tables.read(METRICS / "dimension_calibration.csv"),
         p.verdict.fit.epochs,
         p.verdict.dimension,
         p.verdict.tolerance,

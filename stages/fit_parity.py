@@ -3,7 +3,8 @@
 Reads metrics/parity_losses.parquet and parity_tasks.parquet. Writes
 
 - parity_runs.csv: a row for each run, with its final and its smallest mean loss;
-- parity_emergence.csv: how learning time goes with frequency, fitted in three ways;
+- parity_emergence.csv: how learning time, by two definitions, goes with frequency, fitted in three
+  ways;
 - parity_horizons.csv: the same, had the runs ended earlier;
 - parity_exponents.csv: alpha_N, alpha_S and alpha_D beside theory and the published;
 - parity.json: the numbers that a reader wants first.

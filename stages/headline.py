@@ -3,8 +3,8 @@
 By the rules of the verdict: 4/alpha of the test loss (d_test), of the training loss (d_train) and
 as the notebook pools epochs (d_pooled); the dimension of the last hidden layer (d_hidden); how many
 of the published numbers are reproduced. Of the parity configuration that the verdict sets beside
-the published learning times, and by its choice of tasks: the slope of learning time against
-frequency (parity_slope); and the tasks learned, over all seeds. They are null where that
+the published learning times, and by its definition and choice of tasks: the slope of learning time
+against frequency (parity_slope); and the tasks learned, over all seeds. They are null where that
 configuration is not trained. The tables of metrics/ have intervals and the rest.
 """
 
@@ -30,7 +30,8 @@ def headline(
 ) -> dict[str, float | int | None]:
     """The numbers by name, None where there is none; `laws` is metrics/parity_emergence.csv."""
     outcomes = [entry["outcome"] for entry in verdict.values()]
-    ours = laws[laws["configuration"] == rule.configuration].set_index("tasks")
+    same = {"configuration": rule.configuration, "definition": rule.definition}
+    ours = laws[(laws[list(same)] == pd.Series(same)).all(axis=1)].set_index("tasks")
     slope = float(ours["slope"].get(rule.tasks, math.nan))
     return {
         **{name: verdict[quantity]["ours"] for name, quantity in DIMENSIONS.items()},

@@ -1,14 +1,17 @@
-"""Stage `measure_dimension`: the intrinsic dimension of the last hidden layer, for each network.
+"""Stage `measure_dimension`: the intrinsic dimension of the last layers, for each network.
 
 The measured side of Figure 6, where Sharma & Kaplan report 17.04: seed 0 of every sweep and width,
-on the test images. The table holds what the estimators read, never corrected; beside it stands the
-dimension at which Gaussian and uniform data would read the same. Some 1.2 s of one core per
-network, more than half of it convolutions.
+on the test images; the last hidden layer before its ReLU and after, and the logits. After the ReLU
+`coordinates` counts the live units, those that are not the same at all images. The table holds what
+the estimators read, never corrected; beside it stands the dimension at which Gaussian and uniform
+data would read the same. Some 2 s of one core per network.
 """
 
 import math
 from functools import partial
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,46 +20,58 @@ from numpy.typing import NDArray
 
 from stages.base import errors, params, tables, workers
 from stages.cnn import part as cnn_part
-from stages.dimension.activations import last_hidden, trained
-from stages.dimension.estimators import Estimate, estimators, measure
+from stages.cnn.network import Network
+from stages.dimension.activations import LAYERS, last_hidden, layers, trained
+from stages.dimension.estimators import estimators, measure
 from stages.dimension.known import in_context
 from stages.images.arrays import open_images
 
 Summary = dict[str, dict[str, float | None]]
 
 
+def networks(p: params.Params, name: str) -> list[Network]:
+    """Seed 0 of each width of a sweep or a study.
+
+    Raises:
+        InputError: weights are missing or damaged, from other params, or of another width.
+    """
+    if name in p.studies:
+        part = cnn_part.study_part(p.origin, name, p.studies[name])
+        return [trained(part, p.data.classes, width) for width in p.studies[name].widths]
+    sweep = p.cnn.sweeps[name]
+    parts = [cnn_part.sweep_part(p.origin, name, sweep, width) for width in p.cnn.widths]
+    return [trained(part, p.data.classes) for part in parts]
+
+
 def measure_networks(p: params.Params, images: NDArray[np.uint8]) -> pd.DataFrame:
-    """One row per sweep, width, estimator and number of blocks."""
-    asked = [(name, width) for name in p.cnn.sweeps for width in p.cnn.widths]
-    networks = {
-        (name, width): trained(
-            cnn_part.sweep_part(p.origin, name, p.cnn.sweeps[name], width), p.data.classes
-        )
-        for name, width in asked
-    }
+    """One row per sweep, width, layer, estimator and number of blocks."""
+    found = {name: networks(p, name) for name in p.trained}
     torch.set_num_threads(1)  # batches and networks are worked on side by side
-    measured: list[list[Estimate]] = []
+    rows: list[dict[str, Any]] = []
     with workers.threads() as apply:
-        for name, sweep in p.cnn.sweeps.items():
-            of_sweep = [networks[name, width] for width in p.cnn.widths]
-            activations = last_hidden(of_sweep, images, sweep.input_range, apply)
-            measured += apply(partial(measure, settings=p.dimension), activations)
-    rows = [
-        {"source": name, "width": width} | vars(estimate)
-        for (name, width), estimates in zip(asked, measured, strict=True)
-        for estimate in estimates
-    ]
+        for name, study in p.trained.items():
+            hidden = last_hidden(found[name], images, study.training.input_range, apply)
+            each = [layers(*pair) for pair in zip(found[name], hidden, strict=True)]
+            clouds = [of_network[layer] for of_network in each for layer in LAYERS]
+            measured = apply(partial(measure, settings=p.dimension), clouds)
+            for (width, layer), estimates in zip(
+                product(study.widths, LAYERS), measured, strict=True
+            ):
+                head = {"source": name, "width": width, "layer": layer}
+                rows += [head | vars(estimate) for estimate in estimates]
     return pd.DataFrame(rows)
 
 
 def summarise(table: pd.DataFrame, calibration: pd.DataFrame, p: params.Params) -> Summary:
     """Readings of all points at once, null where there is none: of the images, of each sweep's
-    widest network, and of known data; by one estimator of each family, that of most neighbours.
+    widest network in the layer that the verdict names, and of known data; by one estimator of each
+    family, that of most neighbours.
     """
     known = calibration[calibration["known"] == p.dimension.known.compare]
     known = known.assign(source=known["shape"] + "_" + known["known"].astype(str))
-    widest = table["width"].isna() | (table["width"] == max(p.cnn.widths))
-    rows = pd.concat([table[widest], known]).query("blocks == 1")
+    widest = table["width"] == table.groupby("source")["width"].transform("max")
+    ours = table["width"].isna() | (widest & (table["layer"] == p.verdict.dimension.layer))
+    rows = pd.concat([table[ours], known]).query("blocks == 1")
     readings = rows.set_index(["source", "estimator", "neighbours"])["dimension"]
     chosen = {e.name: e for e in sorted(estimators(p.dimension), key=lambda e: e.neighbours)}
 
@@ -74,7 +89,7 @@ def main() -> None:
     images = open_images(p.data.folder, p.data.classes).test_images
     calibration = tables.read(Path("metrics/dimension_calibration.csv"))
     of_images = tables.read(Path("metrics/dimension_images.csv"))
-    of_images = of_images.assign(source="images", width=None)
+    of_images = of_images.assign(source="images", width=None, layer=None)
     of_networks = measure_networks(p, images)
     table = pd.concat([of_images[of_networks.columns], of_networks]).astype({"width": "Int64"})
     table = in_context(table, calibration)

@@ -38,16 +38,16 @@ def draw(
     tables: Drawn, p: params.Params, published: params.Michaud
 ) -> tuple[dict[str, Figure], dict[str, pd.DataFrame]]:
     """The figures and the series, by name."""
-    configurations = p.parity.named
+    configurations, definition = p.parity.named, p.verdict.parity.learning.definition
     known = {str(n): c for n, c in configurations.items() if n in set(tables.runs["configuration"])}
     curves = parity.series(tables, p.plot)
     scaling = parity_scaling.series(tables, p.plot, published)
     family = parity_scaling.by_alpha(known, p.verdict.parity)
     drawn = {
         "curves": parity.curves(curves, known, p.plot),
-        "emergence": parity_emergence.heat_map(tables, known, p.plot),
+        "emergence": parity_emergence.heat_map(tables, known, p.plot, definition),
         "learning_times": parity_emergence.learning_times(
-            tables, known, p.plot, published, PUBLISHED_ALPHA
+            tables, known, p.plot, published, PUBLISHED_ALPHA, definition
         ),
         "scaling": parity_scaling.scaling(
             tables, scaling, known, p.plot, published, p.verdict.parity
@@ -59,7 +59,7 @@ def draw(
     series = {
         "curves": curves,
         "emergence": parity_emergence.heat_series(tables),
-        "learning_times": parity_emergence.times_series(tables, known),
+        "learning_times": parity_emergence.times_series(tables, known, definition),
         "exponents": parity_scaling.exponent_series(tables, p.quanta, published, family),
     }
     for resource, table in scaling.items():

@@ -179,9 +179,11 @@ def content(p: params.Params) -> dict[str, Any]:
     compare = read["dimension_calibration"]
     compare = compare[compare["known"] == p.dimension.known.compare]
     rule = p.verdict.dimension
+    networks = readings.by_estimator(read["dimension"], rule)
     judged = pages.verdict(read["verdict"], read["verdict_curve"], p)
     return (
         judged
+        | pages.dimension(read["dimension"], p)
         | pages.parity(read["verdict_parity"])
         | {
             "theirs": params.published(),
@@ -195,8 +197,8 @@ def content(p: params.Params) -> dict[str, Any]:
             "laws": read["parity_emergence"].to_dict("records"),
             "exponents": [row for row in exponents if "no runs" not in row["status"]],
             "parity_coverage": read["parity_coverage"].to_dict("records"),
-            "networks": readings.chosen(read["dimension"], rule).to_dict("records"),
-            "known": readings.chosen(compare, rule).to_dict("records"),
+            "networks": networks[networks["layer"] != "logits"].to_dict("records"),
+            "known": readings.by_estimator(compare, rule).to_dict("records"),
             "method": read["method"].to_dict("records"),
             "figures": {figure["name"]: figure for figure in figures(drawn)},
             "imports": {name: imports(name, read) for name in p.imports},

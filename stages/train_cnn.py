@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from stages.base import errors, files, item, params, progress
 from stages.cnn import part as cnn_part
 from stages.cnn.train import train
-from stages.images.arrays import digest, open_images
+from stages.images.arrays import open_images
 from stages.training import device
 
 
@@ -33,8 +33,7 @@ def main() -> None:
     with files.aside(part.weights) as path:
         metadata = {"fingerprint": part.fingerprint}
         save_file(trained.network.state_dict(), path, metadata=metadata)
-    made_of = {"images": digest(p.data.folder), "weights": files.sha256(part.weights)}
-    part.write(trained.history.frame(name, width), **made_of)
+    part.write(trained.history.frame(name, width))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def main() -> None:
     with files.aside(made.weights) as path:
         save_file(trained.networks(), path, metadata={"fingerprint": made.fingerprint})
     rows = {"configuration": name, "dimension": c.dimension, "loss_function": str(c.loss)}
-    made.write(trained.frame().assign(**rows), weights=files.sha256(made.weights))
+    made.write(trained.frame().assign(**rows))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,8 @@ def main() -> None:
     tables.write_json(found, METRICS / "verdict.json")
     counts = quanta(of_parity)
     tables.write_json(counts, METRICS / "verdict_parity.json")
-    filled = pages.verdict(table, curve, p) | pages.parity(of_parity)
+    filled = pages.verdict(table, curve, p) | pages.dimension(dimensions, p)
+    filled |= pages.parity(of_parity)
     page = pages.render("verdict.md", **filled, other_images=names.other_images(p))
     files.write(METRICS / "verdict.md", page)
     for name, entry in found.items():

@@ -22,12 +22,13 @@ PART = Path("metrics/runs/cnn/paper-2.parquet")
 def frame(part: parts.Part, seeds: list[int]) -> pd.DataFrame:
     """Rows as a CNN part has them, with random numbers in the columns that are measured."""
     made = part.configuration
+    widths = made["widths"] if "study" in made else [made["width"]]
     epochs = range(1, made["params"]["epochs"] + 1)
-    rows = pd.DataFrame(product(seeds, epochs), columns=["seed", "epoch"])
-    measured = np.random.default_rng(made["width"]).random((len(rows), 4))
+    rows = pd.DataFrame(product(widths, seeds, epochs), columns=["width", "seed", "epoch"])
+    measured = np.random.default_rng(widths[0]).random((len(rows), 6))
     rows[part.schema.names[5:]] = measured
     return rows.assign(
-        sweep=made["sweep"], width=made["width"], parameters=cnn_part.parameters(made["width"])
+        sweep=made.get("sweep", made.get("study")), parameters=cnn_part.parameters(rows["width"])
     )
 
 
@@ -79,7 +80,8 @@ def only(lines: list[str]) -> str:
 def test_the_table_holds_every_part_in_the_order_of_params(p: params.Params) -> None:
     table = pd.read_parquet(TABLE)
     parts = table[["sweep", "width"]].drop_duplicates().to_numpy().tolist()
-    assert parts == [["notebook", 1], ["notebook", 2], ["paper", 1], ["paper", 2]]
+    sweeps = ["notebook", "paper", "paper_keras"]
+    assert parts == [[name, width] for name in sweeps for width in (1, 2)]
     expected = pd.concat([part.read() for part in aggregate_cnn.expected(p)])
     for column in cnn_part.SCHEMA.names[1:]:
         np.testing.assert_array_equal(table[column], expected[column])
@@ -100,7 +102,8 @@ def test_a_part_that_params_no_longer_name_is_left_out(
     tiny_params["cnn"]["widths"] = [2]
     write_params(Path(), tiny_params)
     run()
-    assert set(pd.read_parquet(TABLE)["width"]) == {2}
+    widths = pd.read_parquet(TABLE).groupby("sweep", observed=True)["width"].unique()
+    assert widths.map(list).to_dict() == {"notebook": [2], "paper": [2], "paper_keras": [1, 2]}
     assert Path("metrics/runs/cnn/paper-1.parquet").exists()
 
 

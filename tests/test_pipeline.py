@@ -29,12 +29,17 @@ def test_the_tables_hold_what_params_ask_for(finished: Clone) -> None:
     runs = cnn.groupby(["sweep", "width", "seed"], observed=True)["epoch"].agg(list)
     assert list(runs.index) == [
         (sweep, width, seed)
-        for sweep in ("notebook", "paper")
+        for sweep in ("notebook", "paper", "paper_keras")
         for width in (1, 2)
         for seed in (0, 1)
     ]
     assert all(epochs == [1, 2] for epochs in runs)
-    assert not cnn.isna().any(axis=None)
+    evaluated = [name for name in cnn if name.startswith("evaluated_")]
+    assert len(evaluated) == 2
+    assert not cnn.drop(columns=evaluated).isna().any(axis=None)
+    missing = cnn[evaluated].isna().groupby(cnn["sweep"], observed=True).all().all(axis=1)
+    assert missing.to_dict() == {"notebook": True, "paper": True, "paper_keras": False}
+    assert not cnn.loc[cnn["sweep"] == "paper_keras", evaluated].isna().any(axis=None)
     losses, tasks, curves = (
         pd.read_parquet(finished.root / f"metrics/parity_{kind}.parquet")
         for kind in ("losses", "tasks", "curves")
@@ -87,6 +92,13 @@ def test_a_learning_rate_makes_its_own_sweep_stale(ready: Clone) -> None:
     assert not any("parity" in name for name in found)
 
 
+def test_a_study_makes_only_itself_stale(ready: Clone) -> None:
+    change(ready, "studies.paper_keras.training.learning_rate", 2e-3)
+    found = stale(ready)
+    assert {name for name in found if "train" in name} == {"train_study@paper_keras"}
+    assert {"aggregate_cnn", "measure_dimension"} < found
+
+
 def test_a_width_makes_only_itself_stale(ready: Clone) -> None:
     change(ready, "cnn.widths", [1, 2, 7])
     found = {name for name in stale(ready) if "train" in name}
@@ -114,7 +126,7 @@ def test_an_alpha_makes_only_itself_stale_and_what_all_share_makes_all_stale(rea
     ("path", "trained"),
     [
         ("stages/parity/part.py", {"train_parity", "train_parity_alpha"}),
-        ("stages/cnn/part.py", {"train_cnn", "calibrate_method"}),
+        ("stages/cnn/part.py", {"train_cnn", "train_study", "calibrate_method"}),
         ("stages/statistics/power_law.py", set()),
         ("stages/manifold/verdict.py", set()),
         ("stages/drawing/style.py", set()),
@@ -146,4 +158,4 @@ def test_a_removed_width_leaves_the_results(ready: Clone) -> None:
     said = ready.run("dvc", "repro", "aggregate_cnn").stdout
     assert ran(said) == ["validate", "aggregate_cnn"]
     table = pd.read_parquet(ready.root / "metrics/cnn.parquet")
-    assert set(table["width"]) == {2}
+    assert set(table[table["sweep"] == "paper"]["width"]) == {2}

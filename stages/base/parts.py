@@ -45,18 +45,19 @@ class PartFile(ABC):
         """SHA-256 (hex) of the configuration and the columns."""
         return fingerprint({"configuration": self.configuration, "columns": self.schema.names})
 
-    def write(self, frame: pd.DataFrame, **made_of: str) -> None:
-        """Write the rows, whole or not at all; the bytes depend on nothing but the arguments.
+    def hashes(self) -> dict[str, str]:
+        """Of other files that the rows belong with."""
+        return {}
 
-        `made_of` are hashes, which `Part.check` asks for.
-        """
+    def write(self, frame: pd.DataFrame) -> None:
+        """Write the rows, whole or not at all; the bytes depend on them and on `hashes`."""
         table = pa.Table.from_pandas(frame, schema=self.schema, preserve_index=False)
         metadata = {
             "schema_version": "2",
             "configuration": json.dumps(self.configuration, sort_keys=True),
             "fingerprint": self.fingerprint,
         }
-        table = table.replace_schema_metadata(metadata | made_of)
+        table = table.replace_schema_metadata(metadata | self.hashes())
         with files.aside(self.path) as path:
             pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
@@ -126,6 +127,15 @@ class Part(PartFile):
         """Where the final weights of seed 0 lie, for parts that have them."""
         return self.path.with_suffix(".safetensors")
 
+    def hashes(self) -> dict[str, str]:
+        """Of its images and its weights, where they are there: `check` asks for both."""
+        found = {}
+        if self.images and self.images.is_dir():
+            found["images"] = files.digest(self.images)
+        if self.has_weights and self.weights.exists():
+            found["weights"] = files.sha256(self.weights)
+        return found
+
     def check(self, hashes: Mapping[str, str]) -> None:
         """See that the part is what `read` accepts, with its weights and of the right images.
 
@@ -136,7 +146,7 @@ class Part(PartFile):
         """
         self.read()
         metadata = self._open()[1]
-        if self.images and metadata.get("images") != (here := hashes[self.images.as_posix()]):
+        if self.images and metadata.get("images") != (here := hashes.get(str(self.images))):
             made = metadata.get("images", "it does not say which")
             raise self._refused(f"trained on other images ({made}; {self.images} is {here})")
         if self.has_weights:

@@ -30,12 +30,16 @@ def shuffled(images: int, seed: int, epoch: int, augment: bool) -> Draws:
     return _augmented(order, generator) if augment else order | UNMOVED << INDEX_BITS
 
 
+def in_order(images: int) -> Draws:
+    """Images as they are: each once, in order. (images,)."""
+    return np.arange(images, dtype=np.int32) | UNMOVED << INDEX_BITS
+
+
 def validation(images: int, seed: int, epoch: int, augment: bool) -> Draws:
     """The validation images after an epoch: each once, in order. (images,)."""
-    order = np.arange(images, dtype=np.int32)
     if augment:
-        return _augmented(order, _generator(seed, epoch, stream=1))
-    return order | UNMOVED << INDEX_BITS
+        return _augmented(np.arange(images, dtype=np.int32), _generator(seed, epoch, stream=1))
+    return in_order(images)
 
 
 def _augmented(index: Draws, generator: np.random.Generator) -> Draws:

@@ -1,6 +1,6 @@
 """What training a CNN leaves: losses and accuracies of each seed and epoch, and a network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,24 +11,30 @@ from stages.cnn.network import Network
 from stages.cnn.part import parameters
 from stages.images.arrays import CLASSES
 
-METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+METRICS = {
+    "training": ("train_loss", "train_accuracy"),
+    "evaluation": ("evaluated_train_loss", "evaluated_train_accuracy"),
+    "validation": ("validation_loss", "validation_accuracy"),
+}
+"""What each pass over images gives: loss (nats) and accuracy."""
+Pair = tuple[float, float] | tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 Report = Callable[[int, float], None]
 """Called with the run-epochs that have just ended and their mean training loss (nats)."""
 
 
 class History:
-    """Four metrics of each seed and epoch: `values[metric]` is (seeds, epochs)."""
+    """The metrics of each seed and epoch: `values[metric]` is (seeds, epochs), NaN if not made."""
 
     def __init__(self, seeds: Sequence[int], epochs: int, classes: int = CLASSES) -> None:
         self.seeds, self.epochs, self.classes = list(seeds), epochs, classes
-        self.values = {m: np.full((len(seeds), epochs), np.nan) for m in METRICS}
+        metrics = [metric for pair in METRICS.values() for metric in pair]
+        self.values = {m: np.full((len(seeds), epochs), np.nan) for m in metrics}
 
-    def record(
-        self, rows: slice | int, epoch: int, *values: float | npt.NDArray[np.float64]
-    ) -> None:
-        """Set the four metrics, in the order of `METRICS`, of some seeds at an epoch (from 1)."""
-        for metric, value in zip(METRICS, values, strict=True):
-            self.values[metric][rows, epoch - 1] = value
+    def record(self, rows: slice | int, epoch: int, found: Mapping[str, Pair]) -> None:
+        """Set what some passes gave, by their names in `METRICS`, of some seeds at an epoch."""
+        for name, pair in found.items():
+            for metric, value in zip(METRICS[name], pair, strict=True):
+                self.values[metric][rows, epoch - 1] = value
 
     def frame(self, sweep: str, width: int) -> pd.DataFrame:
         """The rows of a part, by seed and epoch."""

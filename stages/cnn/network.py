@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stages.base.params import InitialWeights
 from stages.images.arrays import CLASSES
 
 HIDDEN = 64
@@ -28,24 +29,35 @@ class Network(nn.Module):
         self.linear2 = nn.Linear(HIDDEN, classes)
 
     def hidden(self, images: Tensor) -> Tensor:
-        """Activations of the last hidden layer, (batch, 64), of images (batch, 3, 32, 32)."""
+        """The last hidden layer before its ReLU, (batch, 64), of images (batch, 3, 32, 32)."""
         # max and ReLU commute: pooling first leaves a quarter of the ReLUs
         x = F.relu(F.max_pool2d(self.conv1(images), 2))
         x = F.relu(F.max_pool2d(self.conv2(x), 2))
         x = F.relu(self.conv3(x))
-        return F.relu(self.linear1(x.flatten(1)))
+        before: Tensor = self.linear1(x.flatten(1))
+        return before
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (batch, classes) of images (batch, 3, 32, 32)."""
-        logits: Tensor = self.linear2(self.hidden(images))
+        logits: Tensor = self.linear2(F.relu(self.hidden(images)))
         return logits
 
 
-def initial(width: int, seed: int, classes: int = CLASSES) -> Network:
-    """The network that training starts from: PyTorch's default initialisation from `seed`.
+def initial(
+    width: int, seed: int, classes: int = CLASSES, weights: InitialWeights = "pytorch"
+) -> Network:
+    """The network that training starts from, by the defaults of PyTorch or of Keras, from `seed`.
 
-    The weights are drawn on the CPU, so they are the same whatever trains them.
+    Those of Keras: Glorot's uniform weights, of variance 2 / (inputs + outputs), and zero biases.
+    They are drawn on the CPU, so they are the same whatever trains them.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Network(width, classes)
+        network = Network(width, classes)
+        if weights == "keras":
+            for parameter in network.parameters():
+                if parameter.dim() > 1:
+                    nn.init.xavier_uniform_(parameter)
+                else:
+                    nn.init.zeros_(parameter)
+    return network

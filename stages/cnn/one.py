@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from stages.base.params import CnnSweep
 from stages.cnn import draws, layers
-from stages.cnn.history import History, Report, Trained
+from stages.cnn.history import History, Pair, Report, Trained
 from stages.cnn.network import Network, initial
 from stages.images.arrays import CLASSES, Images
 from stages.training import cpu
@@ -26,7 +26,8 @@ class Replica:
     """One network in training on the CPU."""
 
     def __init__(self, sweep: CnnSweep, width: int, seed: int, classes: int = CLASSES) -> None:
-        self.network = initial(width, seed, classes).to(memory_format=torch.channels_last)
+        network = initial(width, seed, classes, sweep.initial_weights)
+        self.network = network.to(memory_format=torch.channels_last)
         self._optimizer = Adam.of(sweep).optimizer(self.network.parameters())
         self._low, high = sweep.input_range
         self._scale = (high - self._low) / 255
@@ -80,9 +81,17 @@ def train(
         for epoch in range(1, sweep.epochs + 1):
             order = draws.shuffled(len(train_pixels), seed, epoch, sweep.augment)
             training = replica.epoch(train_pixels, train_labels, order, train=True, stop=stop)
+            found: dict[str, Pair] = {"training": training}
+            if sweep.evaluate_training:
+                order = draws.in_order(len(train_pixels))
+                found["evaluation"] = replica.epoch(
+                    train_pixels, train_labels, order, train=False, stop=stop
+                )
             order = draws.validation(len(test_pixels), seed, epoch, sweep.augment_validation)
-            validation = replica.epoch(test_pixels, test_labels, order, train=False, stop=stop)
-            history.record(row, epoch, *training, *validation)
+            found["validation"] = replica.epoch(
+                test_pixels, test_labels, order, train=False, stop=stop
+            )
+            history.record(row, epoch, found)
             report(1, training[0])
             yield
         return replica.network.to(memory_format=torch.contiguous_format)

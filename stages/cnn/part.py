@@ -1,4 +1,4 @@
-"""The CNN's parts: one of each sweep and width, and one of each known dimension."""
+"""The CNN's parts: one of each sweep and width, of each study, and of each known dimension."""
 
 import math
 from collections.abc import Sequence
@@ -7,10 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from stages.base.params import CnnSweep, Data, Method
+from stages.base.params import CnnSweep, Data, Method, Study
 from stages.base.parts import Part, keys
 
 FOLDER = Path("metrics/runs/cnn")
+STUDY_FOLDER = Path("metrics/runs/studies")
 METHOD_FOLDER = Path("metrics/runs/manifold")
 
 SCHEMA = pa.schema(
@@ -22,6 +23,8 @@ SCHEMA = pa.schema(
         ("epoch", pa.int32()),  # from 1
         ("train_loss", pa.float32()),  # nats, mean over the epoch's batches
         ("train_accuracy", pa.float32()),  # in [0, 1], likewise
+        ("evaluated_train_loss", pa.float32()),  # on the training images after the epoch; or null
+        ("evaluated_train_accuracy", pa.float32()),
         ("validation_loss", pa.float32()),  # nats, on the test images after the epoch
         ("validation_accuracy", pa.float32()),
     ]
@@ -29,42 +32,46 @@ SCHEMA = pa.schema(
 
 POSITIVE = (math.ulp(0.0), math.inf)
 SHARE = (0.0, 1.0)
-RANGES = {
-    "train_loss": POSITIVE,
-    "train_accuracy": SHARE,
-    "validation_loss": POSITIVE,
-    "validation_accuracy": SHARE,
-}
+RANGES = {name: POSITIVE for name in SCHEMA.names if name.endswith("_loss")}
+RANGES |= {name: SHARE for name in SCHEMA.names if name.endswith("_accuracy")}
 
 
 def sweep_part(data: dict[str, Any], name: str, sweep: CnnSweep, width: int) -> Part:
     """The part of one sweep and width on images of the origin `data`: every seed and epoch."""
-    images = Data(source=data["source"])
     return Part(
         f"train_cnn@{name}-{width}",
         FOLDER / f"{name}-{width}.parquet",
         SCHEMA,
         RANGES,
         {"data": data, "sweep": name, "width": width, "params": sweep.model_dump()},
-        keys(_rows(name, sweep, width, images.classes)),
-        images.folder,
+        keys(_rows(name, sweep, width, _images(data).classes)),
+        _images(data).folder,
         has_weights=True,
     )
+
+
+def study_part(data: dict[str, Any], name: str, study: Study) -> Part:
+    """The part of one study on images of the origin `data`: every width, seed and epoch."""
+    made: dict[str, Any] = {"data": data, "study": name}
+    path = STUDY_FOLDER / f"{name}.parquet"
+    rows = keys(*(_rows(name, study.training, n, _images(data).classes) for n in study.widths))
+    made |= {"widths": study.widths, "params": study.training.model_dump()}
+    stage, images = f"train_study@{name}", _images(data).folder
+    return Part(stage, path, SCHEMA, RANGES, made, rows, images, has_weights=True)
 
 
 def method_part(settings: Method, dimension: int) -> Part:
     """The part of one known dimension: every width, seed and epoch."""
     sweep, widths = settings.training, settings.widths
-    origin = settings.manifold(dimension).model_dump()
-    return Part(
-        f"calibrate_method@{dimension}",
-        METHOD_FOLDER / f"{dimension}.parquet",
-        SCHEMA,
-        RANGES,
-        {"data": origin, "widths": widths, "params": sweep.model_dump()},
-        keys(*(_rows(f"d{dimension}", sweep, width) for width in widths)),
-        has_weights=True,
-    )
+    made: dict[str, Any] = {"data": settings.manifold(dimension).model_dump()}
+    made |= {"widths": widths, "params": sweep.model_dump()}
+    path, stage = METHOD_FOLDER / f"{dimension}.parquet", f"calibrate_method@{dimension}"
+    rows = keys(*(_rows(f"d{dimension}", sweep, width) for width in widths))
+    return Part(stage, path, SCHEMA, RANGES, made, rows, has_weights=True)
+
+
+def _images(data: dict[str, Any]) -> Data:
+    return Data(source=data["source"])
 
 
 def _rows(

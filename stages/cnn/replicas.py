@@ -4,7 +4,8 @@ The counterpart of stages/cnn/one.py, which trains one replica on the CPU.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,13 +108,17 @@ class Results:
         if self._arrived is not None:
             self._arrived.record()
 
-    def batch_means(self) -> tuple[np.ndarray, np.ndarray]:
-        """Loss (nats) and accuracy, (R,) each: means over batches, each batch counting equally."""
-        return self._means(self._over_batches)
+    def means(self, *, over_batches: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Loss (nats) and accuracy, (R,) each.
 
-    def means(self) -> tuple[np.ndarray, np.ndarray]:
-        """Loss (nats) and accuracy, (R,) each: means over the images."""
-        return self._means(lambda values: values.mean(1))
+        Means over the images, or over batches, each batch counting equally.
+        """
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        losses, correct = (v.numpy().astype(np.float64) for v in self._values)
+        if over_batches:
+            return self._over_batches(losses), self._over_batches(correct)
+        return losses.mean(1), correct.mean(1)
 
     def _over_batches(self, values: np.ndarray) -> np.ndarray:
         replicas, images = values.shape
@@ -123,12 +128,6 @@ class Results:
             means = np.hstack([means, values[:, -short:].mean(1, keepdims=True)])
         over: np.ndarray = means.mean(1)
         return over
-
-    def _means(self, mean: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        if self._arrived is not None:
-            self._arrived.synchronize()
-        losses, correct = (mean(v.numpy().astype(np.float64)) for v in self._values)
-        return losses, correct
 
 
 class Replicas:
@@ -177,14 +176,16 @@ class Replicas:
         }  # fmt: skip
 
         self._optimizer = Adam.of(sweep)
-        self.training = Pass(train, self.batch, replicas)
-        self.validation = Pass(validation, self.batch, replicas)
-        steps = sweep.epochs * self.training.steps
+        evaluated = {"evaluation": train} if sweep.evaluate_training else {}
+        seen = {"training": train} | evaluated | {"validation": validation}
+        self.passes = {name: Pass(images, self.batch, replicas) for name, images in seen.items()}
+        steps = sweep.epochs * self.passes["training"].steps
         self._schedule = torch.from_numpy(self._optimizer.schedule(steps)).to(self._device)
         self._branch = devices.Branch(self._device)
         self._done = torch.zeros((), dtype=torch.int32, device=self._device)
-        self.train_step = devices.captured(self._train_step, self._device)
-        self.validation_step = devices.captured(self._validation_step, self._device)
+        self.steps = {
+            name: devices.captured(partial(self._step, name), self._device) for name in self.passes
+        }
 
     def load(self, networks: Sequence[Network]) -> None:
         """Start training from these networks, one a replica."""
@@ -195,17 +196,14 @@ class Replicas:
         """The replica's present weights as the reference network, on the CPU."""
         return unflatten(self.weights.values[replica].cpu(), self.width, self.classes)
 
-    def _train_step(self) -> None:
-        epoch = self.training
-        self._forward(epoch, train=True)
-        self._backward(epoch)
-        self.weights.update(self._optimizer, self._schedule, self._done)
+    def _step(self, name: str) -> None:
+        epoch, train = self.passes[name], name == "training"
+        self._forward(epoch, train=train)
+        if train:
+            self._backward(epoch)
+            self.weights.update(self._optimizer, self._schedule, self._done)
+            self._done += 1
         epoch.step += 1
-        self._done += 1
-
-    def _validation_step(self) -> None:
-        self._forward(self.validation, train=False)
-        self.validation.step += 1
 
     def _launcher(self, p: Pass) -> Launcher:
         return Launcher(len(self.weights.values), self._arguments | p.arguments, WARPS_STAGES)
@@ -321,53 +319,58 @@ def train(
     history = History(seeds, sweep.epochs, images.classes)
     networks: list[Network] = []
 
-    def record(first: int, epoch: int, training: Results, validation: Results) -> None:
-        means = training.batch_means()
-        rows = slice(first, first + len(means[0]))
-        history.record(rows, epoch, *means, *validation.means())
-        report(len(means[0]), float(means[0].mean()))
+    def record(first: int, epoch: int, results: dict[str, Results]) -> None:
+        found = {n: r.means(over_batches=n == "training") for n, r in results.items()}
+        losses, _ = found["training"]
+        history.record(slice(first, first + len(losses)), epoch, found)
+        report(len(losses), float(losses.mean()))
 
     at = 0
     for size in sizes:
         group = range(at, at + size)
         replicas = build(size)
-        replicas.load([initial(width, seeds[i], images.classes) for i in group])
+        replicas.load(
+            [initial(width, seeds[i], images.classes, sweep.initial_weights) for i in group]
+        )
         orders = _orders(replicas, sweep, [seeds[i] for i in group], epoch=1)
-        before: tuple[Results, Results] | None = None
+        before: dict[str, Results] | None = None
         for epoch in range(1, sweep.epochs + 1):
-            results = _launch_epoch(replicas, *orders)
+            results = _launch_epoch(replicas, orders)
             # while the device works: the draws of the next epoch, the means of the one before
             if epoch < sweep.epochs:
                 orders = _orders(replicas, sweep, [seeds[i] for i in group], epoch + 1)
             if before is not None:
-                record(at, epoch - 1, *before)
+                record(at, epoch - 1, before)
             before = results
-        record(at, sweep.epochs, *results)
+        record(at, sweep.epochs, results)
         networks.append(replicas.network(0))
         at += size
         del replicas  # before the next group takes its memory
     return Trained(history, networks[0])
 
 
-Orders = tuple[list[draws.Draws], list[draws.Draws]]
+Orders = dict[str, list[draws.Draws]]
 
 
 def _orders(replicas: Replicas, sweep: CnnSweep, seeds: Sequence[int], epoch: int) -> Orders:
-    """The draws of an epoch, for training and validation, of each replica."""
-    count = len(replicas.training.images)
-    training = [draws.shuffled(count, s, epoch, sweep.augment) for s in seeds]
-    count = len(replicas.validation.images)
-    return training, [draws.validation(count, s, epoch, sweep.augment_validation) for s in seeds]
+    """The draws of an epoch, of each replica, by pass."""
+    of = {
+        "training": lambda count, seed: draws.shuffled(count, seed, epoch, sweep.augment),
+        "evaluation": lambda count, seed: draws.in_order(count),
+        "validation": lambda count, seed: draws.validation(
+            count, seed, epoch, sweep.augment_validation
+        ),
+    }
+    return {
+        name: [of[name](len(each.images), seed) for seed in seeds]
+        for name, each in replicas.passes.items()
+    }
 
 
-def _launch_epoch(
-    replicas: Replicas, training: list[draws.Draws], validation: list[draws.Draws]
-) -> tuple[Results, Results]:
-    """Train for an epoch, then validate."""
-    replicas.training.begin(training)
-    for _ in range(replicas.training.steps):
-        replicas.train_step()
-    replicas.validation.begin(validation)
-    for _ in range(replicas.validation.steps):
-        replicas.validation_step()
-    return Results(replicas.training), Results(replicas.validation)
+def _launch_epoch(replicas: Replicas, orders: Orders) -> dict[str, Results]:
+    """Train for an epoch, then evaluate."""
+    for name, epoch in replicas.passes.items():
+        epoch.begin(orders[name])
+        for _ in range(epoch.steps):
+            replicas.steps[name]()
+    return {name: Results(epoch) for name, epoch in replicas.passes.items()}

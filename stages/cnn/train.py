@@ -1,10 +1,15 @@
-"""Train one configuration of the CNN study, on whatever device there is."""
+"""Train networks of one protocol, on whatever device there is."""
 
 from collections.abc import Sequence
 
+import pandas as pd
 import torch
+from safetensors.torch import save_file
+from torch import Tensor
 
+from stages.base import files, progress
 from stages.base.params import CnnSweep
+from stages.base.parts import Part
 from stages.cnn.history import Report, Trained
 from stages.images.arrays import Images
 
@@ -29,3 +34,32 @@ def train(
     from stages.cnn import replicas  # needs Triton, which PyTorch brings where there is CUDA
 
     return replicas.train(sweep, width, seeds, images, device, report)
+
+
+def train_widths(
+    part: Part,
+    name: str,
+    sweep: CnnSweep,
+    widths: Sequence[int],
+    images: Images,
+    device: torch.device,
+) -> None:
+    """Train every width into one part, in which the sweep is called `name`.
+
+    Beside it go the weights of each width's seed 0, by names that begin with the width.
+
+    Raises:
+        InputError: a replica does not fit the device's memory.
+    """
+    rows: list[pd.DataFrame] = []
+    weights: dict[str, Tensor] = {}
+    total = len(widths) * sweep.seeds * sweep.epochs
+    with progress.Progress(part.stage, total, "run-epochs") as report:
+        for width in widths:
+            trained = train(sweep, width, range(sweep.seeds), images, device, report)
+            rows.append(trained.history.frame(name, width))
+            state = trained.network.state_dict()
+            weights |= {f"{width}.{key}": tensor for key, tensor in state.items()}
+    with files.aside(part.weights) as path:
+        save_file(weights, path, metadata={"fingerprint": part.fingerprint})
+    part.write(pd.concat(rows, ignore_index=True))

@@ -61,12 +61,12 @@ def table(
     `fits` and `dimensions` are metrics/cnn_fits.csv and metrics/dimension.csv.
     """
     rule = p.verdict.dimension
-    read = readings.chosen(dimensions, rule)
+    read = readings.by_estimator(dimensions, rule)
     image = read[read["source"] == IMAGES].iloc[0]
     interval = image["dimension"], image["low"], image["high"], str(image["status"])
     rows = [("images, measured", Estimate(*interval))]
     for sweep in p.cnn.sweeps:
-        networks = read[read["source"] == sweep]
+        networks = read[(read["source"] == sweep) & (read["layer"] == rule.layer)]
         values, statuses = networks["dimension"].tolist(), networks["status"].tolist()
         found = over_networks(values, statuses, p.fit.confidence)
         rows.append((f"last hidden layer, measured, sweep {sweep}", found))
@@ -109,6 +109,7 @@ def _run(overrides: list[str], stages: list[str]) -> None:
     given = [f"{key}={value}" for key, value in OVERRIDES.items()]
     configurations = p.parity.configurations
     given += [f"~cnn.sweeps.{name}" for name in p.cnn.sweeps if name != SWEEP]
+    given += [f"~studies.{name}" for name in p.studies]
     given += [f"~parity.configurations.{name}" for name in configurations if name != PARITY]
     flags = [part for override in given + overrides for part in ("--set-param", override)]
     dvc("exp", "run", "--temp", "--name", NAME, *flags, *stages)

@@ -1,4 +1,7 @@
-"""The last hidden layer of trained networks on the test images: what Figure 6's dimension is of.
+"""The last layers of trained networks on the test images: what Figure 6's dimension is of.
+
+The paper says "the last hidden layer", and does not say whether before its ReLU or after. What it
+released measures student networks before it. Measured are both, and the logits.
 
 From the weights of seed 0 that lie beside each part; on the CPU wherever it trained, so that the
 numbers do not hang on the device. The networks of a sweep read the same pixels, so their first
@@ -8,7 +11,7 @@ for three colours takes less than a convolution of PyTorch's. In all some 12 s o
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -17,16 +20,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stages.base.errors import InputError
+from stages.base.params import Layer
 from stages.base.parts import Part
 from stages.cnn.network import HIDDEN, Network
 from stages.dimension import weights
 from stages.images.arrays import CLASSES
 
+LAYERS: tuple[Layer, ...] = get_args(Layer)
 BATCH = 200
 """Images at a time: their activations in one network stay in the cache."""
 _FEW = 4
 """Images at a time in the first convolution of all networks, for the same reason."""
 
+Floats = NDArray[np.float32]
 Apply = Callable[..., Iterable[Any]]
 """Like the built-in `map`, of one iterable."""
 
@@ -50,13 +56,27 @@ def trained(part: Part, classes: int = CLASSES, width: int | None = None) -> Net
     return network
 
 
+def layers(network: Network, preactivations: Floats) -> dict[Layer, Floats]:
+    """What comes of the last hidden layer before its ReLU, (m, 64): the layers by their names."""
+    with torch.inference_mode():
+        activations = torch.from_numpy(preactivations).clamp_min(0)
+        logits = network.linear2(activations)
+    return {
+        "preactivation": preactivations,
+        "activation": activations.numpy(),
+        "logits": logits.numpy(),
+    }
+
+
 def last_hidden(
     networks: Sequence[Network],
     images: NDArray[np.uint8],
     input_range: list[float],
     apply: Apply = map,
-) -> NDArray[np.float32]:
-    """Activations, (networks, m, 64), of images (m, 32, 32, 3) scaled from 0..255 to `input_range`.
+) -> Floats:
+    """The last hidden layers before their ReLU, (networks, m, 64).
+
+    Of images (m, 32, 32, 3), scaled from 0..255 to `input_range`.
 
     `apply` is how to map a function over batches of the images: the `map` of a pool of threads
     makes several at a time. Memory beside the result, for each of them: 0.4 MB per width in total.
@@ -107,4 +127,5 @@ def _hidden_after_first(network: Network, x: Tensor) -> Tensor:
     x = x.permute(0, 3, 1, 2)
     x = F.relu(F.max_pool2d(network.conv2(x), 2))
     x = F.relu(network.conv3(x))
-    return F.relu(network.linear1(x.flatten(1)))
+    before: Tensor = network.linear1(x.flatten(1))
+    return before

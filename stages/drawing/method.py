@@ -12,7 +12,8 @@ from stages.drawing.style import BLUE, GREEN, INK, PURPLE, VERMILION
 SERIES = {
     "test_loss": (f"4/{ALPHA}, test loss", "o", BLUE),
     "train_loss": (f"4/{ALPHA}, training loss", "s", VERMILION),
-    "last_hidden": ("last hidden layer", "D", GREEN),
+    "preactivation": ("last hidden layer", "D", GREEN),
+    "activation": ("after its ReLU", "v", GREEN),
     "images": ("images", "^", PURPLE),
 }
 """Name, marker and colour of each quantity."""
@@ -34,7 +35,7 @@ def draw(readings: pd.DataFrame, losses: pd.DataFrame, plot: Plot) -> Figure:
         rows = whole[(whole["quantity"] == quantity) & whole["dimension"].notna()]
         if rows.empty:
             continue
-        x = rows["known"] * 1.03 ** (rank - 1.5)  # side by side, so that no interval hides another
+        x = rows["known"] * 1.03 ** (rank - 2)  # side by side, so that no interval hides another
         low = rows["low"].fillna(rows["dimension"])
         high = rows["high"].fillna(rows["dimension"])
         left.vlines(x, low, high, color=colour, linewidth=1.2)

@@ -12,11 +12,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.base.params import Michaud, ParityConfiguration, Plot
+from stages.base.params import Definition, Michaud, ParityConfiguration, Plot
 from stages.drawing import style
 from stages.drawing.parity import Drawn, earliest, missing, spaced
 from stages.drawing.style import INK
 from stages.parity.tasks import frequencies
+from stages.quanta.emergence import LEARNED
 from stages.quanta.fits import BIT
 
 HEAT_TASKS = 40
@@ -49,7 +50,12 @@ def _heat(tables: Drawn, name: str) -> pd.DataFrame:
     )
 
 
-def heat_map(tables: Drawn, configurations: dict[str, ParityConfiguration], plot: Plot) -> Figure:
+def heat_map(
+    tables: Drawn,
+    configurations: dict[str, ParityConfiguration],
+    plot: Plot,
+    definition: Definition,
+) -> Figure:
     """A panel for each configuration that kept curves, both axes logarithmic."""
     names = tables.shown
     with style.drawing():
@@ -80,10 +86,10 @@ def heat_map(tables: Drawn, configurations: dict[str, ParityConfiguration], plot
             )
             _log_ticks(axes, steps, tasks)
             widest = _widest(tables.tasks, name)
-            first = widest[widest["task"] == 1]
-            if first["learned"].notna().any():
+            first = widest.loc[widest["task"] == 1, LEARNED[definition]]
+            if first.notna().any():
                 rates = frequencies(c.tasks, c.alpha)
-                expected = float(first["learned"].median()) * rates[0] / rates
+                expected = float(first.median()) * rates[0] / rates
                 inside = expected <= steps[-1]
                 axes.plot(
                     np.log(expected[inside]), np.log(tasks[inside]), "--", color="white", lw=1.5
@@ -116,7 +122,9 @@ def _log_ticks(axes: Axes, steps: npt.NDArray[np.float64], tasks: npt.NDArray[np
         axis.set_ticks([float(np.log(t)) for t in ticks], [f"{t:,.0f}" for t in ticks])
 
 
-def times_series(tables: Drawn, configurations: dict[str, ParityConfiguration]) -> pd.DataFrame:
+def times_series(
+    tables: Drawn, configurations: dict[str, ParityConfiguration], definition: Definition
+) -> pd.DataFrame:
     """Median steps until each task is learned, where more than half of the seeds learned it.
 
     Of the widest networks on fresh samples. Columns series, task, frequency, learned, seeds.
@@ -124,8 +132,9 @@ def times_series(tables: Drawn, configurations: dict[str, ParityConfiguration]) 
     parts: list[pd.DataFrame] = []
     for name, c in configurations.items():
         rows = _widest(tables.tasks, name)
-        known = rows["learned"].astype(float).fillna(np.inf).groupby(rows["task"])
-        median, count = known.median(), rows["learned"].groupby(rows["task"]).count()
+        learned = rows[LEARNED[definition]]
+        known = learned.astype(float).fillna(np.inf).groupby(rows["task"])
+        median, count = known.median(), learned.groupby(rows["task"]).count()
         task = median.index.to_numpy()
         columns = {
             "series": name,
@@ -149,6 +158,7 @@ def learning_times(
     plot: Plot,
     published: Michaud,
     alpha: float,
+    definition: Definition,
 ) -> Figure:
     """Two panels for each configuration that kept curves: times by frequency, slopes by horizon.
 
@@ -169,8 +179,9 @@ def learning_times(
         for (left, right), name in zip(panels, names, strict=False):
             c = configurations[name]
             alike = c.tasks == published.tasks and c.alpha == alpha
-            _times(left, tables, name, c, published if alike else None)
-            _horizons(right, tables.horizons[tables.horizons["configuration"] == name], published)
+            _times(left, tables, name, c, published if alike else None, definition)
+            horizons = tables.horizons[tables.horizons["definition"] == definition]
+            _horizons(right, horizons[horizons["configuration"] == name], published)
             left.set_title(name, loc="left")
         plt.close(figure)
     return figure
@@ -182,12 +193,13 @@ def _times(
     name: str,
     c: ParityConfiguration,
     published: Michaud | None,
+    definition: Definition,
 ) -> None:
     style.plain_log_axis(axes, "y")
     rows = _widest(tables.tasks, name)
     rates = frequencies(c.tasks, c.alpha)[rows["task"] - 1]
-    learned = rows["learned"].notna().to_numpy()
-    times = rows["learned"][learned].astype(float)
+    learned = rows[LEARNED[definition]].notna().to_numpy()
+    times = rows.loc[learned, LEARNED[definition]].astype(float)
     lowest = max(rates.min(), (rates[learned].min() if learned.any() else rates.max()) / 10)
     wide = rates.max() > 30 * lowest
     style.plain_log_axis(axes, "x", subs=(1.0,) if wide else (1.0, 2.0, 5.0))
@@ -195,10 +207,11 @@ def _times(
     lost = ~learned & (rates >= lowest)
     if lost.any():
         label = f"not learned by the end: {np.count_nonzero(~learned)} of {len(rows)}"
-        end = rows["not_before"][lost]
+        end = np.full(np.count_nonzero(lost), c.steps)
         axes.plot(rates[lost], end, "^", color=INK, ms=4, mfc="none", label=label)
     line = np.array([rates.min(), rates.max()])
-    fits = tables.emergence[tables.emergence["configuration"] == name]
+    fits = tables.emergence[tables.emergence["definition"] == definition]
+    fits = fits[fits["configuration"] == name]
     for kind, (colour, dashes, words) in LOOKS.items():
         fit = fits[fits["tasks"] == kind].iloc[0]
         if np.isfinite(fit["slope"]):
@@ -215,8 +228,8 @@ def _times(
             mfc="none",
             label=f"{_signed(-published.learning_exponent)}: published",
         )
-    first = float(times.min()) if learned.any() else float(rows["not_before"].max())
-    axes.set_ylim(first / 8, 3 * float(rows["not_before"].max()))  # the legend is below
+    first = float(times.min()) if learned.any() else c.steps
+    axes.set_ylim(first / 8, 3 * c.steps)  # the legend is below
     axes.set_xlim(lowest / 1.3, 1.3 * rates.max())
     axes.set_xlabel("Frequency p of the task")
     axes.set_ylabel("Steps until it is learned")

@@ -84,12 +84,14 @@ class Sweep:
         sound: of the runs that did not fail.
         runs: one row per run, with its `failure`.
         sizes: N of every width, in order.
+        metrics: what can be fitted.
     """
 
     def __init__(self, name: str, rows: pd.DataFrame, failures: pd.DataFrame) -> None:
         sizes = rows[["width", "parameters"]].drop_duplicates().sort_values("width")
         self.name = name
         self.rows = rows
+        self.metrics = selection.metrics(rows)
         self.runs = failures
         self.sound = selection.sound(rows, failures)
         self.sizes = {int(width): int(n) for width, n in sizes.to_numpy()}
@@ -135,7 +137,7 @@ def fit(table: pd.DataFrame, params: Fit, apply: Apply = map) -> Tables:
 
 def _fits(sweep: Sweep, params: Fit) -> Iterator[Row]:
     ranges = sweep.ranges(params.widths)
-    for metric, epochs, quantile in product(selection.METRICS, params.epochs, params.quantiles):
+    for metric, epochs, quantile in product(sweep.metrics, params.epochs, params.quantiles):
         base = sweep.base(metric, epochs)._replace(quantile=quantile)
         for name, failed in product(ranges, FAILED):
             first, last = ranges[name]

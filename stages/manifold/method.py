@@ -12,11 +12,12 @@ from typing import Any
 import pandas as pd
 
 from stages.base.params import DimensionRule
+from stages.dimension import readings
 from stages.manifold import samples, selection
 from stages.statistics import power_law
 from stages.statistics.bootstrap import Resampling
 from stages.statistics.equivalence import OUTCOMES, Target, judge
-from stages.statistics.estimate import OK, Estimate, over_networks
+from stages.statistics.estimate import OK, Estimate, missing, over_networks
 from stages.statistics.power_law import Request
 
 IMAGES = "images"
@@ -56,24 +57,33 @@ def exponents(
 def measured(
     dimensions: pd.DataFrame, rule: DimensionRule, confidence: float
 ) -> Iterable[tuple[str, str, Estimate]]:
-    """The dimension of the images, and that of the last hidden layer over all widths."""
-    rows = dimensions[
-        (dimensions["estimator"] == rule.estimator)
-        & (dimensions["neighbours"] == rule.neighbours)
-        & (dimensions["blocks"] == 1)
-    ]
+    """The dimension of the images, and of each of the networks' last layers over all widths."""
+    rows = readings.by_estimator(dimensions, rule)
     of_images = rows["source"].astype(str) == IMAGES
     for row in rows[of_images].to_dict("records"):
         yield "images", "all", Estimate(row["dimension"], row["low"], row["high"], row["status"])
-    networks = rows[~of_images]
-    statuses = networks["status"].tolist()
-    values = over_networks(networks["dimension"].tolist(), statuses, confidence)
-    yield "last_hidden", "all", values
+    for layer, networks in rows[~of_images].groupby("layer", sort=False):
+        statuses = networks["status"].tolist()
+        values = over_networks(networks["dimension"].tolist(), statuses, confidence)
+        yield str(layer), "all", values
 
 
-def readings(
+def cube(calibration: pd.DataFrame, known: int, rule: DimensionRule) -> Estimate:
+    """What points drawn straight from the cube read, as many as there are test images.
+
+    `calibration` is metrics/dimension_calibration.csv.
+    """
+    rows = readings.by_estimator(calibration, rule)
+    rows = rows[(rows["shape"] == "uniform") & (rows["known"] == known)]
+    if rows.empty:
+        return missing("not among dimension.known.dimensions")
+    return Estimate(*rows.iloc[0][["dimension", "low", "high", "status"]])
+
+
+def table(
     runs: dict[int, pd.DataFrame],
     dimensions: dict[int, pd.DataFrame],
+    calibration: pd.DataFrame,
     epochs: str,
     rule: DimensionRule,
     tolerance: float,
@@ -84,15 +94,16 @@ def readings(
     `outcome` is by the rule of `verdict`: whether the interval lies within `tolerance` of d
     ("agrees"), wholly outside ("differs"), or neither.
     """
-    table = []
-    for known, rows in runs.items():
+    rows: list[dict[str, Any]] = []
+    for known, sweep in runs.items():
         found = [
-            *exponents(rows, epochs, resampling),
+            *exponents(sweep, epochs, resampling),
             *measured(dimensions[known], rule, resampling.confidence),
+            ("cube", "all", cube(calibration, known, rule)),
         ]
         for quantity, widths, estimate in found:
             outcome = judge(estimate, Target(known, known), tolerance)
-            table.append(
+            rows.append(
                 {
                     "known": known,
                     "quantity": quantity,
@@ -105,7 +116,7 @@ def readings(
                     "status": estimate.status,
                 }
             )
-    return pd.DataFrame(table)
+    return pd.DataFrame(rows)
 
 
 def losses(runs: dict[int, pd.DataFrame], epochs: str) -> pd.DataFrame:
@@ -143,5 +154,7 @@ def _one(known: int, rows: dict[Any, Any]) -> str:
         f"d = {known}: 4/alpha of the test loss {shown('test_loss')}, of the training loss "
         f"{shown('train_loss')}; of the test loss over the narrower half of the widths "
         f"{shown('test_loss', 'narrower')}, over the wider {shown('test_loss', 'wider')}. Measured "
-        f"on the images {shown('images')}, on the last hidden layer {shown('last_hidden')}."
+        f"on the images {shown('images')}, on the last hidden layer before its ReLU "
+        f"{shown('preactivation')}, after it {shown('activation')}, on the logits "
+        f"{shown('logits')}; points of the cube itself read {shown('cube')}."
     )

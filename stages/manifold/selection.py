@@ -3,7 +3,6 @@
 Tables have the columns of `stages.cnn.part.SCHEMA`: one row per sweep, width, seed and epoch.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,28 +13,37 @@ RUN = ["sweep", "width", "seed"]
 
 
 class Metric(NamedTuple):
-    """A quantity to fit against N."""
+    """A quantity to fit against N: a column, or what that lacks to 1."""
 
-    of: Callable[[pd.DataFrame], pd.Series]
-    grows: bool
+    column: str
+    grows: bool = False
+    complement: bool = False
 
-
-def _column(name: str) -> Callable[[pd.DataFrame], pd.Series]:
-    return lambda rows: rows[name].astype(float)
-
-
-def _complement(name: str) -> Callable[[pd.DataFrame], pd.Series]:
-    return lambda rows: 1 - rows[name].astype(float)
+    def of(self, rows: pd.DataFrame) -> pd.Series:
+        """Its values."""
+        values = rows[self.column].astype(float)
+        return 1 - values if self.complement else values
 
 
 METRICS = {
-    "train_loss": Metric(_column("train_loss"), grows=False),
-    "validation_loss": Metric(_column("validation_loss"), grows=False),
-    "train_error": Metric(_complement("train_accuracy"), grows=False),
-    "validation_error": Metric(_complement("validation_accuracy"), grows=False),
-    "train_accuracy": Metric(_column("train_accuracy"), grows=True),
-    "validation_accuracy": Metric(_column("validation_accuracy"), grows=True),
+    "train_loss": Metric("train_loss"),
+    "validation_loss": Metric("validation_loss"),
+    "train_error": Metric("train_accuracy", complement=True),
+    "validation_error": Metric("validation_accuracy", complement=True),
+    "train_accuracy": Metric("train_accuracy", grows=True),
+    "validation_accuracy": Metric("validation_accuracy", grows=True),
 }
+EVALUATED = {
+    "evaluated_train_loss": Metric("evaluated_train_loss"),
+    "evaluated_train_error": Metric("evaluated_train_accuracy", complement=True),
+}
+"""Of sweeps that evaluate the training images after each epoch."""
+
+
+def metrics(table: pd.DataFrame) -> dict[str, Metric]:
+    """The metrics that a sweep has."""
+    evaluated = table["evaluated_train_loss"].notna().any()
+    return METRICS | EVALUATED if evaluated else METRICS
 
 
 def failures(table: pd.DataFrame, failed_above: float) -> pd.DataFrame:

@@ -139,19 +139,19 @@ def _fitted(fits: pd.DataFrame, metric: str, rule: FitRule) -> Iterator[tuple[st
 def _dimension(
     dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit, column: str = READING
 ) -> Estimate:
-    rows = readings.chosen(dimensions, rule)
-    rows = rows[(rows["source"] == rule.sweep) & rows["width"].notna()]
-    if rule.widths in fit.widths:
-        first, last = fit.widths[rule.widths]
-        rows = rows[rows["width"].between(first, last)]
+    rows = readings.networks(dimensions, rule, fit.widths)
     return over_networks(rows[column].tolist(), rows["status"].tolist(), fit.confidence)
 
 
 def _other_dimensions(
     dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit
 ) -> Iterator[tuple[str, Estimate]]:
-    """By other estimators; and as the dimension at which known data would read the same."""
+    """Of other layers; by other estimators; and where known data would read the same."""
     networks = dimensions[dimensions["width"].notna()]
+    for layer in networks["layer"].unique():
+        if layer != rule.layer:
+            varied = rule.model_copy(update={"layer": layer})
+            yield f"layer={layer}", _dimension(dimensions, varied, fit)
     pairs = networks[["estimator", "neighbours"]].drop_duplicates()
     for estimator, neighbours in pairs.itertuples(index=False):
         if (estimator, neighbours) != (rule.estimator, rule.neighbours):

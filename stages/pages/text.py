@@ -11,6 +11,7 @@ import jinja2
 import pandas as pd
 
 from stages.base.params import Params
+from stages.dimension import readings
 from stages.quanta.verdict import NOT_TRAINED
 from stages.statistics.equivalence import RULE
 
@@ -74,8 +75,8 @@ def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, An
     choices, `by` quantity and choice, `counts` of outcomes by the rules, `curve`; and `scatter`,
     about what one run per width would have for half an interval, where all widths have as many.
     """
-    sweep = p.cnn.sweeps.get(p.verdict.fit.sweep)
-    root = math.sqrt(sweep.seeds) if sweep else math.nan
+    study = p.trained.get(p.verdict.fit.sweep)
+    root = math.sqrt(study.training.seeds) if study else math.nan
     records = table.to_dict("records")
     rows = [row for row in records if row["choice"] == RULE]
     outcomes = [row["outcome"] for row in rows]
@@ -91,6 +92,23 @@ def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, An
         "p": p,
         "curve": curve.dropna(subset=["ours"]).to_dict("records"),
         "curve_ratios": (curve["ratio"].min(), curve["ratio"].max()),
+    }
+
+
+def dimension(table: pd.DataFrame, p: Params) -> dict[str, Any]:
+    """What the verdict's dimension is of, for a template: `read`, at each width; and of the same
+    networks behind the ReLU `live`, the fewest and the most units that live, and `live_correlation`
+    of their number's rank with the reading's.
+    """
+    rule = p.verdict.dimension
+    behind = rule.model_copy(update={"layer": "activation"})
+    read = readings.networks(table, rule, p.fit.widths).sort_values("width")
+    activation = readings.networks(table, behind, p.fit.widths)
+    live = activation["coordinates"]
+    return {
+        "read": read.to_dict("records"),
+        "live": (live.min(), live.max()),
+        "live_correlation": live.rank().corr(activation["dimension"].rank()),
     }
 
 

@@ -1,8 +1,9 @@
 """When tasks are learned: Michaud et al. (2023), Figure 7, and its law of learning times.
 
-A task is learned at the step from which on its loss stays under a threshold. One that never does
-within the run is censored: its learning time is known to lie beyond the last step, and is used as
-just that. One that does is known to have been learned between two evaluations.
+A task is learned at the first evaluation that finds its loss under a threshold, as in the paper,
+or at that from which on it stays there for good: `Times` do not say which. A task that is not
+learned within the run is censored: its learning time is known to lie beyond the last step, and is
+used as just that. One that is learned is known to have been so between two evaluations.
 
 The law is ln T = a + b ln p + sigma e, with T the learning time, p the task's frequency and e a
 standard normal deviate; theory says b = -1. It is fitted in three ways:
@@ -33,6 +34,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from stages.base.params import Definition
 from stages.statistics import bootstrap
 from stages.statistics.bootstrap import Resampling
 from stages.statistics.intervals import student_margin
@@ -40,6 +42,8 @@ from stages.statistics.intervals import student_margin
 Floats = npt.NDArray[np.float64]
 Kind = Literal["all", "learned", "complete"]
 KINDS: tuple[Kind, ...] = ("all", "learned", "complete")
+LEARNED: dict[Definition, str] = {"first_under": "first_under", "for_good": "learned"}
+"""The column of the tasks' table (`stages.parity.part.SCHEMAS`) that says when, by definition."""
 
 OK = "ok"
 MIN_TASKS = 3

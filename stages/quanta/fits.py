@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stages.base.params import Michaud, ParityConfiguration, Quanta
+from stages.base.params import Definition, Michaud, ParityConfiguration, Quanta
 from stages.parity.plan import parameters
 from stages.quanta import emergence
 from stages.quanta import exponents as parity_exponents
 from stages.quanta import theory as quanta
-from stages.quanta.emergence import KINDS, Times
+from stages.quanta.emergence import KINDS, LEARNED, Kind, Law, Times
 from stages.quanta.exponents import Exponent
 from stages.statistics.bootstrap import Resampling
 
@@ -50,15 +50,15 @@ class Family:
         """When the widest networks on fresh samples learned each task: rows of `tasks`."""
         return _widest(self.tasks[self.tasks["samples"] == 0])
 
-    @property
-    def times(self) -> Times:
-        """The same, to fit."""
-        rows = self.widest
+    def times(self, definition: Definition) -> Times:
+        """The same, to fit: a task is learned by some evaluation, and after the one before."""
+        rows, c = self.widest, self.configuration
+        by = np.array(rows[LEARNED[definition]].astype(float).fillna(np.inf), np.float64)
         return Times(
             seed=rows["seed"].to_numpy(np.int64),
             frequency=self.frequencies[rows["task"].to_numpy(np.int64) - 1],
-            after=rows["not_before"].to_numpy(np.float64),
-            by=np.array(rows["learned"].astype(float).fillna(np.inf), np.float64),
+            after=np.where(np.isinf(by), c.steps, by - c.evaluate_every),
+            by=by,
         )
 
     @property
@@ -180,7 +180,7 @@ def _exponents(
 
 
 def laws(family: Family, rules: Quanta) -> pd.DataFrame:
-    """A row for each way to fit the learning times of the widest networks.
+    """A row for each definition of learning times, those of the widest networks, and way to fit.
 
     The fit to all tasks is doubtful, and its status says so, where censored tasks are overdue by
     the law of those that all seeds learned, or where runs of half as many steps would have had a
@@ -192,11 +192,19 @@ def laws(family: Family, rules: Quanta) -> pd.DataFrame:
         "alpha": family.configuration.alpha,
         "width": max(family.configuration.widths),
     }
-    times = family.times
+    rows = []
+    for definition in LEARNED:
+        times = family.times(definition)
+        for kind, law in _laws(times, family.configuration.steps, resampling).items():
+            rows.append({**head, "definition": definition, "tasks": kind, **asdict(law)})
+    return pd.DataFrame(rows)
+
+
+def _laws(times: Times, steps: int, resampling: Resampling) -> dict[Kind, Law]:
     found = {kind: emergence.law(times, kind, resampling) for kind in KINDS}
     whole = found["all"]
     overdue = emergence.overdue(times, found["complete"])
-    before = emergence.slope(times.at(float(family.losses["step"].max()) / 2), "all")
+    before = emergence.slope(times.at(steps / 2), "all")
     if whole.status == emergence.OK:
         if overdue > SOME:
             status = f"doubtful: {overdue} censored tasks are overdue, perhaps for want of room"
@@ -204,7 +212,7 @@ def laws(family: Family, rules: Quanta) -> pd.DataFrame:
         elif whole.slope < STEEPER * before:
             status = f"doubtful: half the steps would have given {before:.2f}"
             found["all"] = replace(whole, status=status)
-    return pd.DataFrame([{**head, "tasks": kind, **asdict(law)} for kind, law in found.items()])
+    return found
 
 
 def horizons(family: Family, rules: Quanta) -> pd.DataFrame:
@@ -213,25 +221,19 @@ def horizons(family: Family, rules: Quanta) -> pd.DataFrame:
     It shows what the restriction to learned tasks does: the shorter a run, the nearer to 0 is the
     slope of least squares, while the censored fit stays where it is if its law holds.
     """
-    times = family.times
-    learned = times.by[~times.censored]
-    end = float(family.losses["step"].max())
-    if len(learned) == 0:
-        return pd.DataFrame(columns=["configuration", "step", "tasks", "learned", "slope"])
-    ends = np.unique(np.rint(np.geomspace(learned.min(), end, rules.horizons)))
     rows = []
-    for step, kind in product(ends, KINDS):
-        known = times.at(float(step))
-        rows.append(
-            {
-                "configuration": family.name,
-                "step": int(step),
-                "tasks": kind,
-                "learned": int(np.count_nonzero(~known.censored)),
-                "slope": emergence.slope(known, kind),
-            }
-        )
-    return pd.DataFrame(rows)
+    for definition in LEARNED:
+        times, end = family.times(definition), family.configuration.steps
+        if times.censored.all():
+            continue
+        ends = np.unique(np.rint(np.geomspace(times.by.min(), end, rules.horizons)))
+        for step, kind in product(ends, KINDS):
+            known = times.at(float(step))
+            learned = int(np.count_nonzero(~known.censored))
+            slope = emergence.slope(known, kind)
+            rows.append((family.name, definition, int(step), kind, learned, slope))
+    columns = ["configuration", "definition", "step", "tasks", "learned", "slope"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def sharpness(family: Family) -> tuple[float, float]:
@@ -255,27 +257,25 @@ def sharpness(family: Family) -> tuple[float, float]:
 def headline(family: Family, exponents: pd.DataFrame, laws: pd.DataFrame) -> dict[str, Any]:
     """The few numbers that a reader wants first; None where one cannot be had.
 
-    Learned and censored tasks, the slope of learning times with the censored ones and without,
-    sharpness of tasks and of their mean, and the exponents that there are.
+    By each definition, learned and censored tasks, and the slope of learning times with the
+    censored ones and without; sharpness of tasks and of their mean; the exponents that there are.
     """
-    by_kind = laws.set_index("tasks")
+    of_learning = {}
+    for definition, rows in laws.groupby("definition", sort=False):
+        by_kind = rows.set_index("tasks")
+        of_learning[str(definition)] = {
+            "learned": int(by_kind["learned"]["all"]),
+            "censored": int(by_kind["censored"]["all"]),
+            "slope": _known(by_kind["slope"]["all"]),
+            "slope_of_learned": _known(by_kind["slope"]["learned"]),
+        }
     task, mean = sharpness(family)
-    numbers: dict[str, float | int] = {
-        "learned": int(by_kind["learned"]["all"]),
-        "censored": int(by_kind["censored"]["all"]),
-        "slope": float(by_kind["slope"]["all"]),
-        "slope_of_learned": float(by_kind["slope"]["learned"]),
-        "fall_of_a_task": task,
-        "fall_of_the_mean": mean,
-    }
-    for _, row in exponents.iterrows():
-        if np.isfinite(row["value"]):
-            numbers[f"alpha_{row['exponent']}"] = float(row["value"])
-    return {name: _known(value) for name, value in numbers.items()}
+    there = exponents[np.isfinite(exponents["value"])]
+    falls = {"fall_of_a_task": _known(task), "fall_of_the_mean": _known(mean)}
+    alphas = {f"alpha_{row['exponent']}": _known(row["value"]) for _, row in there.iterrows()}
+    return of_learning | falls | alphas
 
 
-def _known(value: float) -> float | int | None:
+def _known(value: float) -> float | None:
     """The value, to five digits, or None if it is not finite."""
-    if isinstance(value, int):
-        return value
     return float(f"{value:.5g}") if isfinite(value) else None

@@ -8,6 +8,7 @@ been trained here is `not trained`, and cannot be told.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from stages.base.params import Michaud, ParityConfiguration, ParityVerdict
+from stages.quanta.emergence import LEARNED
 from stages.quanta.theory import RESOURCES
 from stages.statistics.equivalence import RULE, Target, judge
 from stages.statistics.estimate import Estimate, missing, over_networks
@@ -96,7 +98,7 @@ def _all(
     confidence: float,
 ) -> Iterator[_Found]:
     yield from _learning(fitted.emergence, published, rules)
-    yield from _steps(fitted.tasks, published, rules, confidence)
+    yield from _steps(fitted.tasks, configurations, published, rules, confidence)
     by_n, by_d = published.loss_by_parameters, published.loss_by_samples
     fresh = fitted.runs["samples"] == 0
     for quantity, name, rows, size, loss, at, values in [
@@ -119,29 +121,42 @@ def _learning(table: pd.DataFrame, published: Michaud, rules: ParityVerdict) -> 
     for _, row in rows.iterrows():
         ours, low, high, status = row[["slope", "slope_high", "slope_low", "status"]]
         estimate = Estimate(-float(ours), -float(low), -float(high), str(status))
-        choice = RULE if row["tasks"] == rules.learning.tasks else f"tasks={row['tasks']}"
-        yield _Found(LEARNING, np.nan, choice, name, value, estimate)
+        varied = [
+            f"{key}={row[key]}"
+            for key in ("definition", "tasks")
+            if row[key] != getattr(rules.learning, key)
+        ]
+        if len(varied) < 2:
+            yield _Found(LEARNING, np.nan, "".join(varied) or RULE, name, value, estimate)
 
 
 def _steps(
-    tasks: pd.DataFrame, published: Michaud, rules: ParityVerdict, confidence: float
+    tasks: pd.DataFrame,
+    configurations: Mapping[str, ParityConfiguration],
+    published: Michaud,
+    rules: ParityVerdict,
+    confidence: float,
 ) -> Iterator[_Found]:
     name = rules.learning.configuration
     rows = tasks[(tasks["configuration"] == name) & (tasks["samples"] == 0)]
     rows = rows[rows["width"] == rows["width"].max()]
     points = published.learning_steps
-    for task, value in zip(points.tasks, points.steps, strict=True):
-        of_task = rows[rows["task"] == task]
-        missed = int(of_task["learned"].isna().sum())
-        if of_task.empty:
+    for (definition, column), (task, value) in product(
+        LEARNED.items(), zip(points.tasks, points.steps, strict=True)
+    ):
+        ends = rows.loc[rows["task"] == task, column]
+        missed = int(ends.isna().sum())
+        if ends.empty:
             estimate = missing(NOT_TRAINED)
         elif missed:
-            estimate = missing(f"not learned by {missed} of {len(of_task)} seeds")
-        else:  # it was learned at some step after `not_before`, so the interval holds both ends
-            ends = (np.maximum(of_task[column], 1) for column in ("not_before", "learned"))
-            early, late = (_over_seeds(end.to_numpy(np.float64), confidence) for end in ends)
-            estimate = late._replace(low=early.low)
-        yield _Found(STEPS, float(task), RULE, name, value, estimate)
+            estimate = missing(f"not learned by {missed} of {len(ends)} seeds")
+        else:  # it was learned at some step since the evaluation before: the interval holds both
+            late = ends.to_numpy(np.float64)
+            early = np.maximum(late - configurations[name].evaluate_every, 1)
+            low = _over_seeds(early, confidence).low
+            estimate = _over_seeds(late, confidence)._replace(low=low)
+        choice = RULE if definition == rules.learning.definition else f"definition={definition}"
+        yield _Found(STEPS, float(task), choice, name, value, estimate)
 
 
 def _interpolated(

@@ -94,6 +94,9 @@ class SideBySide:
         self._corrections = torch.from_numpy(schedule(c)).to(device)
         self.done = torch.zeros((), dtype=torch.int32, device=device)
         self._branches = [devices.Branch(device) for _ in c.widths]
+        self._samples: list[
+            tuple[Tensor, Tensor]
+        ] = []  # graphs know addresses alone: they are kept
         self.advance = [self._captured(phase) for phase in c.phases]
         """For each phase what takes its next steps, as many as `Configuration.ahead`."""
 
@@ -102,6 +105,7 @@ class SideBySide:
         shape = c.teachers, count
         inputs = torch.zeros(*shape, c.seen, dtype=self._real, device=self._device)
         targets = torch.zeros(shape, dtype=self._real, device=self._device)
+        self._samples.append((inputs, targets))
         self.done.zero_()  # what compiles the kernels takes steps of the schedule, too
         return devices.captured(partial(self._advance, phase, inputs, targets), self._device)
 

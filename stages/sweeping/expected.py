@@ -21,6 +21,7 @@ def expected(p: Params) -> dict[str, list[Part]]:
     ]
     for name, configuration in p.parity.named.items():
         parts += parity_part.configuration_parts(name, configuration).values()
+    parts += [cnn_part.study_part(p.origin, name, study) for name, study in p.studies.items()]
     parts += [cnn_part.method_part(p.method, dimension) for dimension in p.method.dimensions]
     parts += [students.part(name, c) for name, c in configurations(p.students).items()]
     by_stage: dict[str, list[Part]] = {}

@@ -38,6 +38,7 @@ from stages.sweeping.work import Task
 
 TRAINING = (
     "train_cnn",
+    "train_study",
     "train_parity",
     "train_parity_alpha",
     "train_students",

@@ -30,7 +30,8 @@ def choose() -> torch.device:
 def captured(step: Callable[[], None], device: torch.device) -> Callable[[], None]:
     """`step` as one CUDA graph, launched whole; elsewhere `step` itself.
 
-    `step` runs once beforehand, to compile its kernels: load the weights after this call.
+    `step` runs once beforehand, to compile its kernels: load the weights after this call. A graph
+    knows addresses alone: the caller keeps whatever tensors `step` reads or writes.
     """
     if device.type != "cuda":
         return step
@@ -39,12 +40,7 @@ def captured(step: Callable[[], None], device: torch.device) -> Callable[[], Non
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step()
-
-    def launch(_held: Callable[[], None] = step) -> None:
-        """A graph knows addresses alone: what `step` holds is kept, as its memory is in use."""
-        graph.replay()
-
-    return launch
+    return graph.replay
 
 
 class Branch:

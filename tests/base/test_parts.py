@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,10 @@ def test_every_param_of_a_configuration_changes_the_fingerprint(
         "batch_size": 7,
         "seeds": 7,
         "precision": "float32",
+        "initial_weights": "keras",
         "augment": True,
         "augment_validation": True,
+        "evaluate_training": True,
         "input_range": [0.0, 2.0],
         "epochs": 7,
     }
@@ -210,42 +213,56 @@ def test_one_bit_never_makes_other_numbers_nor_a_traceback(part: parts.Part) -> 
 
 @pytest.fixture
 def trained(part: parts.Part) -> parts.Part:
-    """A part with weights, trained on the images of which dvc.lock has the hash `abc.dir`."""
-    part.path.parent.mkdir(parents=True)
-    part.weights.write_bytes(b"weights")
-    part.write(frame(), images="abc.dir", weights=files.sha256(part.weights))
+    """A part with weights, trained on images that lie in a folder."""
+    assert part.images
+    for path in (part.weights, part.images / "train_images.npy"):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(path.name.encode())
+    part.write(frame())
     return part
 
 
-HASHES = {"data/cifar10": "abc.dir", "stages/cnn": "def.dir"}
+@pytest.fixture
+def hashes(trained: parts.Part) -> dict[str, str]:
+    """What dvc.lock has of what the part's stage depends on."""
+    assert trained.images
+    return {"data/cifar10": files.digest(trained.images), "stages/cnn": "0.dir"}
 
 
-def test_a_part_with_its_weights_of_the_right_images_fits(trained: parts.Part) -> None:
-    trained.check(HASHES)
+def test_a_part_with_its_weights_of_the_right_images_fits(
+    trained: parts.Part, hashes: dict[str, str]
+) -> None:
+    trained.check(hashes)
 
 
-def test_a_part_of_other_images_is_refused(trained: parts.Part) -> None:
-    other = HASHES | {"data/cifar10": "xyz.dir"}
-    with pytest.raises(InputError, match=r"other images \(abc\.dir; data/cifar10 is xyz\.dir\)"):
+def test_a_part_of_other_images_is_refused(trained: parts.Part, hashes: dict[str, str]) -> None:
+    other = hashes | {"data/cifar10": "0.dir"}
+    with pytest.raises(
+        InputError, match=r"other images \([0-9a-f]{32}\.dir; data/cifar10 is 0\.dir"
+    ):
         trained.check(other)
 
 
-def test_a_part_that_does_not_say_its_images_is_refused(trained: parts.Part) -> None:
-    trained.write(frame(), weights=files.sha256(trained.weights))
+def test_a_part_that_does_not_say_its_images_is_refused(
+    trained: parts.Part, hashes: dict[str, str]
+) -> None:
+    assert trained.images
+    shutil.rmtree(trained.images)
+    trained.write(frame())
     with pytest.raises(InputError, match=r"other images \(it does not say which"):
-        trained.check(HASHES)
+        trained.check(hashes)
 
 
 @pytest.mark.parametrize("content", [b"weights of others", b"weight", b"", None])
 def test_weights_of_others_damaged_or_missing_are_refused(
-    trained: parts.Part, content: bytes | None
+    trained: parts.Part, hashes: dict[str, str], content: bytes | None
 ) -> None:
     if content is None:
         trained.weights.unlink()
     else:
         trained.weights.write_bytes(content)
     with pytest.raises(InputError, match=r"paper-2\.safetensors beside it holds other weights"):
-        trained.check(HASHES)
+        trained.check(hashes)
 
 
 def test_the_columns_are_part_of_the_fingerprint(part: parts.Part) -> None:

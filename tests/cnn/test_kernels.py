@@ -66,8 +66,8 @@ def images(small_images: Path) -> Images:
 
 def trained(
     s: CnnSweep, width: int, seeds: list[int], images: Images
-) -> tuple[replicas.Replicas, replicas.Results, replicas.Results]:
-    """The state after one epoch, and its results in training and validation."""
+) -> tuple[replicas.Replicas, dict[str, replicas.Results]]:
+    """The state after one epoch, and the results of its passes."""
     train, test = (
         replicas.DeviceImages(pixels, labels, DEVICE, images.classes)
         for pixels, labels in (
@@ -76,9 +76,9 @@ def trained(
         )
     )
     engine = replicas.Replicas(s, width, len(seeds), train, test)
-    engine.load([initial(width, seed, images.classes) for seed in seeds])
+    engine.load([initial(width, seed, images.classes, s.initial_weights) for seed in seeds])
     orders = replicas._orders(engine, s, seeds, epoch=1)
-    return engine, *replicas._launch_epoch(engine, *orders)
+    return engine, replicas._launch_epoch(engine, orders)
 
 
 @pytest.mark.parametrize(("width", "classes"), [(1, 10), (3, 100), (20, 10)])
@@ -93,40 +93,49 @@ def test_flattened_weights_come_back(width: int, classes: int) -> None:
 def test_an_epoch_agrees_with_the_reference_to_rounding(
     name: str, width: int, classes: int, images: Images
 ) -> None:
-    s = sweep(name, augment_validation=name == "notebook")
+    changes = {"augment_validation": True} if name == "notebook" else {"initial_weights": "keras"}
+    s = sweep(name, evaluate_training=name == "paper", **changes)
     images = replace(images, classes=classes)
-    engine, training, validation = trained(s, width, [5], images)
+    engine, results = trained(s, width, [5], images)
     reference = plain.Replica(s, width, seed=5, classes=classes)
     pixels, labels = (
         torch.from_numpy(np.array(a)) for a in (images.train_images, images.train_labels)
     )
     order = draws.shuffled(len(pixels), 5, 1, s.augment)
     expected = reference.epoch(pixels, labels, order, train=True)
-    got = [value[0] for value in training.batch_means()]
+    got = [value[0] for value in results.pop("training").means(over_batches=True)]
     assert got == pytest.approx(expected, rel=1e-5)
+    if s.evaluate_training:
+        order = draws.validation(len(pixels), 5, 1, False)
+        expected = reference.epoch(pixels, labels, order, train=False)
+        got = [value[0] for value in results.pop("evaluation").means(over_batches=False)]
+        assert got == pytest.approx(expected, rel=1e-5)
     pixels, labels = (
         torch.from_numpy(np.array(a)) for a in (images.test_images, images.test_labels)
     )
     order = draws.validation(len(pixels), 5, 1, s.augment_validation)
     expected = reference.epoch(pixels, labels, order, train=False)
-    got = [value[0] for value in validation.means()]
+    got = [value[0] for value in results.pop("validation").means(over_batches=False)]
     assert got == pytest.approx(expected, rel=1e-5)
+    assert not results
     torch.testing.assert_close(
         engine.weights.values[0].cpu(), replicas.flatten(reference.network), rtol=1e-3, atol=1e-4
     )
 
 
 def test_a_replica_is_the_same_to_the_bit_alone_and_beside_others(images: Images) -> None:
-    alone, result, _ = trained(sweep(), 2, [3], images)
-    among, results, _ = trained(sweep(), 2, [0, 3], images)
+    alone, result = trained(sweep(), 2, [3], images)
+    among, results = trained(sweep(), 2, [0, 3], images)
     assert torch.equal(alone.weights.values[0], among.weights.values[1])
-    assert result.batch_means()[0][0] == results.batch_means()[0][1]
+    mine, theirs = (r["training"].means(over_batches=True)[0] for r in (result, results))
+    assert mine[0] == theirs[1]
 
 
 def test_an_epochs_results_are_its_own(images: Images) -> None:
     """They are averaged while the next epoch runs."""
+    evaluated = {"evaluate_training": True}
     one, two = (
-        replicas.train(sweep(epochs=epochs), 1, [3], images, DEVICE, lambda done, loss: None)
+        replicas.train(sweep(epochs=epochs, **evaluated), 1, [3], images, DEVICE, lambda *_: None)
         for epochs in (1, 2)
     )
     for metric, values in two.history.values.items():

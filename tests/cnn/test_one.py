@@ -51,6 +51,31 @@ def test_initial_weights_are_pytorchs_and_leave_its_generator_alone() -> None:
         assert torch.equal(ours, theirs)
 
 
+def test_the_initial_weights_of_keras_are_glorots_and_its_biases_zero() -> None:
+    fans = {"conv1": 9 * 3 + 9 * 5, "conv2": 9 * 5 + 9 * 10, "conv3": 9 * 10 + 9 * 10}
+    fans |= {"linear1": 360 + 64, "linear2": 64 + 10}  # inputs + outputs, at width 5
+    state = initial(5, seed=3, weights="keras").state_dict()
+    assert set(state) == {f"{name}.{kind}" for name in fans for kind in ("weight", "bias")}
+    for name, fan in fans.items():
+        limit = (6 / fan) ** 0.5
+        weight = state[f"{name}.weight"]
+        assert 0.95 * limit < weight.abs().max() <= limit
+        assert weight.std() == pytest.approx(limit / 3**0.5, rel=0.1)
+        assert not state[f"{name}.bias"].any()
+    again, other = (initial(5, seed=seed, weights="keras").conv3.weight for seed in (3, 4))
+    assert torch.equal(again, state["conv3.weight"])
+    assert not torch.equal(other, state["conv3.weight"])
+
+
+@pytest.mark.parametrize("kind", ["pytorch", "keras"])
+def test_training_starts_from_the_weights_that_are_asked_for(kind: str) -> None:
+    replica = one.Replica(small("paper", initial_weights=kind), width=2, seed=1)
+    for ours, theirs in zip(
+        replica.network.parameters(), initial(2, 1, weights=kind).parameters(), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+
+
 @pytest.mark.parametrize("name", list(SWEEPS))
 def test_an_epoch_is_the_papers_loop(name: str, images: Images) -> None:
     """Against the loop as one would write it: float64 means, torchvision's layout, no shortcuts."""
@@ -81,6 +106,28 @@ def test_validation_is_a_mean_over_images_however_they_are_batched(images: Image
         for b in (5, 24)
     ]
     assert results[0] == pytest.approx(results[1], rel=1e-6)
+
+
+def test_the_training_set_is_evaluated_after_the_epoch_and_changes_nothing(images: Images) -> None:
+    plainly, evaluated = (
+        one.train(small("notebook", evaluate_training=on), 2, [4], images, quiet)
+        for on in (False, True)
+    )
+    added = {"evaluated_train_loss", "evaluated_train_accuracy"}
+    for metric, values in plainly.history.values.items():
+        if metric in added:
+            assert np.isnan(values).all()
+        else:
+            np.testing.assert_array_equal(values, evaluated.history.values[metric])
+
+    reference = plain.Replica(small("notebook"), width=2, seed=4)
+    reference.network.load_state_dict(evaluated.network.state_dict())
+    pixels = torch.from_numpy(np.array(images.train_images))
+    labels = torch.from_numpy(images.train_labels.astype(np.int64))
+    order = draws.shuffled(len(pixels), 9, 9, augment=False)  # any order, and none is moved
+    expected = reference.epoch(pixels, labels, order, train=False)
+    found = (evaluated.history.values[f"evaluated_train_{m}"][0, -1] for m in ("loss", "accuracy"))
+    assert tuple(found) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_seed_trains_the_same_alone_and_among_others(images: Images) -> None:

@@ -14,7 +14,7 @@ from stages.base import params, parts, workers
 from stages.base.errors import InputError
 from stages.cnn import part as cnn_part
 from stages.cnn.network import Network, initial
-from stages.dimension.activations import BATCH, last_hidden, trained
+from stages.dimension.activations import BATCH, LAYERS, last_hidden, layers, trained
 from stages.dimension.estimators import measure
 from stages.images.arrays import open_images
 
@@ -62,13 +62,21 @@ def save(part: parts.Part, network: Network, fingerprint: str | None = None) -> 
 @pytest.mark.parametrize("input_range", [[-1.0, 1.0], [0.0, 1.0]])
 def test_activations_are_those_of_the_network(width: int, input_range: list[float]) -> None:
     network = briefly_trained(width)
-    found = hidden(network, IMAGES, input_range)
-    assert found.shape == (len(IMAGES), 64)
-    assert found.dtype == np.float32
-    assert found.min() == 0
+    found = layers(network, hidden(network, IMAGES, input_range))
+    assert tuple(found) == LAYERS
+    network = network.double()
     with torch.no_grad():
-        expected = network.double().hidden(scaled(IMAGES, *input_range))
-    assert np.abs(found - expected.numpy()).max() < 1e-5 * expected.max()
+        x = scaled(IMAGES, *input_range)
+        for convolution in (network.conv1, network.conv2):
+            x = nn.functional.max_pool2d(torch.relu(convolution(x)), 2)
+        before = network.linear1(torch.relu(network.conv3(x)).flatten(1))
+        after = torch.relu(before)
+        expected = dict(zip(LAYERS, (before, after, network.linear2(after)), strict=True))
+    for name, values in expected.items():
+        assert found[name].shape == values.shape == (len(IMAGES), 10 if name == "logits" else 64)
+        assert found[name].dtype == np.float32
+        assert np.abs(found[name] - values.numpy()).max() < 1e-5 * values.abs().max()
+    assert before.min() < 0 == after.min()
 
 
 def test_an_image_is_not_changed_by_those_beside_it() -> None:
@@ -138,12 +146,17 @@ def test_weights_of_another_width_are_refused(part: parts.Part) -> None:
         trained(part)
 
 
-def test_a_dead_network_has_no_dimension() -> None:
+def test_a_dead_layer_has_no_dimension_and_the_one_before_it_has() -> None:
     network = initial(2, seed=0)
     with torch.no_grad():
-        network.linear1.bias.fill_(-1e6)
-    found = measure(hidden(network, IMAGES, [0.0, 1.0]), PARAMS.dimension)
-    assert {e.status for e in found} == {"constant"}
+        network.linear1.bias.fill_(-10)
+    found = layers(network, hidden(network, IMAGES, [0.0, 1.0]))
+    for name in ("activation", "logits"):
+        assert {e.status for e in measure(found[name], PARAMS.dimension)} == {"constant"}
+        assert {e.coordinates for e in measure(found[name], PARAMS.dimension)} == {0}
+    alive = measure(found["preactivation"], PARAMS.dimension)
+    assert "constant" not in {e.status for e in alive}
+    assert {e.coordinates for e in alive} == {64}
 
 
 def test_a_diverged_network_has_no_dimension() -> None:

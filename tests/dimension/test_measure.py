@@ -1,6 +1,7 @@
 """The stages that measure dimension, end to end on small data: whole tables, the same bytes."""
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from stages import calibrate_dimension, measure_dimension, measure_images
 from stages.base import params, parts
 from stages.base.errors import InputError
 from stages.cnn import part as cnn_part
-from stages.cnn.network import initial
-from stages.dimension.estimators import estimators
-from stages.images.arrays import Images, save_images
+from stages.cnn.network import Network, initial
+from stages.dimension.activations import last_hidden
+from stages.dimension.estimators import estimators, measure
+from stages.images.arrays import Images, open_images, save_images
 from tests.helpers.tiny import write_params
 
 OUTPUTS = {
@@ -32,19 +34,30 @@ REPEATED = 3
 
 
 def save(part: parts.Part, *, dead: bool) -> None:
-    network = initial(part.configuration["width"], seed=0)
+    write({"": network(part.configuration["width"], dead=dead)}, part)
+
+
+def write(networks: dict[str, Network], part: parts.Part) -> None:
+    """Weights, by names that begin with those of the networks."""
+    part.weights.parent.mkdir(parents=True, exist_ok=True)
+    state = {f"{n}{key}": t for n, each in networks.items() for key, t in each.state_dict().items()}
+    save_file(state, part.weights, metadata={"fingerprint": part.fingerprint})
+
+
+def network(width: int, *, dead: bool, seed: int = 0) -> Network:
+    """Not trained; if dead, none of its hidden units is above 0."""
+    made = initial(width, seed)
     if dead:
         with torch.no_grad():
-            network.linear1.bias.fill_(-1e6)
-    part.weights.parent.mkdir(parents=True, exist_ok=True)
-    save_file(network.state_dict(), part.weights, metadata={"fingerprint": part.fingerprint})
+            made.linear1.bias.fill_(-1)
+    return made
 
 
 @pytest.fixture
 def root(
     tiny_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> params.Params:
-    """A clone's root after training: 300 test images, widths 1 and 2; the network of 1 is dead."""
+    """A clone's root after training: 300 test images; the networks of width 1 are dead."""
     monkeypatch.chdir(tmp_path)
     tiny_params["dimension"] |= {"ratio_neighbours": [2], "likelihood_neighbours": [2, 5]}
     tiny_params["dimension"]["blocks"] = [10, 1]
@@ -61,6 +74,9 @@ def root(
     for name, sweep in p.cnn.sweeps.items():
         for width in p.cnn.widths:
             save(cnn_part.sweep_part(p.origin, name, sweep, width), dead=width == 1)
+    for name, study in p.studies.items():
+        networks = {f"{n}.": network(n, dead=n == 1, seed=4) for n in study.widths}
+        write(networks, cnn_part.study_part(p.origin, name, study))
     return p
 
 
@@ -74,16 +90,18 @@ def run_all() -> dict[str, bytes]:
 def test_the_table_is_whole(root: params.Params) -> None:
     run_all()
     table = pd.read_csv(OUTPUTS["dimension.csv"])
-    key = ["source", "width", "estimator", "neighbours", "blocks"]
+    key = ["source", "width", "layer", "estimator", "neighbours", "blocks"]
     assert not table.duplicated(key).any()
     each = len(estimators(root.dimension)) * len(root.dimension.blocks)
-    sets = table.groupby(["source", "width"], dropna=False).size()
-    networks = {(name, width) for name in root.cnn.sweeps for width in root.cnn.widths}
-    assert set(sets.drop("images").index) == networks
+    sets = table.groupby(["source", "width", "layer"], dropna=False).size()
+    names = ["notebook", "paper", "paper_keras"]
+    layers = ["preactivation", "activation", "logits"]
+    assert set(sets.drop("images").index) == set(product(names, [1, 2], layers))
     assert set(sets) == {each}
 
-    assert set(table[table["width"] == 1]["status"]) == {"constant"}
-    others = table[table["width"] != 1]
+    dead = (table["width"] == 1) & (table["layer"] != "preactivation")
+    assert set(table[dead]["status"]) == {"constant"}
+    others = table[~dead]
     assert set(others["status"]) == {"ok"}
     assert (others["low"] < others["dimension"]).all()
     assert (others["dimension"] < others["high"]).all()
@@ -103,7 +121,7 @@ def test_the_images_stand_in_the_table_as_they_were_measured(root: params.Params
 def test_readings_stand_beside_those_of_known_data(root: params.Params) -> None:
     run_all()
     summary = json.loads(OUTPUTS["dimension.json"].read_text())
-    sweeps = list(root.cnn.sweeps)
+    sweeps = ["notebook", "paper", "paper_keras"]
     assert list(summary) == ["images", *sweeps, "gaussian_17", "uniform_17"]
     labels = {"twonn", "ratio_2", "likelihood_5"}
     assert all(set(readings) == labels for readings in summary.values())
@@ -111,6 +129,7 @@ def test_readings_stand_beside_those_of_known_data(root: params.Params) -> None:
     table = pd.read_csv(OUTPUTS["dimension.csv"])
     calibration = pd.read_csv(OUTPUTS["dimension_calibration.csv"])
     shown = (table["blocks"] == 1) & (table["neighbours"] == 5) & (table["width"] == 2)
+    shown &= table["layer"] == "preactivation"
     row = table[shown & (table["source"] == sweeps[0])].iloc[0]
     assert summary[sweeps[0]]["likelihood_5"] == pytest.approx(row["dimension"], abs=0.006)
     known = calibration.query("shape == 'gaussian' and neighbours == 5 and blocks == 1")
@@ -121,7 +140,21 @@ def test_readings_stand_beside_those_of_known_data(root: params.Params) -> None:
     assert row["as_gaussian"] == pytest.approx(expected, rel=1e-3)
 
 
-def test_a_network_without_a_dimension_is_null_in_the_summary(root: params.Params) -> None:
+def test_a_study_is_measured_on_its_own_networks(root: params.Params) -> None:
+    images = open_images(Path("data/cifar10")).test_images
+    tables = measure_dimension.measure_networks(root, images)
+    of_study = tables[(tables["source"] == "paper_keras") & (tables["width"] == 2)]
+    [hidden] = last_hidden([network(2, dead=False, seed=4)], images, [0.0, 1.0])
+    expected = measure(hidden, root.dimension)
+    found = of_study[of_study["layer"] == "preactivation"]["dimension"]
+    assert found.tolist() == [estimate.dimension for estimate in expected]
+
+
+def test_a_network_without_a_dimension_is_null_in_the_summary(
+    tiny_params: dict[str, Any], root: params.Params
+) -> None:
+    tiny_params["verdict"]["dimension"]["layer"] = "activation"
+    write_params(Path(), tiny_params)
     name, sweep = next(iter(root.cnn.sweeps.items()))
     save(cnn_part.sweep_part(root.origin, name, sweep, 2), dead=True)
     run_all()

@@ -108,6 +108,11 @@ def test_learning_times_are_of_tasks_that_most_seeds_learned(full: Path) -> None
     )
     slope = np.polyfit(np.log(widths["frequency"]), np.log(widths["learned"]), 1)[0]
     assert slope == pytest.approx(-1, abs=0.1)
+    tasks = pd.read_parquet(full / "metrics/parity_tasks.parquet")
+    of_first = tasks.query("configuration == 'widths' and task == 1 and width == 200")
+    [found] = widths.query("task == 1")["learned"]
+    assert P.verdict.parity.learning.definition == "first_under"
+    assert found == of_first["first_under"].median()
 
 
 def test_losses_are_medians_beside_the_published(full: Path) -> None:
@@ -175,8 +180,10 @@ def test_configurations_without_curves_are_no_fault(notebook: Path) -> None:
     assert list(series.columns[:2]) == ["configuration", "series"]
     for figure in (
         parity.curves(series, {"notebook": NOTEBOOK}, P.plot),
-        parity_emergence.heat_map(bare, {"notebook": NOTEBOOK}, P.plot),
-        parity_emergence.learning_times(bare, {"notebook": NOTEBOOK}, P.plot, PUBLISHED, 0.4),
+        parity_emergence.heat_map(bare, {"notebook": NOTEBOOK}, P.plot, "first_under"),
+        parity_emergence.learning_times(
+            bare, {"notebook": NOTEBOOK}, P.plot, PUBLISHED, 0.4, "first_under"
+        ),
     ):
         said = [text.get_text() for text in figure.axes[0].texts]
         assert said == ["No configuration keeps the curves of its tasks (task_curves)."]

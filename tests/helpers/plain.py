@@ -41,7 +41,7 @@ class Replica:
 
     def __init__(self, sweep: CnnSweep, width: int, seed: int, classes: int = CLASSES) -> None:
         self._sweep = sweep
-        self.network = initial(width, seed, classes)
+        self.network = initial(width, seed, classes, sweep.initial_weights)
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[sweep.optimizer]
         self._optimizer = kind(
             self.network.parameters(), sweep.learning_rate, weight_decay=sweep.weight_decay

@@ -16,6 +16,9 @@ def tiny() -> dict[str, Any]:
     made["cnn"]["widths"] = [1, 2]
     for sweep in made["cnn"]["sweeps"].values():
         sweep |= {"batch_size": 16, "epochs": 2, "seeds": 2}
+    for study in made["studies"].values():
+        study["widths"] = [1, 2]
+        study["training"] |= {"batch_size": 16, "epochs": 2, "seeds": 2}
     made["method"] |= {"dimensions": [2], "widths": [1, 2]}
     made["method"]["images"] |= {"train": 100, "test": 100}
     made["method"]["training"] |= {"batch_size": 32, "epochs": 1, "seeds": 2}

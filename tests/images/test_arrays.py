@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.base import files
 from stages.base.errors import InputError
-from stages.images.arrays import ARRAYS, Images, digest, open_images, save_images
+from stages.images.arrays import ARRAYS, Images, open_images, save_images
 from tests.helpers.clone import Clone, isolated
 
 
@@ -179,4 +180,4 @@ def test_the_hash_of_a_folder_is_the_one_that_dvc_records(
     tree.run("git", "init", "--quiet")
     tree.run("dvc", "init", "--quiet")
     tree.run("dvc", "add", "--quiet", "images")
-    assert f"md5: {digest(small_images)}\n" in (tree.root / "images.dvc").read_text()
+    assert f"md5: {files.digest(small_images)}\n" in (tree.root / "images.dvc").read_text()

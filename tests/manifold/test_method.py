@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import calibrate_method, fit_method, measure_method, plot_method
+from stages import calibrate_dimension, calibrate_method, fit_method, measure_method, plot_method
 from stages.base import params
 from stages.base.errors import InputError
 from stages.base.params import DimensionRule
@@ -17,7 +17,9 @@ from stages.statistics.bootstrap import Resampling
 from tests.helpers.root import FROZEN
 from tests.helpers.tiny import write_params
 
-RULE = DimensionRule(sweep="paper", widths="all", estimator="ratio", neighbours=2)
+RULE = DimensionRule(
+    sweep="paper", widths="all", layer="preactivation", estimator="ratio", neighbours=2
+)
 RESAMPLING = Resampling(confidence=0.95, resamples=200, seed=0)
 WIDTHS = [1, 2, 4, 6, 9, 13, 20]
 
@@ -41,12 +43,25 @@ def measured(value: float) -> pd.DataFrame:
     sources = ["images", *map(str, WIDTHS)]
     frame = pd.DataFrame({"source": sources, "estimator": "ratio", "neighbours": 2, "blocks": 1})
     values = value * np.linspace(0.99, 1.01, len(sources))
-    return frame.assign(status="ok", dimension=values, low=0.99 * values, high=1.01 * values)
+    frame = frame.assign(status="ok", dimension=values, low=0.99 * values, high=1.01 * values)
+    of_networks = frame["source"] != "images"
+    frame["layer"] = np.where(of_networks, "preactivation", None)
+    others = [
+        frame[of_networks].assign(layer=layer, dimension=factor * values[of_networks])
+        for layer, factor in [("activation", 0.8), ("logits", 0.5)]
+    ]
+    return pd.concat([frame, *others])
+
+
+CALIBRATION = pd.DataFrame(
+    {"shape": ["uniform", "gaussian"], "known": 4, "estimator": "ratio", "neighbours": 2}
+    | {"blocks": 1, "status": "ok", "dimension": [3.8, 9.9], "low": 3.7, "high": 3.9}
+)
 
 
 def readings(sweeps: dict[int, pd.DataFrame], value: float = 4) -> pd.DataFrame:
     dimensions = {known: measured(value) for known in sweeps}
-    return method.readings(sweeps, dimensions, "best", RULE, 0.1, RESAMPLING)
+    return method.table(sweeps, dimensions, CALIBRATION, "best", RULE, 0.1, RESAMPLING)
 
 
 def test_a_known_exponent_agrees_and_another_differs() -> None:
@@ -57,7 +72,12 @@ def test_a_known_exponent_agrees_and_another_differs() -> None:
     assert rows.loc[(8, "test_loss"), "ratio"] == pytest.approx(2, rel=0.05)
     assert rows.loc[(8, "test_loss"), "outcome"] == "differs"
     assert rows.loc[(4, "images"), "outcome"] == "agrees"
-    assert rows.loc[(8, "last_hidden"), "outcome"] == "differs"
+    assert rows.loc[(4, "preactivation"), "outcome"] == "agrees"
+    assert rows.loc[(8, "preactivation"), "outcome"] == "differs"
+    ratio = rows.loc[(4, "activation"), "ratio"] / rows.loc[(4, "preactivation"), "ratio"]
+    assert ratio == pytest.approx(0.8)
+    assert rows.loc[(4, "cube"), ["dimension", "low", "high"]].tolist() == [3.8, 3.7, 3.9]
+    assert rows.loc[(8, "cube"), "status"] == "not among dimension.known.dimensions"
     said = method.statement(table, 0.1)
     assert said.startswith(
         "4/alpha of the test loss, held against d to 10%: "
@@ -98,6 +118,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     content["method"]["training"] |= {"epochs": 2, "seeds": 2, "batch_size": 32}
     content["dimension"] |= {"ratio_neighbours": [2], "likelihood_neighbours": [2]}
     content["dimension"]["blocks"] = [2, 1]
+    content["dimension"]["known"] = {"samples": 150, "dimensions": [2, 3], "compare": 2}
     content["fit"]["resamples"] = 100
     write_params(tmp_path, content)
     monkeypatch.chdir(tmp_path)
@@ -122,6 +143,7 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
     assert len(pd.read_parquet(folder / "3.parquet")) == 3 * 2 * 2  # widths, seeds, epochs
 
+    calibrate_dimension.main()
     measure_method.main()
     table = pd.read_csv(small / "metrics/method_dimension.csv", dtype={"source": str})
     assert set(zip(table["known"], table["source"], strict=True)) == {
@@ -130,7 +152,8 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
     fit_method.main()
     found = pd.read_csv(small / "metrics/method.csv")
     assert set(found["known"]) == {2, 3}
-    assert set(found["quantity"]) == {"test_loss", "train_loss", "images", "last_hidden"}
+    layers = {"preactivation", "activation", "logits"}
+    assert set(found["quantity"]) == {"test_loss", "train_loss", "images", "cube"} | layers
     said = (small / "metrics/method.md").read_text()
     assert re.search(r"^- d = 3: 4/alpha of the test loss ", said, re.MULTILINE)
     monkeypatch.setattr("sys.argv", ["plot_method"])

@@ -21,7 +21,7 @@ def test_simulated_sweeps_look_like_real_ones() -> None:
     simulated = table()
     assert list(simulated) == SCHEMA.names
     kinds = [str(kind) for kind in simulated.dtypes]
-    assert kinds == ["category", *["int32"] * 4, *["float32"] * 4]
+    assert kinds == ["category", *["int32"] * 4, *["float32"] * 6]
     assert simulated["parameters"].unique().tolist() == [5408, 10210, 25264]
 
 

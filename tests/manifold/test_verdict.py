@@ -141,12 +141,17 @@ def fits(numbers: dict[str, tuple[float, float]], status: str = "ok") -> pd.Data
     return pd.DataFrame(rows)
 
 
+LAYERS = {"preactivation": 1.0, "activation": 0.75, "logits": 0.5}
+"""What each reads, beside the first."""
+
+
 def dimensions(value: float, scatter: float) -> pd.DataFrame:
     """A table of measured dimensions, a factor of `scatter` to either side of `value`."""
     rows: list[dict[str, Any]] = [{"source": "images", "width": math.nan, "dimension": 30.0}]
-    for sweep, width in product(P.cnn.sweeps, P.cnn.widths):
-        factor = scatter if width % 2 else 1 / scatter
-        rows.append({"source": sweep, "width": width, "dimension": value * factor})
+    for sweep, width, (layer, share) in product(P.cnn.sweeps, P.cnn.widths, LAYERS.items()):
+        factor = share * (scatter if width % 2 else 1 / scatter)
+        head = {"source": sweep, "width": width, "layer": layer}
+        rows.append(head | {"dimension": value * factor})
     table = pd.DataFrame(rows).assign(blocks=1, low=1.0, high=2.0, status="ok")
     table = table.assign(as_gaussian=1.1 * table["dimension"], as_uniform=math.nan)
     pairs = [("twonn", 2), ("ratio", 2), ("ratio", 3)]
@@ -215,6 +220,12 @@ def test_other_choices_differ_from_the_rule_in_one_thing() -> None:
     gaussian, uniform = (
         dimension.loc[f"dimension={shape}_of_equal_reading"] for shape in ["gaussian", "uniform"]
     )
+    rule = dimension.loc["rule", "ours"]
+    assert P.verdict.dimension.layer == "preactivation"
+    assert dimension.loc["layer=activation", "ours"] == pytest.approx(0.75 * rule)
+    assert dimension.loc["layer=logits", "ours"] == pytest.approx(0.5 * rule)
+    ratio = table[table["quantity"] == "dimension_ratio"].set_index("choice")["ours"]
+    assert ratio["layer=activation"] == pytest.approx(ratio["rule"] / 0.75)
     assert gaussian["ours"] == pytest.approx(1.1 * dimension.loc["rule", "ours"])
     assert uniform["outcome"] == "cannot be told"
     assert not table.duplicated(["quantity", "choice"]).any()

@@ -201,20 +201,47 @@ def test_want_of_room_makes_the_censored_fit_doubtful(
     tables = simulated_parity.tables(made, truth)
     rates = {"narrow": frequencies(60, 0.4)}
     [family] = parity_fits.families(tables["losses"], tables["tasks"], made, rates)
-    status = parity_fits.laws(family, P.quanta).set_index("tasks")["status"]
-    assert (doubt in status["all"]) if doubt else (status["all"] == "ok")
-    assert status["complete"] == "ok"
+    laws = parity_fits.laws(family, P.quanta)
+    assert list(laws["definition"].unique()) == ["first_under", "for_good"]
+    for _, rows in laws.groupby("definition"):
+        status = rows.set_index("tasks")["status"]
+        assert (doubt in status["all"]) if doubt else (status["all"] == "ok")
+        assert status["complete"] == "ok"
+
+
+def test_a_task_is_learned_when_first_under_or_when_for_good() -> None:
+    """Three tasks of one run, evaluated every 10 steps up to 100.
+
+    The first goes under at 20 and stays, the second goes under at 30 and stays from 70 on, the
+    third goes under at 60 and is above at the end.
+    """
+    made = simulated_parity.configuration(tasks=3, widths=[5], steps=100, evaluate_every=10)
+    tasks = pd.DataFrame(
+        {"configuration": "c", "width": 5, "samples": 0, "seed": 0, "task": [1, 2, 3]}
+        | {"not_before": [10, 60, 100], "first_under": [20, 30, 60]}
+        | {"learned": pd.array([20, 70, None], "Int32")}
+    )
+    family = Family("c", made, np.array([0.5, 0.3, 0.2]), pd.DataFrame(), tasks)
+    first, for_good = family.times("first_under"), family.times("for_good")
+    assert first.by.tolist() == [20, 30, 60]
+    assert first.after.tolist() == [10, 20, 50]
+    assert for_good.by.tolist() == [20, 70, inf]
+    assert for_good.after.tolist() == [10, 60, 100]
+    assert first.frequency.tolist() == [0.5, 0.3, 0.2]
+    slope = np.polyfit(np.log([0.5, 0.3, 0.2]), np.log([20, 30, 60]), 1)[0]
+    assert emergence.slope(first, "learned") == pytest.approx(slope)
+    assert emergence.law(for_good, "learned", FEW).status.startswith("too few learned tasks: 2")
 
 
 def test_what_is_not_known_is_null(tables: dict[str, pd.DataFrame]) -> None:
     family = families(tables)["notebook"]
-    early = replace(family, tasks=family.tasks.assign(learned=np.nan, began=np.nan))
+    never = dict.fromkeys(["learned", "first_under", "began"], np.nan)
+    early = replace(family, tasks=family.tasks.assign(**never))
     laws = parity_fits.laws(early, P.quanta)
     exponents = parity_fits.exponents(parity_fits.final_losses(early), early, P.quanta, PUBLISHED)
     numbers = parity_fits.headline(early, exponents, laws)
-    assert numbers["learned"] == 0
-    assert numbers["censored"] == 50
-    assert numbers["slope"] is None
+    nothing = {"learned": 0, "censored": 50, "slope": None, "slope_of_learned": None}
+    assert numbers["first_under"] == numbers["for_good"] == nothing
     assert numbers["fall_of_a_task"] is None
     assert "alpha_N" not in numbers
     assert "NaN" not in json.dumps(numbers)
@@ -259,8 +286,9 @@ def test_the_stage_writes_the_same_bytes_twice(
 
 def test_the_stage_finds_the_law_and_the_exponents(fitted: Path) -> None:
     laws = pd.read_csv(fitted / "metrics/parity_emergence.csv")
-    assert len(laws) == 2 * 3
-    law = laws[(laws["configuration"] == "falling_04") & (laws["tasks"] == "all")].iloc[0]
+    assert len(laws) == 2 * 2 * 3
+    same = "configuration == 'falling_04' and definition == 'first_under' and tasks == 'all'"
+    law = laws.query(same).iloc[0]
     assert law["slope_low"] < -1 < law["slope_high"]
     exponents = pd.read_csv(fitted / "metrics/parity_exponents.csv")
     of_family = exponents[exponents["configuration"] == "falling_04"].set_index("exponent")
@@ -272,7 +300,7 @@ def test_the_stage_finds_the_law_and_the_exponents(fitted: Path) -> None:
     assert headlines["falling_04"]["alpha_N"] == pytest.approx(of_family["value"]["N"], rel=1e-4)
     assert "alpha_N" not in headlines["notebook"]
     horizons = pd.read_csv(fitted / "metrics/parity_horizons.csv")
-    last = horizons[(horizons["configuration"] == "falling_04") & (horizons["tasks"] == "all")]
+    last = horizons.query(same)
     assert last["slope"].iloc[-1] == pytest.approx(law["slope"], rel=1e-4)
 
 

@@ -84,12 +84,14 @@ def test_the_exponent_of_learning_times_is_the_slope_turned_round(
     found: Fitted, table: pd.DataFrame
 ) -> None:
     laws = found.emergence[found.emergence["configuration"] == RULES.learning.configuration]
-    law = laws.set_index("tasks").loc[RULES.learning.tasks]
+    laws = laws.set_index(["definition", "tasks"])
+    law = laws.loc[RULES.learning.definition, RULES.learning.tasks]
     row = ruled(table, "learning_exponent").iloc[0]
     assert row["ours"] == -law["slope"]
     assert (row["low"], row["high"]) == (-law["slope_high"], -law["slope_low"])
     others = table[(table["quantity"] == "learning_exponent") & (table["choice"] != RULE)]
-    assert set(others["choice"]) == {"tasks=all", "tasks=complete"}
+    assert list(others["choice"]) == ["tasks=all", "tasks=complete", "definition=for_good"]
+    assert others["ours"].iloc[-1] == -laws.loc["for_good", "learned"]["slope"]
 
 
 def test_losses_at_trained_sizes_are_the_runs_own(found: Fitted, table: pd.DataFrame) -> None:

@@ -16,10 +16,10 @@ from tests.helpers.students import SMALL, train
 
 
 def section(change: dict[str, object] | None = None, **protocol: object) -> Students:
-    """The real section, with changes of its protocol and of configuration `kl_2`."""
+    """The real section, with changes of its protocol and of configuration `kl_4`."""
     made = params.load(ROOT / "params.yaml").students.model_dump()
     made["protocol"] |= protocol
-    made["configurations"]["kl_2"] |= change or {}
+    made["configurations"]["kl_4"] |= change or {}
     return Students.model_validate(made)
 
 
@@ -27,8 +27,8 @@ def test_configurations_are_the_authors() -> None:
     found = configurations(section())
     assert found["squared_2"].widths == (8, 10, 13, 17, 22, 29, 38)
     assert found["squared_8"].widths == (15, 19, 25, 32, 42, 55, 72)
-    assert found["squared_12"].widths == found["kl_2"].widths == (22, 28, 37, 48, 62, 81, 106)
-    assert (found["kl_8"].outputs, found["cubed_8"].exponent) == (2, 3)
+    assert found["squared_12"].widths == found["kl_4"].widths == (22, 28, 37, 48, 62, 81, 106)
+    assert (found["kl_4"].outputs, found["squared_4"].outputs) == (2, 1)
     product = found["product"]
     assert (product.inputs, product.factors, product.dimension, product.seen) == (9, 3, 3, 9)
     for name, c in found.items():
@@ -37,17 +37,17 @@ def test_configurations_are_the_authors() -> None:
 
 
 def test_one_key_shortens_every_phase() -> None:
-    c = configurations(section(schedule=0.1))["kl_2"]
+    c = configurations(section(schedule=0.1))["kl_4"]
     assert [phase.steps for phase in c.phases] == [20000, 2000, 2000]
-    c = configurations(section(schedule=1e-5))["kl_2"]
+    c = configurations(section(schedule=1e-5))["kl_4"]
     assert [phase.steps for phase in c.phases] == [5, 5, 5]
 
 
 @pytest.mark.parametrize(
     ("change", "protocol", "message"),
     [
-        ({"dimension": 21}, {}, "kl_2: 21 inputs"),
-        ({"factors": 11}, {}, "kl_2: 2 inputs for each of 11 factors"),
+        ({"dimension": 21}, {}, "kl_4: 21 inputs"),
+        ({"factors": 11}, {}, "kl_4: 4 inputs for each of 11 factors"),
         ({"narrowest": 30}, {}, "at most 128"),
         ({"loss": 0.5}, {}, "greater than or equal to 1"),
         ({}, {"width_growth": 1.04}, "raise growth"),

@@ -424,9 +424,13 @@ def test_a_rule_of_the_verdict_may_name_an_import_where_there_are_numbers(
     tiny_params["verdict"]["dimension"]["sweep"] = "mine"
     with pytest.raises(ValueError, match=r"verdict\.dimension\.sweep must be one of notebook"):
         params.Params.model_validate(tiny_params)
-    taken = {"imports": {"paper": {"folder": "logs"}}}
-    with pytest.raises(ValueError, match=r"imports\.paper: a sweep of cnn\.sweeps"):
-        params.Params.model_validate(tiny_params | taken)
+    for name in ("paper", "paper_keras"):  # a sweep, and a study
+        taken = {"imports": {name: {"folder": "logs"}}}
+        with pytest.raises(ValueError, match=rf"imports\.{name}: a sweep has that name"):
+            params.Params.model_validate(tiny_params | taken)
+    studies = {"notebook": tiny_params["studies"]["paper_keras"]}
+    with pytest.raises(ValueError, match=r"studies\.notebook: a sweep has that name"):
+        params.Params.model_validate(tiny_params | {"studies": studies})
 
 
 def test_a_part_is_read_back_as_it_was_written_and_has_the_same_bytes(

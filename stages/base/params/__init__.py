@@ -1,6 +1,6 @@
 """params.yaml as typed, validated objects, a module for each part of it."""
 
-from stages.base.params.cnn import Cnn, CnnSweep, Method, Training
+from stages.base.params.cnn import Cnn, CnnSweep, InitialWeights, Method, Study, Training
 from stages.base.params.dimension import Dimension, KnownDimension
 from stages.base.params.document import PARAMS, Params, load, lookup, published
 from stages.base.params.fits import Calibration, Fit, Quanta, Sensitivity
@@ -10,7 +10,15 @@ from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfigu
 from stages.base.params.plot import Plot
 from stages.base.params.published import Curve, Michaud, Published, SharmaKaplan
 from stages.base.params.students import StudentConfiguration, StudentProtocol, Students
-from stages.base.params.verdict import DimensionRule, FitRule, LearningRule, ParityVerdict, Verdict
+from stages.base.params.verdict import (
+    Definition,
+    DimensionRule,
+    FitRule,
+    Layer,
+    LearningRule,
+    ParityVerdict,
+    Verdict,
+)
 
 __all__ = [
     "FAMILY",
@@ -22,6 +30,7 @@ __all__ = [
     "CurveTags",
     "Data",
     "DataLimited",
+    "Definition",
     "Dimension",
     "DimensionRule",
     "EpochSteps",
@@ -29,7 +38,9 @@ __all__ = [
     "FitRule",
     "GeneratedImages",
     "Import",
+    "InitialWeights",
     "KnownDimension",
+    "Layer",
     "LearningRule",
     "Manifold",
     "Method",
@@ -47,6 +58,7 @@ __all__ = [
     "StudentConfiguration",
     "StudentProtocol",
     "Students",
+    "Study",
     "Training",
     "Verdict",
     "load",

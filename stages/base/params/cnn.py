@@ -28,11 +28,17 @@ class Training(Section):
     precision: Literal["tf32", "float32"]
 
 
+InitialWeights = Literal["pytorch", "keras"]
+"""Whose defaults."""
+
+
 class CnnSweep(Training):
     """One training protocol, run at every width with `seeds` seeds."""
 
+    initial_weights: InitialWeights
     augment: bool
     augment_validation: bool
+    evaluate_training: bool
     input_range: Annotated[list[Real], Field(min_length=2, max_length=2)]
     epochs: Positive
 
@@ -52,11 +58,9 @@ class Cnn(Section):
     sweeps: Annotated[dict[Name, CnnSweep], Field(min_length=1)]
 
 
-class Method(Section):
-    """Section `method`: the whole method where the dimension is known, on generated images."""
+class Study(Section):
+    """A training protocol with widths of its own, trained as one stage into one part."""
 
-    dimensions: Annotated[list[Dimensions], Field(min_length=1), Distinct]
-    images: GeneratedImages
     widths: Widths
     training: CnnSweep
 
@@ -64,6 +68,13 @@ class Method(Section):
     def _rows_of_a_part_fit(self) -> Self:
         rows_fit(len(self.widths) * self.training.seeds * self.training.epochs)
         return self
+
+
+class Method(Study):
+    """Section `method`: the whole method where the dimension is known, on generated images."""
+
+    dimensions: Annotated[list[Dimensions], Field(min_length=1), Distinct]
+    images: GeneratedImages
 
     def manifold(self, dimension: int) -> Manifold:
         """The images of one known dimension."""

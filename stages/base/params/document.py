@@ -13,7 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from stages.base.errors import InputError
-from stages.base.params.cnn import Cnn, Method
+from stages.base.params.cnn import Cnn, Method, Study
 from stages.base.params.dimension import Dimension
 from stages.base.params.fields import Name, Section
 from stages.base.params.fits import Calibration, Fit, Quanta
@@ -39,6 +39,7 @@ class Params(Section):
     data: Data
     manifold: Manifold
     cnn: Cnn
+    studies: dict[Name, Study]
     method: Method
     imports: dict[Name, Import]
     parity: Parity
@@ -56,22 +57,31 @@ class Params(Section):
         made = self.manifold.model_dump() if self.data.source == "manifold" else {}
         return self.data.model_dump() | made
 
+    @property
+    def trained(self) -> dict[str, Study]:
+        """Every sweep that is trained here by its name, those of section `studies` last."""
+        widths = self.cnn.widths
+        sweeps = {name: Study(widths=widths, training=s) for name, s in self.cnn.sweeps.items()}
+        return sweeps | self.studies
+
     @model_validator(mode="after")
-    def _imports_have_names_of_their_own(self) -> Self:
-        for name in self.imports:
-            if name in self.cnn.sweeps:
-                raise ValueError(f"imports.{name}: a sweep of cnn.sweeps; choose another name")
+    def _sweeps_have_names_of_their_own(self) -> Self:
+        taken = {*self.cnn.sweeps}
+        for section, names in {"studies": {*self.studies}, "imports": {*self.imports}}.items():
+            for name in names & taken:
+                raise ValueError(f"{section}.{name}: a sweep has that name; choose another")
+            taken |= names
         return self
 
     @model_validator(mode="after")
     def _judges_what_is_fitted(self) -> Self:
         allowed: dict[str, list[Any]] = {
-            "sweep": [*self.cnn.sweeps, *self.imports],
+            "sweep": [*self.trained, *self.imports],
             "epochs": self.fit.epochs,
             "quantile": self.fit.quantiles,
             "widths": ["all", *self.fit.widths],
         }
-        measured = allowed | {"sweep": [*self.cnn.sweeps]}  # of imported runs there are no weights
+        measured = allowed | {"sweep": [*self.trained]}  # of imported runs there are no weights
         for name, among in {"fit": allowed, "notebook": allowed, "dimension": measured}.items():
             for key, got in getattr(self.verdict, name).model_dump().items():
                 if key in among and got not in among[key]:

@@ -17,19 +17,29 @@ class FitRule(Section):
     failed: Literal["included", "excluded"]
 
 
+Layer = Literal["preactivation", "activation", "logits"]
+"""Of the last hidden layer: before and after its ReLU; and what follows it."""
+
+
 class DimensionRule(Section):
     """The measured dimension of a range of networks, by their rows in metrics/dimension.csv."""
 
     sweep: Name
     widths: Name
+    layer: Layer
     estimator: Literal["twonn", "ratio", "likelihood"]
     neighbours: Neighbours
+
+
+Definition = Literal["first_under", "for_good"]
+"""A task is learned at the first evaluation under a threshold, or when it stays there for good."""
 
 
 class LearningRule(Section):
     """Which law of learning times stands for the published one."""
 
     configuration: Name
+    definition: Definition
     tasks: Literal["all", "learned", "complete"]
 
 
