@@ -1,5 +1,6 @@
 """Parts: what is written is what is read, and a file is there whole or not at all."""
 
+import errno
 import math
 import re
 import shutil
@@ -268,3 +269,30 @@ def test_weights_of_others_damaged_or_missing_are_refused(
 def test_the_columns_are_part_of_the_fingerprint(part: parts.Part) -> None:
     other = replace(part, schema=part.schema.remove(part.schema.get_field_index("train_loss")))
     assert other.fingerprint != part.fingerprint
+
+
+def interrupted(*args: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_of_the_last_step_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("first")
+    monkeypatch.setattr("os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), files.aside(path) as temporary:
+        temporary.write_text("second")
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_where_nothing_can_be_written_the_first_error_is_the_one_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "the second")
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(OSError, match="the first"), files.aside(tmp_path / "table.csv"):
+        raise OSError(errno.EROFS, "the first")
