@@ -1,5 +1,6 @@
 """The images on disk: what is written is opened again, and nothing else is."""
 
+import os
 import resource
 import shutil
 from collections.abc import Iterator
@@ -181,3 +182,27 @@ def test_the_hash_of_a_folder_is_the_one_that_dvc_records(
     tree.run("dvc", "init", "--quiet")
     tree.run("dvc", "add", "--quiet", "images")
     assert f"md5: {files.digest(small_images)}\n" in (tree.root / "images.dvc").read_text()
+
+
+@pytest.mark.parametrize("renamed", [0, 1])
+def test_an_interrupt_of_the_swap_leaves_the_images_that_were_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renamed: int
+) -> None:
+    folder, left = tmp_path / "images", [renamed]
+    save_images(folder, images(seed=0))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    rename = os.replace
+
+    def interrupted(source: Path, target: Path) -> None:
+        if left == [0]:
+            left.clear()  # putting back is not interrupted
+            raise KeyboardInterrupt
+        if left:
+            left[0] -= 1
+        rename(source, target)
+
+    monkeypatch.setattr("os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_images(folder, images(seed=1))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [folder]
