@@ -1,6 +1,7 @@
 """Train networks of one protocol, on whatever device there is."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor
 from stages.base import files, progress
 from stages.base.params import CnnSweep
 from stages.base.parts import Part
-from stages.cnn.history import Report, Trained
+from stages.cnn.part import parameters
 from stages.images.arrays import Images
+from stages.networks.cnn import Network
+from stages.training.history import Report, Trained
 
 
 def train(
@@ -21,7 +24,7 @@ def train(
     images: Images,
     device: torch.device,
     report: Report,
-) -> Trained:
+) -> Trained[Network]:
     """Train `seeds` of one width; they see the same data from the same weights on any device.
 
     Raises:
@@ -57,8 +60,8 @@ def train_widths(
     with progress.Progress(part.stage, total, "run-epochs") as report:
         for width in widths:
             trained = train(sweep, width, range(sweep.seeds), images, device, report)
-            rows.append(trained.history.frame(name, width))
-            state = trained.network.state_dict()
+            rows.append(trained.history.frame(name, partial(parameters, classes=images.classes)))
+            state = trained.networks[width].state_dict()
             weights |= {f"{width}.{key}": tensor for key, tensor in state.items()}
     with files.aside(part.weights) as path:
         save_file(weights, path, metadata={"fingerprint": part.fingerprint})
