@@ -1,18 +1,18 @@
-"""The CNN on the CPU: `stages.training.one` with the passes of `layers`."""
+"""The CNN on the CPU: `stages.classification.one` with the passes of `layers`."""
 
 from collections.abc import Sequence
 
 from torch import Tensor
 
 from stages.base.params import CnnSweep
+from stages.classification import draws, one
+from stages.classification.history import Report, Run, Trained
+from stages.classification.splits import Data, Split
 from stages.cnn import layers
 from stages.cnn.network import initial
 from stages.images.arrays import Images
 from stages.networks.cnn import Network
-from stages.training import draws, one
 from stages.training.adam import Adam
-from stages.training.history import Report, Run, Trained
-from stages.training.splits import Data, Split
 
 
 def passes(sweep: CnnSweep) -> one.Logits[Network]:

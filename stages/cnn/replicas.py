@@ -14,14 +14,14 @@ import triton
 from torch import Tensor
 
 from stages.base.params import CnnSweep
+from stages.classification import draws
+from stages.classification.history import History, Report, Run, Trained
 from stages.cnn import kernels
 from stages.cnn.network import initial
 from stages.images.arrays import CLASSES, Images
 from stages.networks.cnn import HIDDEN, Network
 from stages.training import device as devices
-from stages.training import draws
 from stages.training.adam import Adam
-from stages.training.history import History, Report, Run, Trained
 from stages.training.kernels import Launcher, Layer, Weights
 
 CHUNKS = 16

@@ -11,10 +11,10 @@ from torch import Tensor
 from stages.base import files, progress
 from stages.base.params import CnnSweep
 from stages.base.parts import Part
+from stages.classification.history import Report, Trained
 from stages.cnn.part import parameters
 from stages.images.arrays import Images
 from stages.networks.cnn import Network
-from stages.training.history import Report, Trained
 
 
 def train(

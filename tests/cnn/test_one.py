@@ -9,15 +9,15 @@ import torch
 
 from stages.base import params
 from stages.base.params import CnnSweep
+from stages.classification import draws
+from stages.classification.one import Replica
+from stages.classification.splits import Split
 from stages.cnn import one
 from stages.cnn.network import initial
 from stages.cnn.part import parameters
 from stages.images.arrays import Images, open_images
 from stages.networks.cnn import Network
-from stages.training import draws
 from stages.training.adam import Adam
-from stages.training.one import Replica
-from stages.training.splits import Split
 from tests.helpers import plain
 from tests.helpers.root import ROOT
 

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stages.base.params import CnnSweep
+from stages.classification import draws
 from stages.cnn.network import initial
 from stages.images.arrays import CLASSES
 from stages.networks.cnn import Network
-from stages.training import draws
 
 
 def augmented(pixels: Tensor, packed: draws.Draws) -> Tensor:

@@ -12,14 +12,15 @@ from torch import nn
 from stages.base import params
 from stages.base.errors import InputError
 from stages.base.params import CnnSweep
+from stages.classification import draws, modules, one
+from stages.classification.history import Run, Trained
+from stages.classification.modules import Kind
+from stages.classification.splits import Data, Split, mean_loss
 from stages.cnn import one as by_hand
 from stages.images.arrays import Images, open_images
-from stages.training import branches, draws, modules, one
+from stages.studies import branches
 from stages.training import device as devices
 from stages.training.adam import Adam
-from stages.training.history import Run, Trained
-from stages.training.modules import Kind
-from stages.training.splits import Data, Split, mean_loss
 from tests.helpers.root import ROOT
 
 SWEEPS = params.load(ROOT / "params.yaml").cnn.sweeps

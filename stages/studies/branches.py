@@ -25,12 +25,12 @@ from torch import Tensor, nn
 
 from stages.base.errors import InputError
 from stages.base.params import CnnSweep
+from stages.classification import draws
+from stages.classification.history import METRICS, History, Report, Run, Trained
+from stages.classification.one import first_of_width
+from stages.classification.splits import Data, Split, mean_loss
 from stages.training import device as devices
-from stages.training import draws
 from stages.training.adam import Adam
-from stages.training.history import METRICS, History, Report, Run, Trained
-from stages.training.one import first_of_width
-from stages.training.splits import Data, Split, mean_loss
 
 BRANCHES = 16
 """Streams, so networks whose kernels run at the same time."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from stages.training.draws import INDEX_BITS, MAX_IMAGES, PADDING
+from stages.classification.draws import INDEX_BITS, MAX_IMAGES, PADDING
 
 Index = npt.NDArray[np.uint8]
 
@@ -61,7 +61,7 @@ class Split:
         images.
 
         Args:
-            packed: draws of `stages.training.draws`, int64 (...).
+            packed: draws of `stages.classification.draws`, int64 (...).
             scale, low: a byte becomes `scale` times it plus `low`.
             moved: whether any draw crops or flips.
         """

@@ -6,8 +6,8 @@ import torch
 from scipy import stats
 from torchvision.transforms import functional
 
+from stages.classification import draws
 from stages.cnn.layers import drawn
-from stages.training import draws
 
 IMAGES = 5000
 

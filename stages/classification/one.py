@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from stages.base.params import CnnSweep
-from stages.training import cpu, draws
+from stages.classification import draws
+from stages.classification.history import History, N, Pair, Report, Run, Trained
+from stages.classification.splits import Data, Split, mean_loss
+from stages.training import cpu
 from stages.training.adam import Adam
-from stages.training.history import History, N, Pair, Report, Run, Trained
-from stages.training.splits import Data, Split, mean_loss
 
 Logits = Callable[[N, Split, draws.Draws], Tensor]
 """The logits (n, classes) that a network gives images as drawn."""
