@@ -42,6 +42,10 @@ class History:
             for metric, value in zip(METRICS[name], pair, strict=True):
                 self.values[metric][rows, epoch - 1] = value
 
+    def state(self, rows: slice | int) -> list[npt.NDArray[np.float64]]:
+        """What is known of some runs: views."""
+        return [values[rows] for values in self.values.values()]
+
     def frame(self, sweep: str, parameters: Callable[[int], int]) -> pd.DataFrame:
         """The rows of a part, by run and epoch; `parameters` counts those of a width."""
         widths, seeds = zip(*self.runs, strict=True)

@@ -19,7 +19,7 @@ from stages.base.params import CnnSweep
 from stages.classification import draws
 from stages.classification.history import History, N, Pair, Report, Run, Trained
 from stages.classification.splits import Data, Split, mean_loss
-from stages.training import cpu
+from stages.training import cpu, kept
 from stages.training.adam import Adam
 
 Logits = Callable[[N, Split, draws.Draws], Tensor]
@@ -41,8 +41,13 @@ class Replica(Generic[N]):
         self.network = network.to(memory_format=torch.channels_last)
         self._logits, self._batch = logits, sweep.batch_size
         parameters = [p for p in self.network.parameters() if p.requires_grad]
-        self._optimizer = Adam.of(sweep).optimizer(parameters)
-        self._rates = iter(rates.tolist())
+        self.optimizer = Adam.of(sweep).optimizer(parameters)
+        self._rates = rates.tolist()
+
+    @property
+    def state(self) -> list[Tensor]:
+        """All that the next epoch depends on."""
+        return [*self.optimizer.state, *self.network.buffers()]
 
     def epoch(
         self, split: Split, order: draws.Draws, *, train: bool, stop: Event
@@ -63,8 +68,8 @@ class Replica(Generic[N]):
                 loss = mean_loss(logits, labels, soft)
                 if train:
                     loss.backward()
-                    self._optimizer.step(next(self._rates))
-                    self._optimizer.zero_grad()
+                    self.optimizer.step(self._rates[self.optimizer.taken])
+                    self.optimizer.zero_grad()
                 losses.append(loss.item())
                 accuracies.append(int((logits.argmax(1) == labels).sum()) / len(batch))
                 sizes.append(1 if train else len(batch))
@@ -81,6 +86,7 @@ def train(
     data: Data,
     rates: npt.NDArray[np.float64],
     report: Report,
+    keeping: kept.Kept = kept.NOWHERE,
 ) -> Trained[N]:
     """Train each run on one core, as many at once as there are cores.
 
@@ -88,6 +94,7 @@ def train(
         initial: the network that a run starts from.
         logits: how a network is computed.
         rates: the learning rate of each step.
+        keeping: where what is trained so far is kept.
     """
     history = History(runs, sweep.epochs)
     stop = Event()
@@ -96,8 +103,10 @@ def train(
     images = _of_epoch(data)
 
     def trained(row: int) -> Generator[None, None, N]:
-        seed, replica = runs[row].seed, replicas[row]
-        for epoch in range(1, sweep.epochs + 1):
+        (width, seed), replica = runs[row], replicas[row]
+        state: list[kept.Array] = [*replica.state, *history.state(row)]
+        kept_run = keeping.run(f"{width}-{seed}", state, sweep.epochs)
+        for epoch in range(kept_run.done + 1, sweep.epochs + 1):
             seen = images(epoch)
             order = draws.shuffled(len(seen), seed, epoch, sweep.augment)
             training = replica.epoch(seen, order, train=True, stop=stop)
@@ -109,6 +118,7 @@ def train(
             found["validation"] = replica.epoch(data.validation, order, train=False, stop=stop)
             history.record(row, epoch, found)
             report(1, training[0])
+            kept_run.keep(epoch)
             yield
         return replica.network.to(memory_format=torch.contiguous_format)
 

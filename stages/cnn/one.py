@@ -12,6 +12,7 @@ from stages.cnn import layers
 from stages.cnn.network import initial
 from stages.images.arrays import Images
 from stages.networks.cnn import Network
+from stages.training import kept
 from stages.training.adam import Adam
 
 
@@ -27,7 +28,12 @@ def passes(sweep: CnnSweep) -> one.Logits[Network]:
 
 
 def train(
-    sweep: CnnSweep, width: int, seeds: Sequence[int], images: Images, report: Report
+    sweep: CnnSweep,
+    width: int,
+    seeds: Sequence[int],
+    images: Images,
+    report: Report,
+    keeping: kept.Kept = kept.NOWHERE,
 ) -> Trained[Network]:
     """Train each seed on one core, as many at once as there are cores."""
     data = Data(
@@ -44,4 +50,5 @@ def train(
         data,
         Adam.of(sweep).rates(steps),
         report,
+        keeping,
     )

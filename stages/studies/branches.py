@@ -30,6 +30,7 @@ from stages.classification.history import METRICS, History, Report, Run, Trained
 from stages.classification.one import first_of_width
 from stages.classification.splits import Data, Split, mean_loss
 from stages.training import device as devices
+from stages.training import kept
 from stages.training.adam import Adam
 
 BRANCHES = 16
@@ -69,9 +70,10 @@ class Pass:
 
     def record(self, losses: Sequence[Tensor], correct: Sequence[Tensor]) -> None:
         """Keep a step's mean loss and hits of each network, and count the step."""
-        for kept, values in ((self._losses, losses), (self._correct, correct)):
+        for record, values in ((self._losses, losses), (self._correct, correct)):
             here = self._rows == self.step
-            kept.copy_(torch.where(here, torch.stack(list(values)).to(kept.dtype), kept))
+            new = torch.stack(list(values)).to(record.dtype)
+            record.copy_(torch.where(here, new, record))
         self.step += 1
 
     def means(self, *, over_batches: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -139,6 +141,12 @@ class Ensemble:
         self._optimizer.reset()
         self._done.zero_()
 
+    @property
+    def state(self) -> list[Tensor]:
+        """All that the next epoch depends on."""
+        buffers = [buffer for network in self.networks for buffer in network.buffers()]
+        return [*self._optimizer.state, self._done, *buffers]
+
     def epoch(self, orders: Mapping[str, Sequence[draws.Draws]]) -> None:
         """Train for an epoch, then evaluate."""
         for name, each in self.passes.items():
@@ -189,12 +197,14 @@ def train(
     rates: npt.NDArray[np.float64],
     device: torch.device,
     report: Report,
+    keeping: kept.Kept = kept.NOWHERE,
 ) -> Trained[nn.Module]:
     """Train the runs side by side, in groups that fit the device's memory.
 
     Args:
         initial: the network that a run starts from.
         rates: the learning rate of each step.
+        keeping: where what is trained so far is kept.
 
     Raises:
         InputError: not even one network fits the device, or one cannot be trained reproducibly.
@@ -218,7 +228,10 @@ def train(
             ensemble = build(runs[rows])
             seeds = [run.seed for run in runs[rows]]
             coming: Future[Split] | None = None
-            for epoch in range(1, sweep.epochs + 1):
+            state: list[kept.Array] = [*ensemble.state, *history.state(rows)]
+            name = "-".join(map(str, (*runs[at], size)))
+            kept_run = keeping.run(name, state, sweep.epochs, size)
+            for epoch in range(kept_run.done + 1, sweep.epochs + 1):
                 if data.fresh is not None:
                     there.train.set(data.fresh(epoch) if coming is None else coming.result())
                     if epoch < sweep.epochs:
@@ -230,6 +243,7 @@ def train(
                 }
                 history.record(rows, epoch, found)
                 report(size, float(found["training"][0].mean()))
+                kept_run.keep(epoch)
             networks += [network.cpu() for network in ensemble.networks]
             at += size
             del ensemble  # before the next group takes its memory

@@ -64,6 +64,16 @@ class Optimizer:
         self._squares = [torch.zeros_like(p) for p in parameters]
         self._steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in parameters]
 
+    @property
+    def state(self) -> list[torch.Tensor]:
+        """All that the next step depends on beside the gradients, the parameters among it."""
+        return [*self.parameters, *self._means, *self._squares, *self._steps]
+
+    @property
+    def taken(self) -> int:
+        """The steps that it has taken."""
+        return int(self._steps[0])
+
     @torch.no_grad()
     def step(
         self, rate: float | Tensor | None = None, gradients: list[Tensor] | None = None
