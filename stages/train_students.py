@@ -19,8 +19,9 @@ def main() -> None:
     known = configurations(params.load().students)
     c = params.lookup(known, name, "students.configurations")
     made = part(name, c)
-    total = c.teachers * len(c.widths) * c.seeds * c.steps
-    with progress.Progress(f"train_students {name}", total, "student-steps") as report:
+    runs = c.teachers * len(c.widths) * c.seeds
+    label, total = f"train_students {name}", runs * c.steps
+    with progress.Progress(label, total, "student-steps", made.stage, runs) as report:
         trained = train(c, device.choose(), report)
 
     with files.aside(made.weights) as path:
