@@ -14,11 +14,14 @@ import triton
 from torch import Tensor
 
 from stages.base.params import CnnSweep
-from stages.cnn import draws, kernels
-from stages.cnn.history import History, Report, Trained
-from stages.cnn.network import HIDDEN, Network, initial
+from stages.classification import draws
+from stages.classification.history import History, Report, Run, Trained
+from stages.cnn import kernels
+from stages.cnn.network import initial
 from stages.images.arrays import CLASSES, Images
+from stages.networks.cnn import HIDDEN, Network
 from stages.training import device as devices
+from stages.training import kept
 from stages.training.adam import Adam
 from stages.training.kernels import Launcher, Layer, Weights
 
@@ -192,6 +195,11 @@ class Replicas:
         self.weights.load(torch.stack([flatten(network) for network in networks]))
         self._done.zero_()
 
+    @property
+    def state(self) -> list[Tensor]:
+        """All that the next epoch depends on."""
+        return [self.weights.values, self.weights.moments, self._done]
+
     def network(self, replica: int) -> Network:
         """The replica's present weights as the reference network, on the CPU."""
         return unflatten(self.weights.values[replica].cpu(), self.width, self.classes)
@@ -301,7 +309,8 @@ def train(
     images: Images,
     device: torch.device,
     report: Report,
-) -> Trained:
+    keeping: kept.Kept = kept.NOWHERE,
+) -> Trained[Network]:
     """Train the seeds side by side, in groups that fit the device's memory.
 
     Raises:
@@ -316,7 +325,7 @@ def train(
     sizes = [len(seeds)]
     if device.type == "cuda":
         sizes = devices.groups(len(seeds), build, f"width {width}, batch {sweep.batch_size}")
-    history = History(seeds, sweep.epochs, images.classes)
+    history = History([Run(width, seed) for seed in seeds], sweep.epochs)
     networks: list[Network] = []
 
     def record(first: int, epoch: int, results: dict[str, Results]) -> None:
@@ -332,9 +341,16 @@ def train(
         replicas.load(
             [initial(width, seeds[i], images.classes, sweep.initial_weights) for i in group]
         )
-        orders = _orders(replicas, sweep, [seeds[i] for i in group], epoch=1)
+        kept_run = keeping.run(
+            f"{width}-{seeds[at]}-{size}",
+            [*replicas.state, *history.state(slice(at, at + size))],
+            sweep.epochs,
+            size,
+        )
+        done = kept_run.done
+        orders = _orders(replicas, sweep, [seeds[i] for i in group], done + 1)
         before: dict[str, Results] | None = None
-        for epoch in range(1, sweep.epochs + 1):
+        for epoch in range(done + 1, sweep.epochs + 1):
             results = _launch_epoch(replicas, orders)
             # while the device works: the draws of the next epoch, the means of the one before
             if epoch < sweep.epochs:
@@ -342,11 +358,14 @@ def train(
             if before is not None:
                 record(at, epoch - 1, before)
             before = results
-        record(at, sweep.epochs, results)
+            if epoch == sweep.epochs or kept_run.due(epoch):
+                record(at, epoch, results)  # now: what is kept has its history
+                kept_run.keep(epoch)
+                before = None
         networks.append(replicas.network(0))
         at += size
         del replicas  # before the next group takes its memory
-    return Trained(history, networks[0])
+    return Trained(history, {width: networks[0]})
 
 
 Orders = dict[str, list[draws.Draws]]

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from stages.base.errors import InputError
+from stages.base.errors import InputError, remedy
 from stages.base.params import Layer
 from stages.base.parts import Part
-from stages.cnn.network import HIDDEN, Network
 from stages.dimension import weights
 from stages.images.arrays import CLASSES
+from stages.networks.cnn import HIDDEN, Network
 
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 BATCH = 200
@@ -43,7 +43,7 @@ def trained(part: Part, classes: int = CLASSES, width: int | None = None) -> Net
     Raises:
         InputError: the weights are missing or damaged, from other params, or of another width.
     """
-    network = Network(width or part.configuration["width"], classes)
+    network = Network(width or part.configuration["width"], classes=classes)
     prefix = f"{width}." if width else ""
     of_all = weights.read(part)
     own = {name.removeprefix(prefix): w for name, w in of_all.items() if name.startswith(prefix)}
@@ -52,7 +52,7 @@ def trained(part: Part, classes: int = CLASSES, width: int | None = None) -> Net
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         wrong = f"{part.weights}: not this network's weights ({reason})"
-        raise InputError(f"{wrong}; {weights.mend(part)}") from None
+        raise InputError(f"{wrong}; {remedy(part.weights, part.verb)}") from None
     return network
 
 

@@ -18,6 +18,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+KEPT = ".dvc/tmp/training"
+"""Where a stage that was killed is taken up again; `stages.training.kept`, which imports torch."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -78,7 +81,9 @@ def run(task: Task, inputs: Path, scratch: Path, log: Path, share: Share) -> Res
     inputs, scratch = inputs.resolve(), scratch.resolve()
     try:
         shutil.rmtree(scratch, ignore_errors=True)
-        for path in task.inputs:
+        with suppress(OSError):  # without it, training goes on
+            (inputs / KEPT).mkdir(parents=True, exist_ok=True)
+        for path in (*task.inputs, KEPT):
             link = scratch / path
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(inputs / path)
