@@ -224,9 +224,10 @@ def content(p: params.Params) -> dict[str, Any]:
         | pages.parity(read["verdict_parity"])
     )
     theirs, definition = params.published(), p.verdict.parity.learning.definition
+    below = {name: c.learned_below for name, c in p.parity.named.items()}
     explorers = {
         "cnn": explorer.cnn(read["cnn"], read["cnn_fits"], theirs.sharma_kaplan, p),
-        "parity": explorer.parity(read, read["parity_learning_times"], definition),
+        "parity": explorer.parity(read, read["parity_learning_times"], definition, below),
         "chart": explorer.chart(),
         "outcomes": list(pages.SYMBOLS),
     }

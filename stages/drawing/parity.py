@@ -76,8 +76,8 @@ def missing(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", wrap=True)
 
 
-def series(tables: Drawn, plot: Plot) -> pd.DataFrame:
-    """What is drawn, in long form: median loss (bits) over seeds, and its band.
+def series(tables: Drawn, plot: Plot, count: int = TASKS) -> pd.DataFrame:
+    """What is drawn of `count` tasks at most: median loss (bits) over seeds, and its band.
 
     Columns configuration, series ("task 1", ... and "mean"), step, loss, low, high.
     """
@@ -87,7 +87,7 @@ def series(tables: Drawn, plot: Plot) -> pd.DataFrame:
         tasks = tables.tasks[tables.tasks["configuration"] == name]
         rows = rows[rows["step"] >= earliest(rows, tasks)]
         rows = rows[rows["step"].isin(spaced(rows["step"], plot.steps))]
-        chosen = rows[rows["task"].isin(spaced(rows["task"], TASKS))]
+        chosen = rows[rows["task"].isin(spaced(rows["task"], count))]
         of_tasks = _over_seeds(chosen.assign(series=chosen["task"]), "loss", plot)
         of_tasks["series"] = "task " + of_tasks["series"].astype(str)
         means = tables.losses[

@@ -1,10 +1,10 @@
 """What the report's explorers show: fits and the runs behind them, and each parity task by step.
 
 Nothing is fitted in the browser. Every choice that can be made there is a row of a table that a
-stage wrote, so its numbers are the table's; what a row lacks cannot be chosen. Charts are written
-in Vega-Lite and compiled here, so that the page needs no more than Vega.
+stage wrote, so its numbers are the table's. The chart is written in Vega-Lite and compiled here.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,7 +16,6 @@ from stages.base.params import Definition, Params, SharmaKaplan
 from stages.manifold import selection
 from stages.manifold.verdict import METRICS
 from stages.quanta.emergence import LEARNED
-from stages.quanta.fits import BIT
 from stages.statistics.equivalence import Target
 from stages.statistics.estimate import Estimate
 
@@ -24,6 +23,7 @@ SHOWN = 3
 """Epochs of a run that are drawn of pooled ones, evenly spaced; all are fitted."""
 STEPS = 48
 """Of a parity run that are drawn at most, evenly spaced in the logarithm."""
+_BIT = math.log(2)
 CHOICES = ["sweep", "metric", "epochs", "quantile", "widths", "failed"]
 """What names a fit, in the order of the controls."""
 _FIT = ["slope", "amplitude", "alpha", "dimension", "dimension_low", "dimension_high"]
@@ -105,7 +105,10 @@ def _sweep(
 
 
 def parity(
-    read: Mapping[str, pd.DataFrame], series: pd.DataFrame, definition: Definition
+    read: Mapping[str, pd.DataFrame],
+    series: pd.DataFrame,
+    definition: Definition,
+    learned_below: Mapping[str, float],
 ) -> dict[str, Any]:
     """Of each configuration that kept curves: every task's median loss (bits) by step, the mean's,
     and when each was learned.
@@ -114,6 +117,7 @@ def parity(
         read: the tables parity_curves, parity_losses and parity_tasks.
         series: plots/parity_learning_times.csv: the tasks that most seeds learned, and when.
         definition: of the step at which a task is learned.
+        learned_below: the loss (bits) at which it is, by configuration.
     """
     found: dict[str, Any] = {}
     for name, curves in read["parity_curves"].groupby("configuration", observed=True):
@@ -135,11 +139,11 @@ def parity(
         times = tasks.pivot(index="task", columns="seed", values=LEARNED[definition])
         known = series[series["series"] == name].set_index("task").reindex(median.index)
         found[str(name)] = {
-            "width": int(width),
+            "learned_below": learned_below[str(name)],
             "steps": steps.tolist(),
             "tasks": median.index.tolist(),
-            "loss": [_column(row, 3) for row in median.to_numpy(float) / BIT],
-            "mean": _column(mean.to_numpy(float) / BIT, 3),
+            "loss": [_column(row, 3) for row in median.to_numpy(float) / _BIT],
+            "mean": _column(mean.to_numpy(float) / _BIT, 3),
             "learned": [_column(row) for row in times.loc[median.index].to_numpy(float)],
             "median": _column(known["learned"]),
         }
@@ -163,6 +167,8 @@ def chart() -> dict[str, Any]:
         "scale": {"type": "log", "nice": False},
         "axis": {
             "labelExpr": "format(datum.value, datum.value < 1000 ? '~g' : ',')",
+            "labelOverlap": "greedy",
+            "labelSeparation": 8,
             "tickCount": 6,
         },
     }
@@ -221,6 +227,6 @@ def chart() -> dict[str, Any]:
 
 
 def vega() -> str:
-    """Vega itself, as a script that leaves `vega` in the window."""
-    found: str = vl_convert.javascript_bundle("window.vega = vega;")
+    """Vega as a script that leaves `vegaEmbed` in the window."""
+    found: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return found

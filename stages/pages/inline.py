@@ -44,6 +44,9 @@ def svg(text: str, prefix: str, label: str) -> str:
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
     body = re.sub(r"<title>.*?</title>\s*", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)
+    body = re.sub(r"\s*\n\s*", " ", re.sub(r">\s+<", "><", body))
+    used = {"figure_1", *re.findall(r'(?:href="|url\()#([^")]+)', body)}
+    body = NAMES.sub(lambda name: name[0] if name[1] in used else "", body)
     names = set(NAMES.findall(body))
     body = NAMES.sub(rf'id="{prefix}-\1"', body)
 

@@ -14,7 +14,8 @@ function fill(select, values, words = (value) => String(value).replaceAll("_", "
 async function chart(box, title) {
   const spec = structuredClone(data.chart);
   for (const axis of spec.axes) if (axis.title) axis.title = title;
-  const view = new vega.View(vega.parse(spec), { renderer: "svg", container: box });
+  const options = { actions: false, mode: "vega", renderer: "svg", logLevel: 1 };
+  const { view } = await window.vegaEmbed(box, spec, options);
   const fit = () => view.width(box.clientWidth || 300).runAsync();
   new ResizeObserver(fit).observe(box);
   await fit();
@@ -85,14 +86,14 @@ const explorers = {
       const task = Math.min(Math.max(Math.round(controls.task.value) || 1, 1), runs.tasks.length);
       controls.slide.value = task;
       const line = (values, label, colour) => values.map((y, i) => ({ x: runs.steps[i], y, label, colour }))
-        .filter((point) => point.y > 0);
+        .filter((point) => point.y > runs.learned_below / 100);
       const learned = runs.median[task - 1];
       const seeds = runs.learned[task - 1].map((step) => step === null ? "never" : number(step));
       say(`Task ${task}: ` + (learned === null ? "not learned by most seeds"
         : `learned at step <b>${number(learned)}</b>, the median over seeds`) + ` (${seeds.join(", ")}).`);
       const lines = [...line(runs.mean, "mean of all tasks", "currentColor"),
         ...line(runs.loss[task - 1], `task ${task}`, BLUE)];
-      const marks = learned === null ? [] : [{ x: learned, y: data.learned_below, colour: ORANGE,
+      const marks = learned === null ? [] : [{ x: learned, y: runs.learned_below, colour: ORANGE,
         label: "learned" }];
       return { lines, marks };
     },
