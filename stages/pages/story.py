@@ -236,8 +236,19 @@ def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[S
         Section(
             "theory",
             "Where the theory holds",
-            ["students", "method"],
+            ["figure1", "students", "method"],
             [
+                Table.of(
+                    "4/alpha and the measured dimension, of all that was trained",
+                    read["figure1"],
+                    word("Of", "panel"),
+                    word("Kind", "kind"),
+                    word("Name", "name"),
+                    value("Dimension", "dimension", 1),
+                    between(confidence, "dimension_low", "dimension_high", 1),
+                    value("4/alpha", "value", 1),
+                    between(confidence, "low", "high", 1),
+                ),
                 Table.of(
                     "4/alpha of students, by configuration",
                     students,
