@@ -174,7 +174,7 @@ def test_a_missing_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 MEASURE = """
 const at = document.documentElement;
 const wide = [...document.querySelectorAll("body *")].filter(
-  e => !e.closest(".scroll, .stacks > svg, .panels use") // what a frame cuts off
+  e => !e.closest(".scroll, .stacks > svg") && (!e.closest("g, use, defs") || e.matches("text"))
     && e.getBoundingClientRect().right > at.clientWidth + 1);
 const shown = [...document.querySelectorAll("figure .stacks")].map(
   f => [...f.querySelectorAll(".panels svg")].filter(s => s.checkVisibility()).length);
