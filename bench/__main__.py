@@ -6,7 +6,7 @@ first repeats are warm-up and not counted. Ratios are of medians. The engine tra
 side by side, one a core on a CPU; its time per step is that of one run among them. The loops of
 the notebook come first: what the engine sets up in a process does not help them.
 
-`python -m bench cnn` measures one part only: cnn, parity, scaling, imports. A whole run prints a
+`python -m bench cnn` measures one part only: cnn, parity, students, ... A whole run prints a
 table and writes bench/<device>.json.
 """
 
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from stages.cnn.train import train as train_cnn
 from stages.images.arrays import Images
 from stages.parity.plan import families
 from stages.parity.train import train as train_parity
+from stages.students.plan import configurations
+from stages.students.train import train as train_students
 from stages.training import cpu, device
 
 WIDTHS = (1, 10, 20)
@@ -42,6 +45,8 @@ STEPS = {"cpu": 10, "cuda": 100}
 """Steps of a repeat."""
 RUNS = {"cpu": sorted({1, cpu.cores()}), "cuda": [1, 10, 40]}
 """Runs side by side."""
+STUDENTS = {"cpu": (0.1, 0.02), "cuda": (1.0, 0.05)}
+"""The part of the students' schedule that a time is of, and the share of it that is trained."""
 SCALING_RUNS, SCALING_WIDTHS, SCALING_EPOCHS = (1, 2, 4, 8), (1, 5, 10, 20), 16
 
 Times = list[float]
@@ -172,6 +177,37 @@ def rows_scaling(p: params.Params, where: torch.device) -> Iterator[Row]:
     yield {"what": f"n=5, epochs after {WARM + half}", "ours_ms": summary(times[half:])}
 
 
+def rows_students(p: params.Params, where: torch.device) -> Iterator[Row]:
+    """Students of teachers of d = 4: on a GPU as the stage trains them, on a CPU a tenth of it.
+
+    By the number of teachers. A share of the schedule is trained, and its seconds are taken so many
+    times: steps cost alike.
+    """
+    wanted, share = STUDENTS[where.type]
+    section = p.students
+    protocol = section.protocol.model_copy(update={"schedule": wanted * share, "evaluations": 1})
+    protocol = protocol.model_copy(
+        update={"evaluation_samples": 100}
+    )  # at the ends of phases alone
+    small = section.model_copy(update={"protocol": protocol})
+    c = configurations(small)["squared_4"]
+    teachers = {"cpu": (1, 3), "cuda": (c.teachers,)}[where.type]
+    seeds = {"cpu": 5, "cuda": c.seeds}[where.type]
+    for count in teachers:
+        chosen = replace(c, teachers=count, seeds=seeds)
+        clocks = {"s": time.perf_counter, "processor s": time.process_time}
+        times: dict[str, Times] = {name: [] for name in clocks}
+        for _ in range(1 + 3):  # the first is warm-up
+            before = {name: clock() for name, clock in clocks.items()}
+            train_students(chosen, where, lambda done, loss: None)
+            for name, clock in clocks.items():
+                times[name].append((clock() - before[name]) / share)
+        students = count * len(c.widths) * seeds
+        for name, each in times.items():
+            what = f"students, {count} of {wanted:g} schedule, {name}"
+            yield {"what": what, "runs": students, "ours_ms": summary(each[1:], per=1)}
+
+
 def rows_imports(p: params.Params, where: torch.device) -> Iterator[Row]:
     """What each training stage pays as well."""
     times = []
@@ -182,7 +218,13 @@ def rows_imports(p: params.Params, where: torch.device) -> Iterator[Row]:
     yield {"what": "start-up: imports, s", "ours_ms": summary(times, per=1)}
 
 
-PARTS = {"cnn": rows_cnn, "parity": rows_parity, "scaling": rows_scaling, "imports": rows_imports}
+PARTS = {
+    "cnn": rows_cnn,
+    "parity": rows_parity,
+    "students": rows_students,
+    "scaling": rows_scaling,
+    "imports": rows_imports,
+}
 
 
 def shown(rows: Sequence[Row]) -> str:
