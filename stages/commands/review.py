@@ -26,10 +26,10 @@ from dvc.repo.graph import get_subgraph_of_nodes
 from stages.base import errors, files, progress
 from stages.base.errors import InputError
 from stages.base.processes import dvc_output, git
-from stages.pages.text import TEMPLATES
 
 PAGE = Path(".dvc/tmp/plots.html")  # DVC's own folder: not in git, and `make clean` leaves it
 OUTPUT = Path("dvc_plots")
+TEMPLATES = Path(__file__).parents[1] / "pages/templates"  # `pages` itself needs pandas
 LINE = 60  # characters of names that a table's line holds before it counts the others
 
 
