@@ -6,7 +6,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("needs an NVIDIA GPU")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """With NO_SKIPS set, as in CI, a test that is skipped for anything but a GPU has failed."""
+    report = yield
+    if report.skipped and os.environ.get("NO_SKIPS") and not item.get_closest_marker("gpu"):
+        report.outcome = "failed"
+    return report
 
 
 @pytest.fixture

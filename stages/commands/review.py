@@ -7,7 +7,9 @@ Vega in it, charts open offline; DVC's own page fetches Vega from the network. A
 """
 
 import argparse
+import base64
 import json
+import re
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
@@ -24,10 +26,10 @@ from dvc.repo.graph import get_subgraph_of_nodes
 from stages.base import errors, files, progress
 from stages.base.errors import InputError
 from stages.base.processes import dvc_output, git
-from stages.pages.text import TEMPLATES
 
 PAGE = Path(".dvc/tmp/plots.html")  # DVC's own folder: not in git, and `make clean` leaves it
 OUTPUT = Path("dvc_plots")
+TEMPLATES = Path(__file__).parents[1] / "pages/templates"  # `pages` itself needs pandas
 LINE = 60  # characters of names that a table's line holds before it counts the others
 
 
@@ -194,7 +196,15 @@ def draw(content: str, revision: str, names: list[str]) -> Path:
         template.write_text(content, encoding="utf-8")
         options = ["--out", str(OUTPUT), "--html-template", str(template), "--targets", *names]
         dvc_output("plots", "diff", revision, *options)
+    drawn = output.read_text(encoding="utf-8")
+    output.write_text(re.sub(r'src="(static/[^"]+\.svg)"', _inlined, drawn), encoding="utf-8")
     return output
+
+
+def _inlined(source: re.Match[str]) -> str:
+    """A figure that DVC put beside the page, in the page: one file is the whole review."""
+    content = base64.b64encode((OUTPUT / source[1]).read_bytes()).decode()
+    return f'src="data:image/svg+xml;base64,{content}"'
 
 
 def _some(names: list[str]) -> str:
