@@ -69,7 +69,7 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def only(lines: list[str]) -> str:
     assert len(lines) == 1
     assert lines[0].startswith(f"{PART}: ")
-    assert "dvc repro --force --single-item train_cnn@paper-2" in lines[0]
+    assert f"train it again: dvc repro, or restore it: git checkout -- {PART}" in lines[0]
     return lines[0]
 
 
@@ -222,5 +222,5 @@ def test_a_parity_part_without_one_of_its_runs(
     (line,) = str(error.value).splitlines()
     assert line.startswith(f"{part.path}: its rows are not each width")
     assert "each seed 0 to 1" in line
-    assert "dvc repro --force --single-item train_parity@notebook" in line
+    assert "train it again: dvc repro" in line
     assert not Path("metrics/parity_losses.parquet").exists()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from stages.sweeping.graph import TRAINING
 from tests.helpers.clone import Clone, change
 
 PART = Path("metrics/runs/cnn/paper-1.parquet")
@@ -47,7 +48,7 @@ def test_what_was_killed_gives_the_same_part_when_run_again(ready: Clone) -> Non
     change(ready, "cnn.sweeps.paper.epochs", 40)
     kept = ready.root / "stages/training/kept.py"
     kept.write_text(kept.read_text().replace("PERIOD = 10.0", "PERIOD = 0.0"))
-    stage = ["dvc", "repro", "train_cnn@paper-1"]
+    stage = ["dvc", "repro", f"{TRAINING}:train_cnn@paper-1"]
     kill_in_training(ready, *stage)
     assert not (ready.root / PART).exists()
     said = ready.run(*stage).stderr
@@ -61,5 +62,5 @@ def test_what_was_killed_gives_the_same_part_when_run_again(ready: Clone) -> Non
 
 
 def test_a_parity_part_trained_twice_has_the_same_bytes(ready: Clone) -> None:
-    ready.run("dvc", "repro", "--force", "--single-item", "train_parity@notebook")
+    ready.run("dvc", "repro", "--force", "--single-item", f"{TRAINING}:train_parity@notebook")
     assert ready.changed() == []

@@ -17,14 +17,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.base import files
-from stages.base.errors import InputError
+from stages.base.errors import InputError, remedy
 
 
 @dataclass(frozen=True)
 class PartFile(ABC):
     """A table that knows what made it: its stage, file and columns, and the params it is of."""
 
-    remedy: ClassVar[str] = "train it again"
+    verb: ClassVar[str] = "train"
+    """What its stage does, to make it again."""
     stage: str
     """The DVC stage that makes it."""
     path: Path
@@ -57,9 +58,9 @@ class PartFile(ABC):
         Raises:
             InputError: the part is missing or damaged, from other params, or has other rows.
         """
-        mend = f"{self.remedy}: dvc repro --force --single-item {self.stage}"
+        mend = remedy(self.path, self.verb)
         if not self.path.exists():
-            raise InputError(f"{self.path}: missing; {mend}, or restore it: git checkout")
+            raise InputError(f"{self.path}: missing; {mend}")
         try:
             table = pq.read_table(self.path)
         except (pa.ArrowException, OSError) as error:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from stages.base.errors import InputError
+from stages.base.errors import InputError, remedy
 from stages.base.params import Layer
 from stages.base.parts import Part
 from stages.cnn.network import HIDDEN, Network
@@ -52,7 +52,7 @@ def trained(part: Part, classes: int = CLASSES, width: int | None = None) -> Net
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         wrong = f"{part.weights}: not this network's weights ({reason})"
-        raise InputError(f"{wrong}; {weights.mend(part)}") from None
+        raise InputError(f"{wrong}; {remedy(part.weights, part.verb)}") from None
     return network
 
 

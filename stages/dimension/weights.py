@@ -3,13 +3,8 @@
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from stages.base.errors import InputError
+from stages.base.errors import InputError, remedy
 from stages.base.parts import Part
-
-
-def mend(part: Part) -> str:
-    """What to do where they cannot be used."""
-    return f"train it again: dvc repro --force --single-item {part.stage}"
 
 
 def read(part: Part) -> dict[str, Tensor]:
@@ -19,15 +14,16 @@ def read(part: Part) -> dict[str, Tensor]:
         InputError: they are missing or damaged, or from other params.
     """
     path = part.weights
+    mend = remedy(path, part.verb)
     try:
         with safe_open(path, framework="pt") as file:
             made = (file.metadata() or {}).get("fingerprint")
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
-        raise InputError(f"{path}: missing; {mend(part)}, or restore it: git checkout") from None
+        raise InputError(f"{path}: missing; {mend}") from None
     except (SafetensorError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: damaged ({reason}); {mend(part)}") from None
+        raise InputError(f"{path}: damaged ({reason}); {mend}") from None
     if made != part.fingerprint:
-        raise InputError(f"{path}: made with other params; {mend(part)}")
+        raise InputError(f"{path}: made with other params; {mend}")
     return weights

@@ -20,7 +20,7 @@ PARTS = Path("metrics/runs/imports")
 class ImportPart(parts.PartFile):
     """What the part of an import must be."""
 
-    remedy = "import it again"
+    verb = "import"
 
     def beside(self, kind: str) -> Path:
         """Where a table about it lies: of its "widths" or its "files"."""
