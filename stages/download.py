@@ -158,7 +158,11 @@ def main() -> None:
         copy, address = (os.environ.get(name) for name in place.variables)
         if address:
             data = data.at(address)
-        images = download(data, Path(copy).expanduser() if copy else None, place, sys.stderr)
+        try:
+            source = Path(copy).expanduser() if copy else None
+        except RuntimeError:  # ~ of someone who is not known here
+            raise InputError(f"{place.variables[0]}: {copy}: no such home folder") from None
+        images = download(data, source, place, sys.stderr)
     print(f"{len(images.train_images):,} training and {len(images.test_images):,} test images")
 
 

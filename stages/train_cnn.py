@@ -7,7 +7,7 @@ import argparse
 
 from safetensors.torch import save_file
 
-from stages.base import errors, files, params, progress
+from stages.base import errors, files, item, params, progress
 from stages.cnn import part as cnn_part
 from stages.cnn.train import train
 from stages.images.arrays import open_images
@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sweep")
     parser.add_argument("width", type=int)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(item.arguments())
     name, width = arguments.sweep, arguments.width
 
     p = params.load()

@@ -9,7 +9,7 @@ minutes on an H200, and hours on two cores.
 
 import argparse
 
-from stages.base import errors, params
+from stages.base import errors, item, params
 from stages.cnn import part as cnn_part
 from stages.cnn.train import train_widths
 from stages.images.arrays import open_images
@@ -21,7 +21,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("study")
-    name = parser.parse_args().study
+    name = parser.parse_args(item.arguments()).study
     p = params.load()
     study = params.lookup(p.studies, name, "studies")
     part = cnn_part.study_part(p.origin, name, study)

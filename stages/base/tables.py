@@ -28,11 +28,11 @@ def read(path: Path, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> 
         else:
             table = pd.read_csv(path, dtype=dict.fromkeys(texts, str))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {_reason(error)}; {_remedy(path)}") from None
+        raise InputError(f"{path}: {_reason(error)}; {files.remedy(path)}") from None
     lacking = [f"column {name}" for name in columns if name not in table.columns]
     lacking += ["rows"] if columns and table.empty else []
     if lacking:
-        raise InputError(f"{path}: no {', '.join(lacking)}; {_remedy(path)}")
+        raise InputError(f"{path}: no {', '.join(lacking)}; {files.remedy(path)}")
     return table
 
 
@@ -45,7 +45,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {_reason(error)}; {_remedy(path)}") from None
+        raise InputError(f"{path}: {_reason(error)}; {files.remedy(path)}") from None
 
 
 def write(table: pd.DataFrame, path: Path, digits: int = 6) -> None:
@@ -62,7 +62,3 @@ def write_json(value: Any, path: Path) -> None:
 def _reason(error: Exception) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text.splitlines()[0] if text else type(error).__name__
-
-
-def _remedy(path: Path) -> str:
-    return f"make it again: dvc repro, or restore it: git checkout -- {path}"

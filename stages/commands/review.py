@@ -7,6 +7,7 @@ Vega in it, charts open offline; DVC's own page fetches Vega from the network. A
 """
 
 import argparse
+import html
 import json
 import tempfile
 from collections import defaultdict
@@ -147,7 +148,7 @@ def markdown(title: str, commits: str, sections: list[Section]) -> str:
         if not section.rows:
             lines.append(section.none)
             continue
-        table = [[cell.replace("|", "\\|") for cell in row] for row in section.rows]
+        table = [[_plain(cell) for cell in row] for row in section.rows]
         table = [section.header, *table]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         table.insert(1, ["-" * width for width in widths])
@@ -190,6 +191,11 @@ def draw(content: str, revision: str, names: list[str]) -> Path:
         options = ["--out", str(OUTPUT), "--html-template", str(template), "--targets", *names]
         dvc_output("plots", "diff", revision, *options)
     return output
+
+
+def _plain(cell: str) -> str:
+    """What params say, as text of a cell: no HTML, no cell or line of its own."""
+    return html.escape(" ".join(cell.split()), quote=False).replace("|", "\\|")
 
 
 def _some(names: list[str]) -> str:

@@ -20,8 +20,6 @@ PARTS = Path("metrics/runs/imports")
 class ImportPart(parts.PartFile):
     """What the part of an import must be."""
 
-    remedy = "import it again"
-
     def beside(self, kind: str) -> Path:
         """Where a table about it lies: of its "widths" or its "files"."""
         return self.path.with_name(f"{self.path.stem}-{kind}.csv")
@@ -47,5 +45,6 @@ def import_part(name: str, spec: Import, path: Path | None = None) -> ImportPart
         f"import_tensorboard@{name}",
         path or PARTS / f"{name}.parquet",
         cnn_part.SCHEMA,
+        cnn_part.RANGES,
         {"import": name, "params": spec.model_dump()},
     )

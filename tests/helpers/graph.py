@@ -12,7 +12,8 @@ from dvc.stage import PipelineStage
 from tests.helpers.root import ROOT
 
 UNNAMED = {
-    f"stages.base.{name}" for name in ("errors", "files", "params", "progress", "tables", "workers")
+    f"stages.base.{name}"
+    for name in ("errors", "files", "item", "params", "progress", "tables", "workers")
 }
 """What a stage may use without naming it: of stages/base, what no number depends on.
 
