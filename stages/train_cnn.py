@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from stages.base import errors, files, item, params, progress
 from stages.cnn import part as cnn_part
-from stages.cnn.train import train
+from stages.cnn.train import kept_of, train
 from stages.images.arrays import open_images
 from stages.training import device
 
@@ -27,13 +27,16 @@ def main() -> None:
     images = open_images(p.data.folder, p.data.classes)
     seeds = range(sweep.seeds)
     total = sweep.seeds * sweep.epochs
+    chosen = device.choose()
     with progress.Progress(f"train_cnn {name} n={width}", total, "run-epochs") as report:
-        trained = train(sweep, width, seeds, images, device.choose(), report)
+        keeping = kept_of(part, images, chosen, report)
+        trained = train(sweep, width, seeds, images, chosen, report, keeping)
 
     with files.aside(part.weights) as path:
         metadata = {"fingerprint": part.fingerprint}
         save_file(trained.network.state_dict(), path, metadata=metadata)
     part.write(trained.history.frame(name, width))
+    keeping.remove()
 
 
 if __name__ == "__main__":

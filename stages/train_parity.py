@@ -8,7 +8,7 @@ from stages.base import errors, item, params, progress
 from stages.parity import part as parity_part
 from stages.parity.plan import families
 from stages.parity.train import train
-from stages.training import device
+from stages.training import device, kept
 
 
 def main() -> None:
@@ -20,14 +20,18 @@ def main() -> None:
 
     configurations = params.load().parity.named
     configuration = params.lookup(configurations, name, "parity.configurations")
+    parts = parity_part.configuration_parts(name, configuration)
+    chosen = device.choose()
     histories = []
     for family in families(configuration):
         total = len(family.runs) * family.steps
         with progress.Progress(f"train_parity {name}, {family}", total, "run-steps") as report:
-            histories.append(train(configuration, family, device.choose(), report))
-    for kind, part in parity_part.configuration_parts(name, configuration).items():
+            keeping = kept.of(parts["losses"], chosen, report, ["parity"])
+            histories.append(train(configuration, family, chosen, report, keeping))
+    for kind, part in parts.items():
         rows = pd.concat([history.frame(kind) for history in histories])
         part.write(rows.assign(configuration=name))
+    keeping.remove()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from dvc.repo import Repo
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from stages.base import workspace
 from stages.images.arrays import Images, save_images
 from tests.helpers.clone import Clone, isolated
 from tests.helpers.root import ROOT
@@ -183,7 +184,8 @@ def _finish(committed: Clone, tree: Clone, images: Path) -> None:
         outs = [Path(out.fs_path) for out in repo.index.outs]
     for out in outs:
         out.unlink(missing_ok=True)
-    (tree.root / "dvc.lock").unlink(missing_ok=True)
+    for lock in workspace.LOCKS:
+        (tree.root / lock).unlink(missing_ok=True)
     write_params(tree.root, tiny())
     shutil.copytree(images, tree.root / "data/cifar10")
     tree.run("python", "-m", "stages.validate")

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from stages.sweeping.graph import TRAINING
 from tests.helpers.clone import Clone, change
 
 PART = Path("metrics/runs/cnn/paper-1.parquet")
 
 
 def kill_in_training(clone: Clone, *command: str) -> None:
-    """Start a command in a terminal; SIGKILL it and its children once it has trained an epoch."""
+    """Start a command in a terminal; SIGKILL it and its children once it has kept some epochs."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 120, 0, 0))
     process = subprocess.Popen(
@@ -33,7 +34,7 @@ def kill_in_training(clone: Clone, *command: str) -> None:
     os.close(theirs)
     said = ""
     try:
-        while not re.search(r"\b[1-9]\d*/\d+ .*loss=", said):  # the progress bar
+        while not re.search(r"\b([6-9]|\d\d+)/\d+ .*loss=", said):  # the progress bar
             said += os.read(ours, 4096).decode(errors="replace")
     except OSError:
         pytest.fail(f"ended before it was killed:\n{said}", pytrace=False)
@@ -45,17 +46,21 @@ def kill_in_training(clone: Clone, *command: str) -> None:
 
 def test_what_was_killed_gives_the_same_part_when_run_again(ready: Clone) -> None:
     change(ready, "cnn.sweeps.paper.epochs", 40)
-    stage = ["dvc", "repro", "train_cnn@paper-1"]
+    kept = ready.root / "stages/training/kept.py"
+    kept.write_text(kept.read_text().replace("PERIOD = 10.0", "PERIOD = 0.0"))
+    stage = ["dvc", "repro", f"{TRAINING}:train_cnn@paper-1"]
     kill_in_training(ready, *stage)
     assert not (ready.root / PART).exists()
-    ready.run(*stage)
+    said = ready.run(*stage).stderr
+    assert re.search(r"80 of 80 run-epochs, .* after [1-9]\d* taken up", said)
     made = [ready.root / PART, (ready.root / PART).with_suffix(".safetensors")]
     after_kill = [path.read_bytes() for path in made]
     ready.run("python", "-m", "stages.train_cnn", "paper", "1")
     assert [path.read_bytes() for path in made] == after_kill
     assert not list(ready.root.glob("metrics/**/.*.tmp"))
+    assert not list((ready.root / ".dvc/tmp/training").iterdir())
 
 
 def test_a_parity_part_trained_twice_has_the_same_bytes(ready: Clone) -> None:
-    ready.run("dvc", "repro", "--force", "--single-item", "train_parity@notebook")
+    ready.run("dvc", "repro", "--force", "--single-item", f"{TRAINING}:train_parity@notebook")
     assert ready.changed() == []

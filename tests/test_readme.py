@@ -28,7 +28,7 @@ def test_the_verdict_is_that_of_the_verdict_stage() -> None:
 def test_the_graph_is_dvcs_without_the_arrows_that_others_imply() -> None:
     command = [sys.executable, "-m", "dvc", "dag", "--collapse-foreach-matrix", "--dot"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    graph = networkx.DiGraph(re.findall(r'"(\w+)" -> "(\w+)"', done.stdout))
+    graph = networkx.DiGraph(re.findall(r'"(?:\S+:)?(\w+)" -> "(?:\S+:)?(\w+)"', done.stdout))
     graph.remove_node("validate")
     shown = re.findall(r"(\w+) --> (\w+)", block("graph"))
     assert shown == sorted(networkx.transitive_reduction(graph).edges)

@@ -12,7 +12,9 @@ from dvc.repo import Repo
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from stages.sweeping.graph import TRAINING
 from tests.helpers.graph import (
+    as_written,
     covers,
     file_of,
     graph,
@@ -36,13 +38,6 @@ FLOORS = [
     ["stages.images", "stages.training"],
     ["stages.base"],
 ]
-TRAINING = {
-    "train_cnn",
-    "train_parity",
-    "train_parity_alpha",
-    "train_students",
-    "calibrate_method",
-}
 
 
 def room(module: str) -> tuple[int, str]:
@@ -65,8 +60,8 @@ def test_imports_point_one_way(module: str) -> None:
 
 def test_a_file_at_the_top_is_a_stage_and_a_stage_a_file_at_the_top() -> None:
     at_the_top = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"}
-    # dvc.yaml as it is written: of a foreach over nothing there is no stage
-    assert at_the_top == {*re.findall(r"python -m stages\.(\w+)", (ROOT / "dvc.yaml").read_text())}
+    commands = [(stage.get("do") or stage)["cmd"] for stage in as_written().values()]
+    assert at_the_top == {command.split()[2].removeprefix("stages.") for command in commands}
 
 
 def test_every_folder_has_its_floor_and_its_tests() -> None:
@@ -120,7 +115,7 @@ def test_every_stage_uses_the_modules_that_it_names() -> None:
 def test_a_training_stage_uses_all_of_the_folders_that_it_names() -> None:
     # An edit of what is not training, in a folder that training depends on, would train again.
     for stage in graph():
-        if stage.name.partition("@")[0] in TRAINING:
+        if stage.path_in_repo == TRAINING:
             used = {file_of(module) for module in needs(module_of(stage))}
             for dep in paths(stage.deps):
                 if (ROOT / dep).is_dir() and dep.parts[0] == "stages":
@@ -141,7 +136,7 @@ def test_an_edit_of_parity_or_of_a_fit_trains_no_cnn() -> None:
         named = {str(dep) for dep in paths(stage.deps)}
         if stage.name.startswith(("train_cnn", "calibrate_method")):
             assert not {n for n in named if "parity" in n or "quanta" in n}
-        if stage.name.partition("@")[0] in TRAINING:
+        if stage.path_in_repo == TRAINING:
             assert not {
                 n for n in named if "statistics" in n or ("manifold" in n and "runs" not in n)
             }

@@ -2,10 +2,17 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 
 class InputError(ValueError):
     """Input that cannot be used. The message says what, where, what is allowed, what to do."""
+
+
+def remedy(path: Path, verb: str = "make") -> str:
+    """What to do about a result that cannot be used: make it again, or train it, by `verb`."""
+    first = "remove it and " if path.exists() else ""
+    return f"{first}{verb} it again: dvc repro, or restore it: git checkout -- {path}"
 
 
 def run(main: Callable[[], None]) -> None:

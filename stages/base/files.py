@@ -1,4 +1,4 @@
-"""How an output appears: whole or not at all. How one is told, and had again."""
+"""How an output appears: whole or not at all; and a folder's hash."""
 
 import hashlib
 import json
@@ -33,12 +33,6 @@ def digest(folder: Path) -> str:
         entries.append({"md5": md5.hexdigest(), "relpath": path.name})
     listed = json.dumps(entries, sort_keys=True).encode()
     return f"{hashlib.md5(listed, usedforsecurity=False).hexdigest()}.dir"
-
-
-def remedy(path: Path, stage: str = "") -> str:
-    """What to do about an output, of a stage if it is known, that cannot be used."""
-    again = f"dvc repro {stage}".strip()
-    return f"make it again: {again}, or restore it: git checkout -- {path}"
 
 
 def write(path: Path, text: str) -> None:

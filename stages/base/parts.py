@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,13 +21,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.base import files
-from stages.base.errors import InputError
+from stages.base.errors import InputError, remedy
 
 
 @dataclass(frozen=True)
 class PartFile(ABC):
     """A table that knows what made it: its stage, file and columns, and the params it is of."""
 
+    verb: ClassVar[str] = "train"
+    """What its stage does, to make it again."""
     stage: str
     """The DVC stage that makes it."""
     path: Path
@@ -96,7 +98,7 @@ class PartFile(ABC):
     def refused(self, why: str, path: Path | None = None) -> InputError:
         """An error that names the part, or what lies beside it, why, and what to do."""
         path = path or self.path
-        return InputError(f"{path}: {why}; {files.remedy(path, self.stage)}")
+        return InputError(f"{path}: {why}; {remedy(path, self.verb)}")
 
     def _out_of_range(self, frame: pd.DataFrame) -> str:
         for column, (least, most) in self.ranges.items():

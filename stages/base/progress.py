@@ -20,7 +20,8 @@ class Progress:
 
     def __init__(self, label: str, total: int, unit: str) -> None:
         self._label, self._total, self._unit = label, total, unit
-        self._done, self._loss = 0, float("nan")
+        self._done = self._before = 0
+        self._loss = float("nan")
         self._start = self._last = time.monotonic()
         self._lock = threading.Lock()
         self._bar = (
@@ -36,6 +37,19 @@ class Progress:
         with self._lock:
             self._show(done, loss)
 
+    def skip(self, done: int) -> None:
+        """Count what was done before the start."""
+        with self._lock:
+            self._done += done
+            self._before += done
+            if self._bar is not None:
+                self._bar.initial += done
+                self._bar.update(done)
+
+    def say(self, text: str) -> None:
+        """A line of its own, above a bar."""
+        tqdm.write(f"{self._label}: {text}", file=sys.stderr)
+
     def _show(self, done: int, loss: float) -> None:
         self._done += done
         self._loss = loss
@@ -44,7 +58,8 @@ class Progress:
             self._bar.update(done)
         elif time.monotonic() - self._last >= PERIOD:
             self._last = time.monotonic()
-            left = (self._last - self._start) * (self._total / self._done - 1)
+            each = (self._last - self._start) / (self._done - self._before)
+            left = each * (self._total - self._done)
             self._line(f"loss {loss:.3f}, {left:.0f} s left")
 
     def __exit__(
@@ -56,7 +71,9 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
         if kind is None:
-            self._line(f"loss {self._loss:.3f}, took {time.monotonic() - self._start:.1f} s")
+            took = f"took {time.monotonic() - self._start:.1f} s"
+            before = f" after {self._before:,} taken up" if self._before else ""
+            self._line(f"loss {self._loss:.3f}, {took}{before}")
 
     def _line(self, text: str) -> None:
         count = f"{self._done:,} of {self._total:,} {self._unit}"

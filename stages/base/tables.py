@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from stages.base import files
-from stages.base.errors import InputError
+from stages.base.errors import InputError, remedy
 
 
 def read(path: Path, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> pd.DataFrame:
@@ -28,11 +28,11 @@ def read(path: Path, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> 
         else:
             table = pd.read_csv(path, dtype=dict.fromkeys(texts, str))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {_reason(error)}; {files.remedy(path)}") from None
+        raise InputError(f"{path}: {_reason(error)}; {remedy(path)}") from None
     lacking = [f"column {name}" for name in columns if name not in table.columns]
     lacking += ["rows"] if columns and table.empty else []
     if lacking:
-        raise InputError(f"{path}: no {', '.join(lacking)}; {files.remedy(path)}")
+        raise InputError(f"{path}: no {', '.join(lacking)}; {remedy(path)}")
     return table
 
 
@@ -45,7 +45,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {_reason(error)}; {files.remedy(path)}") from None
+        raise InputError(f"{path}: {_reason(error)}; {remedy(path)}") from None
 
 
 def write(table: pd.DataFrame, path: Path, digits: int = 6) -> None:

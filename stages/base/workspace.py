@@ -1,6 +1,6 @@
 """The workspace as an accident may have left it: what can be mended is, before DVC starts in it.
 
-DVC overwrites two files in place, `.dvc/tmp/rwlock` and dvc.lock, and removes what a stage makes
+DVC overwrites files in place, `.dvc/tmp/rwlock` and each dvc.lock, and removes what a stage makes
 before it runs the stage. So a disk that fills up leaves more behind than the error that says so.
 """
 
@@ -15,11 +15,11 @@ from ruamel.yaml.error import YAMLError
 
 from stages.base.errors import InputError
 
-LOCK = Path("dvc.lock")
+LOCKS = Path("dvc.lock"), Path("metrics/runs/dvc.lock")
 IMAGES = "data/"
-"""Where the images lie: what starts so in dvc.lock is made only where it is not here."""
+"""Where the images lie: what starts so in a lock is made only where it is not here."""
 LEAST = 50_000_000
-"""Bytes that are free before anything starts, whatever dvc.lock says."""
+"""Bytes that are free before anything starts, whatever the locks say."""
 COPIES = 3
 """Of what a stage makes, on the disk at one time: a new one aside, the one before, DVC's cache."""
 
@@ -43,12 +43,12 @@ def prepare(root: Path) -> None:
 
 
 def see_room(root: Path, images: bool) -> None:
-    """See that the disk has room for all that the stages of dvc.lock make, with or without images.
+    """See that the disk has room for all that the locks' stages make, with or without images.
 
     Raises:
         InputError: it has not, or dvc.lock is damaged.
     """
-    stages = _locked(root / LOCK).values()
+    stages = [stage for lock in LOCKS for stage in _locked(root / lock).values()]
     outs = [out for stage in stages for out in stage.get("outs", [])]
     sizes = [out.get("size", 0) for out in outs if images or not out["path"].startswith(IMAGES)]
     needed = max(LEAST, COPIES * sum(sizes))
@@ -61,7 +61,7 @@ def see_room(root: Path, images: bool) -> None:
 
 
 def _locked(path: Path) -> dict[str, Any]:
-    """What dvc.lock knows of each stage.
+    """What a lock knows of each of its stages.
 
     Raises:
         InputError: it is no dvc.lock. DVC takes an empty one for none, and would train everything.

@@ -36,6 +36,10 @@ class History:
             for metric, value in zip(METRICS[name], pair, strict=True):
                 self.values[metric][rows, epoch - 1] = value
 
+    def state(self, rows: slice | int) -> list[npt.NDArray[np.float64]]:
+        """What is known of some seeds: views."""
+        return [values[rows] for values in self.values.values()]
+
     def frame(self, sweep: str, width: int) -> pd.DataFrame:
         """The rows of a part, by seed and epoch."""
         index = {

@@ -18,7 +18,7 @@ from stages.cnn import draws, layers
 from stages.cnn.history import History, Pair, Report, Trained
 from stages.cnn.network import Network, initial
 from stages.images.arrays import CLASSES, Images
-from stages.training import cpu
+from stages.training import cpu, kept
 from stages.training.adam import Adam
 
 
@@ -28,7 +28,7 @@ class Replica:
     def __init__(self, sweep: CnnSweep, width: int, seed: int, classes: int = CLASSES) -> None:
         network = initial(width, seed, classes, sweep.initial_weights)
         self.network = network.to(memory_format=torch.channels_last)
-        self._optimizer = Adam.of(sweep).optimizer(self.network.parameters())
+        self.optimizer = Adam.of(sweep).optimizer(self.network.parameters())
         self._low, high = sweep.input_range
         self._scale = (high - self._low) / 255
         self._batch = sweep.batch_size
@@ -55,8 +55,8 @@ class Replica:
                 loss, correct = self._evaluated(pixels, labels, batch)
                 if train:
                     loss.backward()
-                    self._optimizer.step()
-                    self._optimizer.zero_grad()
+                    self.optimizer.step()
+                    self.optimizer.zero_grad()
                 losses.append(loss.item())
                 accuracies.append(correct / len(batch))
                 sizes.append(1 if train else len(batch))
@@ -66,7 +66,12 @@ class Replica:
 
 
 def train(
-    sweep: CnnSweep, width: int, seeds: Sequence[int], images: Images, report: Report
+    sweep: CnnSweep,
+    width: int,
+    seeds: Sequence[int],
+    images: Images,
+    report: Report,
+    keeping: kept.Kept = kept.NOWHERE,
 ) -> Trained:
     """Train each seed on one core, as many at once as there are cores."""
     train_pixels, train_labels = _tensors(images.train_images, images.train_labels)
@@ -78,7 +83,10 @@ def train(
 
     def run(row: int) -> Generator[None, None, Network]:
         seed, replica = seeds[row], replicas[row]
-        for epoch in range(1, sweep.epochs + 1):
+        kept_run = keeping.run(
+            f"{width}-{seed}", [*replica.optimizer.state, *history.state(row)], sweep.epochs
+        )
+        for epoch in range(kept_run.done + 1, sweep.epochs + 1):
             order = draws.shuffled(len(train_pixels), seed, epoch, sweep.augment)
             training = replica.epoch(train_pixels, train_labels, order, train=True, stop=stop)
             found: dict[str, Pair] = {"training": training}
@@ -93,6 +101,7 @@ def train(
             )
             history.record(row, epoch, found)
             report(1, training[0])
+            kept_run.keep(epoch)
             yield
         return replica.network.to(memory_format=torch.contiguous_format)
 

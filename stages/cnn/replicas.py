@@ -19,6 +19,7 @@ from stages.cnn.history import History, Report, Trained
 from stages.cnn.network import HIDDEN, Network, initial
 from stages.images.arrays import CLASSES, Images
 from stages.training import device as devices
+from stages.training import kept
 from stages.training.adam import Adam
 from stages.training.kernels import Launcher, Layer, Weights
 
@@ -192,6 +193,11 @@ class Replicas:
         self.weights.load(torch.stack([flatten(network) for network in networks]))
         self._done.zero_()
 
+    @property
+    def state(self) -> list[Tensor]:
+        """All that the next epoch depends on."""
+        return [self.weights.values, self.weights.moments, self._done]
+
     def network(self, replica: int) -> Network:
         """The replica's present weights as the reference network, on the CPU."""
         return unflatten(self.weights.values[replica].cpu(), self.width, self.classes)
@@ -301,6 +307,7 @@ def train(
     images: Images,
     device: torch.device,
     report: Report,
+    keeping: kept.Kept = kept.NOWHERE,
 ) -> Trained:
     """Train the seeds side by side, in groups that fit the device's memory.
 
@@ -332,9 +339,16 @@ def train(
         replicas.load(
             [initial(width, seeds[i], images.classes, sweep.initial_weights) for i in group]
         )
-        orders = _orders(replicas, sweep, [seeds[i] for i in group], epoch=1)
+        kept_run = keeping.run(
+            f"{width}-{seeds[at]}-{size}",
+            [*replicas.state, *history.state(slice(at, at + size))],
+            sweep.epochs,
+            size,
+        )
+        done = kept_run.done
+        orders = _orders(replicas, sweep, [seeds[i] for i in group], done + 1)
         before: dict[str, Results] | None = None
-        for epoch in range(1, sweep.epochs + 1):
+        for epoch in range(done + 1, sweep.epochs + 1):
             results = _launch_epoch(replicas, orders)
             # while the device works: the draws of the next epoch, the means of the one before
             if epoch < sweep.epochs:
@@ -342,7 +356,10 @@ def train(
             if before is not None:
                 record(at, epoch - 1, before)
             before = results
-        record(at, sweep.epochs, results)
+            if epoch == sweep.epochs or kept_run.due(epoch):
+                record(at, epoch, results)  # now: what is kept has its history
+                kept_run.keep(epoch)
+                before = None
         networks.append(replicas.network(0))
         at += size
         del replicas  # before the next group takes its memory

@@ -11,7 +11,8 @@ from stages.base import files, progress
 from stages.base.params import CnnSweep
 from stages.base.parts import Part
 from stages.cnn.history import Report, Trained
-from stages.images.arrays import Images
+from stages.images.arrays import ARRAYS, Images
+from stages.training import kept
 
 
 def train(
@@ -21,6 +22,7 @@ def train(
     images: Images,
     device: torch.device,
     report: Report,
+    keeping: kept.Kept = kept.NOWHERE,
 ) -> Trained:
     """Train `seeds` of one width; they see the same data from the same weights on any device.
 
@@ -30,10 +32,10 @@ def train(
     if device.type == "cpu":
         from stages.cnn import one  # needs Numba, which a GPU does not
 
-        return one.train(sweep, width, seeds, images, report)
+        return one.train(sweep, width, seeds, images, report, keeping)
     from stages.cnn import replicas  # needs Triton, which PyTorch brings where there is CUDA
 
-    return replicas.train(sweep, width, seeds, images, device, report)
+    return replicas.train(sweep, width, seeds, images, device, report, keeping)
 
 
 def train_widths(
@@ -55,11 +57,21 @@ def train_widths(
     weights: dict[str, Tensor] = {}
     total = len(widths) * sweep.seeds * sweep.epochs
     with progress.Progress(part.stage, total, "run-epochs") as report:
+        keeping = kept_of(part, images, device, report)
         for width in widths:
-            trained = train(sweep, width, range(sweep.seeds), images, device, report)
+            trained = train(sweep, width, range(sweep.seeds), images, device, report, keeping)
             rows.append(trained.history.frame(name, width))
             state = trained.network.state_dict()
             weights |= {f"{width}.{key}": tensor for key, tensor in state.items()}
     with files.aside(part.weights) as path:
         save_file(weights, path, metadata={"fingerprint": part.fingerprint})
     part.write(pd.concat(rows, ignore_index=True))
+    keeping.remove()
+
+
+def kept_of(
+    part: Part, images: Images, device: torch.device, report: progress.Progress
+) -> kept.Kept:
+    """What is kept of a part's training on these images."""
+    data = [getattr(images, name) for name in ARRAYS]
+    return kept.of(part, device, report, ["images", "cnn"], data)

@@ -89,12 +89,13 @@ def stages() -> Section:
 
     Absent images alone make nothing stale: `make repro` fetches them when something needs them.
     """
-    why = {name: causes(changes) for name, changes in _dvc_json("status").items()}
+    status = _dvc_json("status")
+    why = {name.rpartition(":")[2]: causes(changes) for name, changes in status.items()}
     stale = {name for name, of_stage in why.items() if of_stage}
     with Repo() as repo:
-        sources = [stage for stage in repo.index.stages if stage.addressing in stale]
+        sources = [stage for stage in repo.index.stages if stage.name in stale]
         after = get_subgraph_of_nodes(repo.index.graph, sources, downstream=True) if stale else []
-        follow = {stage.addressing for stage in after} - stale
+        follow = {stage.name for stage in after} - stale
     grouped = defaultdict(list)
     for name, of_stage in why.items():
         if of_stage:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from math import log
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,11 @@ class History:
         self._last[:, rows] = values[:, :, -1]
         _, kept, evaluations = np.intersect1d(self._kept, steps, return_indices=True)
         self._curves[:, rows, kept] = values[:, :, evaluations]
+
+    def state(self, rows: slice) -> list[npt.NDArray[Any]]:
+        """What is known of some runs: views."""
+        by_run = [self.mean_losses, self._not_learned, self._not_begun, self._first_under]
+        return [a[rows] for a in by_run] + [a[:, rows] for a in (self._last, self._curves)]
 
     def frame(self, kind: str) -> pd.DataFrame:
         """The rows of a part, by run, step and task; see `parity_part.SCHEMAS` for the kinds."""

@@ -25,7 +25,7 @@ from stages.parity.draws import Draws, Samples
 from stages.parity.history import History, Report
 from stages.parity.network import Layers, flatten, initial
 from stages.parity.plan import Family, Run
-from stages.training import cpu
+from stages.training import cpu, kept
 from stages.training.adam import Adam
 
 EVALUATED = 16384
@@ -44,13 +44,13 @@ class Replica:
         self.values.grad = torch.zeros_like(self.values)
         self._weights = Layers.of(self.values.detach(), c, run.width)
         self._gradient = Layers.of(self.values.grad, c, run.width)
-        self._optimizer = Adam.of(c).optimizer([self.values])
+        self.optimizer = Adam.of(c).optimizer([self.values])
 
     @torch.no_grad()
     def train(self, step: int) -> None:
         """Train on the batch that follows `step` steps."""
         self._differentiate(self._draws.batch(step))
-        self._optimizer.step()
+        self.optimizer.step()
 
     def _contrasts(self, rows: lookup.Words) -> tuple[Tensor, lookup.Words]:
         """The contrast of each sample, and which hidden units are above 0."""
@@ -97,7 +97,12 @@ class Replica:
         return torch.cat(losses).numpy(), torch.cat(accuracies).numpy()
 
 
-def train(configuration: ParityConfiguration, family: Family, report: Report) -> History:
+def train(
+    configuration: ParityConfiguration,
+    family: Family,
+    report: Report,
+    keeping: kept.Kept = kept.NOWHERE,
+) -> History:
     """Train each run of a family on one core, as many at once as there are cores."""
     history = History(configuration, family)
     # here, not on the threads: PyTorch has one generator of initial weights per process
@@ -105,15 +110,22 @@ def train(configuration: ParityConfiguration, family: Family, report: Report) ->
 
     def turns(row: int) -> Generator[None, None, None]:
         replica = Replica(configuration, family.runs[row], starts[row])
-        for evaluation, end in enumerate(family.evaluated):
-            for step in range(end - family.evaluate_every, end):
+        here, every = slice(row, row + 1), family.evaluate_every
+        kept_run = keeping.run(
+            f"{family.kind}-{row}",
+            [*replica.optimizer.state, *history.state(here)],
+            len(family.evaluated),
+            every,
+        )
+        for evaluation in range(kept_run.done, len(family.evaluated)):
+            end = family.evaluated[evaluation]
+            for step in range(end - every, end):
                 replica.train(step)
                 yield
             losses, accuracies = replica.evaluate(end)
-            history.record(
-                slice(row, row + 1), evaluation, losses[None, None], accuracies[None, None]
-            )
-            report(family.evaluate_every, float(history.mean_losses[row, evaluation]))
+            history.record(here, evaluation, losses[None, None], accuracies[None, None])
+            report(every, float(history.mean_losses[row, evaluation]))
+            kept_run.keep(evaluation + 1)
 
     cpu.side_by_side(turns, len(starts), Event())
     return history

@@ -32,6 +32,11 @@ class Family:
         return any(self.samples)
 
     @property
+    def kind(self) -> str:
+        """The word for it, once in each configuration."""
+        return "limited" if self.limited else "fresh"
+
+    @property
     def runs(self) -> list[Run]:
         """Its runs, by width, then size of the training set, then seed."""
         return [Run(*run) for run in product(self.widths, self.samples, self.seeds)]

@@ -17,6 +17,7 @@ from stages.parity.history import History, Report
 from stages.parity.network import flatten, initial
 from stages.parity.plan import Family, Run
 from stages.training import device as devices
+from stages.training import kept
 from stages.training.adam import Adam
 from stages.training.kernels import Launcher, Layer, Weights
 
@@ -220,6 +221,11 @@ class SideBySide:
         for replicas, runs in zip(self.replicas, self._by_width, strict=True):
             replicas.load(runs)
 
+    @property
+    def state(self) -> list[Tensor]:
+        """All that the next step depends on."""
+        return [t for r in self.replicas for t in (r.weights.values, r.weights.moments, r.done)]
+
     def results(self, evaluations: slice) -> tuple[np.ndarray, np.ndarray]:
         """Losses and accuracies of some evaluations: (runs, evaluations, tasks) each."""
         losses = torch.cat([replicas.losses[:, evaluations] for replicas in self.replicas])
@@ -253,6 +259,7 @@ def train(
     family: Family,
     device: torch.device,
     report: Report,
+    keeping: kept.Kept = kept.NOWHERE,
 ) -> History:
     """Train the runs of a family side by side, in groups that fit the device's memory.
 
@@ -275,7 +282,13 @@ def train(
         rows = slice(at, at + size)
         group = SideBySide(c, family, runs[rows], device)
         group.load()
-        for first in range(0, evaluations, between):
+        kept_run = keeping.run(
+            f"{family.kind}-{at}-{size}",
+            [*group.state, *history.state(rows)],
+            evaluations,
+            size * family.evaluate_every,
+        )
+        for first in range(kept_run.done, evaluations, between):
             end = min(first + between, evaluations)
             for _ in range(first, end):
                 for _ in range(family.evaluate_every):
@@ -284,6 +297,7 @@ def train(
             history.record(rows, first, *group.results(slice(first, end)))
             steps = size * (end - first) * family.evaluate_every
             report(steps, float(history.mean_losses[rows, end - 1].mean()))
+            kept_run.keep(end)
         at += size
         del group  # before the next takes its memory
     return history

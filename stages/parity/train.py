@@ -5,6 +5,7 @@ import torch
 from stages.base.params import ParityConfiguration
 from stages.parity.history import History, Report
 from stages.parity.plan import Family
+from stages.training import kept
 
 
 def train(
@@ -12,6 +13,7 @@ def train(
     family: Family,
     device: torch.device,
     report: Report,
+    keeping: kept.Kept = kept.NOWHERE,
 ) -> History:
     """Train the runs of a family; they see the same samples from the same weights on any device.
 
@@ -21,7 +23,7 @@ def train(
     if device.type == "cpu":
         from stages.parity import one  # needs Numba, which a GPU does not
 
-        return one.train(configuration, family, report)
+        return one.train(configuration, family, report, keeping)
     from stages.parity import replicas  # needs Triton, which PyTorch brings where there is CUDA
 
-    return replicas.train(configuration, family, device, report)
+    return replicas.train(configuration, family, device, report, keeping)

@@ -6,8 +6,8 @@ The only module that uses DVC's Python API. That API is internal to DVC, and thi
 It does what `dvc status` and `dvc commit` do, at a cost that they do not bound. DVC reads the whole
 of params.yaml again for every stage, and writes the whole of dvc.lock again for every stage that it
 records; both grow with the number of stages, so the time grows with its square. Here each file is
-read and hashed once, and stages are recorded many at a time. The lock file is replaced, not
-overwritten: it is never half there.
+read and hashed once, and stages are recorded many at a time. The lock file, that of the training
+stages alone, is replaced, not overwritten: it is never half there.
 """
 
 import hashlib
@@ -25,7 +25,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from dvc.dependency.param import ParamsDependency, read_param_file
-from dvc.dvcfile import LOCK_FILE
 from dvc.exceptions import DvcException
 from dvc.lock import Lock, LockError
 from dvc.repo import Repo
@@ -36,15 +35,11 @@ from dvc.utils.serialize import dump_yaml, loads_yaml
 from stages.base.errors import InputError
 from stages.sweeping.work import Task
 
-TRAINING = (
-    "train_cnn",
-    "train_study",
-    "train_parity",
-    "train_parity_alpha",
-    "train_students",
-    "calibrate_method",
-)
-"""The stages of dvc.yaml that a sweep trains: those that take long and depend on no other such."""
+TRAINING = "metrics/runs/dvc.yaml"
+"""The stages that a sweep trains, which take long and depend on no other such, and the imports."""
+LOCK = "metrics/runs/dvc.lock"
+IMPORT = "import_tensorboard"
+"""Of them, the one that trains nothing: `dvc repro` runs it."""
 
 FOLDER = Path(".dvc/tmp/sweep")
 """Where a sweep keeps its own files: logs, and what is finished and not yet recorded."""
@@ -92,7 +87,7 @@ class Graph:
                 }
                 self._graph = self._repo.index.graph
                 self._lock_file = self._lock_bytes()
-                self._contents = order[0].dvcfile.lockfile_contents if order else {}
+                self._contents = _parsed(self._lock_file)
         except DvcException as error:
             raise InputError(f"dvc: {error}") from None
         self._before = self._names_before()
@@ -117,7 +112,11 @@ class Graph:
         Raises:
             InputError: a pattern names no training stage.
         """
-        names = [name for name in self._stages if name.partition("@")[0] in TRAINING]
+        names = [
+            name
+            for name, stage in self._stages.items()
+            if stage.path_in_repo == TRAINING and name.partition("@")[0] != IMPORT
+        ]
         if not patterns:
             return names
         matched: set[str] = set()
@@ -126,7 +125,7 @@ class Graph:
             if not found:
                 families = ", ".join(sorted({name.partition("@")[0] for name in names}))
                 raise InputError(
-                    f"{pattern}: no training stage of dvc.yaml; name one of {families}, "
+                    f"{pattern}: no training stage of {TRAINING}; name one of {families}, "
                     "one of their items, such as train_cnn@paper-3, or a glob in quotes"
                 )
             matched |= found
@@ -182,7 +181,7 @@ class Graph:
             case ["python", "-m", module, *arguments]:
                 pass
             case _:
-                raise InputError(f"dvc.yaml: {name}: not `python -m module`, but {stage.cmd}")
+                raise InputError(f"{TRAINING}: {name}: not `python -m module`, but {stage.cmd}")
         deps = {self._relative(dep.fs_path) for dep in stage.deps}
         return Task(
             name,
@@ -221,12 +220,12 @@ class Graph:
         return {self._relative(dep.fs_path): dep.hash_info.value for dep in files}
 
     def record(self, keys: dict[str, str], place: Callable[[str], None]) -> dict[str, str]:
-        """Write stages that were made from `keys` into dvc.lock; why the others were not.
+        """Write stages that were made from `keys` into their lock; why the others were not.
 
         `place(name)` puts the outs of a stage where they belong, or raises an InputError.
 
         Raises:
-            OSError: a file cannot be written; dvc.lock is as before.
+            OSError: a file cannot be written; the lock is as before.
         """
         refused, entries = {}, {}
         with self._repo.lock, self._repo.scm_context(quiet=True) as scm:
@@ -252,7 +251,7 @@ class Graph:
                 stage.cmd_changed = False
             if entries:
                 self._write_lock(entries)
-                scm.track_file(LOCK_FILE)
+                scm.track_file(LOCK)
         return refused
 
     def _write_lock(self, entries: dict[str, Any]) -> None:
@@ -262,7 +261,7 @@ class Graph:
         order = [name for name in self._stages if name in recorded and name not in self._before]
         others = [name for name in recorded if name not in {*old, *order}]
         stages = {name: recorded[name] for name in [*old, *order, *others]}
-        path = self.root / LOCK_FILE
+        path = self.root / LOCK
         aside = path.with_name(f".{path.name}.tmp")
         try:
             dump_yaml(str(aside), contents | {"stages": stages})
@@ -275,7 +274,7 @@ class Graph:
         (self.folder / "order.json").write_text(json.dumps(remembered))
 
     def _names_before(self) -> list[str]:
-        """The stages in dvc.lock when the sweep began, also if that sweep was killed.
+        """The stages in the lock when the sweep began, also if that sweep was killed.
 
         DVC writes new stages behind them, in its own order, whatever the order that they end in.
         """
@@ -288,7 +287,7 @@ class Graph:
         return list(remembered["before"]) if same else with_lock
 
     def _lock_bytes(self) -> bytes:
-        path = self.root / LOCK_FILE
+        path = self.root / LOCK
         return path.read_bytes() if path.exists() else b""
 
 

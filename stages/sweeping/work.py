@@ -20,6 +20,9 @@ from typing import Self
 
 from stages.base import item
 
+KEPT = ".dvc/tmp/training"
+"""Where a stage that was killed is taken up again; `stages.training.kept`, which imports torch."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -80,7 +83,9 @@ def run(task: Task, inputs: Path, scratch: Path, log: Path, share: Share) -> Res
     inputs, scratch = inputs.resolve(), scratch.resolve()
     try:
         shutil.rmtree(scratch, ignore_errors=True)
-        for path in task.inputs:
+        with suppress(OSError):  # without it, training goes on
+            (inputs / KEPT).mkdir(parents=True, exist_ok=True)
+        for path in (*task.inputs, KEPT):
             link = scratch / path
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(inputs / path)

@@ -20,6 +20,8 @@ PARTS = Path("metrics/runs/imports")
 class ImportPart(parts.PartFile):
     """What the part of an import must be."""
 
+    verb = "import"
+
     def beside(self, kind: str) -> Path:
         """Where a table about it lies: of its "widths" or its "files"."""
         return self.path.with_name(f"{self.path.stem}-{kind}.csv")

@@ -59,6 +59,11 @@ class Optimizer:
         self._squares = [torch.zeros_like(p) for p in parameters]
         self._steps = [torch.zeros((), dtype=torch.float32) for _ in parameters]
 
+    @property
+    def state(self) -> list[torch.Tensor]:
+        """All that the next step depends on beside the gradients, the parameters among it."""
+        return [*self.parameters, *self._means, *self._squares, *self._steps]
+
     @torch.no_grad()
     def step(self) -> None:
         """Update the parameters by their gradients."""

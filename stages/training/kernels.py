@@ -97,6 +97,7 @@ class Weights:
 
     Attributes:
         values: (R, parameters), the layers one after the other.
+        moments: (R, 2, parameters), Adam's.
         partials: (R, sum of size * chunks); of a layer, chunk after chunk.
         offsets, partial_offsets: where a layer begins in each, by name.
         arguments: buffers and sizes, by the names that kernels give them.
@@ -119,13 +120,13 @@ class Weights:
             table += self._rows(layer)
             self.total += layer.size
             self.total_partials += layer.size * layer.chunks
-        self.values, self._moments, self.partials = (
+        self.values, self.moments, self.partials = (
             torch.zeros(replicas, *size, dtype=precision, device=device)
             for size in ((self.total,), (2, self.total), (self.total_partials,))
         )
         self.arguments: dict[str, Any] = {
             "weights": self.values,
-            "moments": self._moments,
+            "moments": self.moments,
             "partials": self.partials,
             "table": torch.tensor(table, dtype=torch.int32, device=device),
             "total": self.total,
@@ -142,7 +143,7 @@ class Weights:
     def load(self, values: Tensor) -> None:
         """Start training from `values`, (R, parameters)."""
         self.values.copy_(values)
-        self._moments.zero_()
+        self.moments.zero_()
 
     def update(self, optimizer: Adam, schedule: Tensor, step: Tensor) -> None:
         """One step of every replica; `step` counts those done, `schedule` is the optimizer's."""

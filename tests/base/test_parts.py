@@ -112,7 +112,8 @@ def test_rows_that_do_not_fit_the_columns_are_not_written(part: parts.Part) -> N
 @pytest.mark.parametrize("rows", [0, 3, 5])
 def test_a_part_short_of_rows_or_with_too_many_is_refused(part: parts.Part, rows: int) -> None:
     part.write(frame(8)[:rows])
-    with pytest.raises(InputError, match=rf"paper-2\.parquet: {rows} rows, not 4; make it again"):
+    fault = rf"paper-2\.parquet: {rows} rows, not 4; remove it and train it again"
+    with pytest.raises(InputError, match=fault):
         part.read()
 
 

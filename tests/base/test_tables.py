@@ -37,9 +37,9 @@ def test_what_cannot_be_read_is_one_line_with_the_remedy(
 def test_a_table_lacks_columns_or_rows_by_name(tmp_path: Path) -> None:
     pd.DataFrame({"a": [1]}).to_csv(tmp_path / "a.csv", index=False)
     pd.DataFrame({"a": []}).to_parquet(tmp_path / "b.parquet")
-    with pytest.raises(InputError, match=r"a\.csv: no column b, column c; make"):
+    with pytest.raises(InputError, match=r"a\.csv: no column b, column c; remove it and make"):
         tables.read(tmp_path / "a.csv", ["a", "b", "c"])
-    with pytest.raises(InputError, match=r"b\.parquet: no rows; make"):
+    with pytest.raises(InputError, match=r"b\.parquet: no rows; remove it and make"):
         tables.read(tmp_path / "b.parquet", ["a"])
     assert tables.read(tmp_path / "b.parquet").empty
 

@@ -65,8 +65,8 @@ def isolated(home: Path) -> dict[str, str]:
 
 
 def ran(said: str) -> list[str]:
-    """The stages that DVC says it ran."""
-    return re.findall(r"^Running stage '(.+)':", said, re.MULTILINE)
+    """The stages that DVC says it ran, without the file that they are in."""
+    return re.findall(r"^Running stage '(?:\S+:)?(.+)':", said, re.MULTILINE)
 
 
 def stale(clone: Clone) -> set[str]:

@@ -1,4 +1,4 @@
-"""The graph of dvc.yaml, and the modules that its stages run."""
+"""The graph of both dvc.yaml, and the modules that its stages run."""
 
 import ast
 import re
@@ -6,9 +6,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
+from stages.sweeping.graph import TRAINING
 from tests.helpers.root import ROOT
 
 UNNAMED = {
@@ -67,6 +69,14 @@ def modules() -> list[str]:
 def graph() -> list[PipelineStage]:
     with Repo(str(ROOT)) as repo:
         return list(repo.index.stages)
+
+
+def as_written() -> dict[str, Any]:
+    """The stages of both files as they stand there: of a foreach over nothing, DVC has none."""
+    stages = {}
+    for path in ("dvc.yaml", TRAINING):
+        stages |= yaml.safe_load((ROOT / path).read_text())["stages"]
+    return stages
 
 
 def module_of(stage: PipelineStage) -> str:

@@ -44,18 +44,19 @@ GRAPH: dict[str, Any] = {
         "deps": ["stages/things.py"],
         "outs": [{"data/things": {"persist": True}}],
     },
-    "train_cnn": {
-        "matrix": {},
-        "cmd": "python -m stages.noop ${item.name}",
-        "params": ["data", "cnn.sweeps.paper"],
-        "deps": ["stages/noop.py", "data/things"],
-        "outs": [{f"out/${{item.name}}.{kind}": {"cache": False}} for kind in "ab"],
-    },
     "total": {
         "cmd": "cat out/*.a > total",
         "deps": ["out"],
         "outs": [{"total": {"cache": False}}],
     },
+}
+TRAIN: dict[str, Any] = {
+    "wdir": "../..",
+    "matrix": {},
+    "cmd": "python -m stages.noop ${item.name}",
+    "params": ["data", "cnn.sweeps.paper"],
+    "deps": ["stages/noop.py", "data/things"],
+    "outs": [{f"out/${{item.name}}.{kind}": {"cache": False}} for kind in "ab"],
 }
 
 
@@ -66,8 +67,11 @@ def make(home: Path, params: dict[str, Any], names: Sequence[str]) -> Clone:
     (root / "stages/noop.py").write_text(STAGE)
     (root / "stages/things.py").write_text("open('data/things', 'w').write(' and things')\n")
     (root / "data").mkdir()
-    GRAPH["train_cnn"]["matrix"] = {"name": list(names)}
-    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": GRAPH}, sort_keys=False))
+    train = {"train_cnn": TRAIN | {"matrix": {"name": list(names)}}}
+    (root / "metrics/runs").mkdir(parents=True)
+    for path, stages in ((".", GRAPH), ("metrics/runs", train)):
+        text = yaml.safe_dump({"stages": stages}, sort_keys=False)
+        (root / path / "dvc.yaml").write_text(text)
     write_params(root, params)
     clone = _at(home)
     clone.run("git", "init", "--quiet")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-import yaml
 
 from stages import report, verdict
 from stages.base import names, params
@@ -17,6 +16,7 @@ from stages.base.errors import InputError
 from stages.pages import inline
 from stages.pages import text as pages
 from tests.helpers.frozen import FROZEN
+from tests.helpers.graph import as_written
 from tests.helpers.root import ROOT
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -55,8 +55,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def stage() -> dict[str, Any]:
-    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    found: dict[str, Any] = graph["report"]
+    found: dict[str, Any] = as_written()["report"]
     return found
 
 
@@ -67,7 +66,7 @@ def test_the_graph_names_what_the_page_rests_on() -> None:
 
 
 def test_the_page_names_the_stages_that_made_it() -> None:
-    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    graph = as_written()
     made = report.TABLES | {path: name for path, (name, _) in report.FIGURES.items()}
     sweeps = FROZEN.cnn.sweeps
     for path, name in made.items():

@@ -96,7 +96,7 @@ def test_a_killed_worker_and_a_lost_node_cost_only_time(
     workspace: Clone, cluster: Cluster, made: Clone, tmp_path: Path
 ) -> None:
     plain = noops.copy(made, tmp_path / "plain")
-    plain.run("dvc", "repro", "train_cnn")
+    plain.run("dvc", "repro")
     control = Control(workspace)
     control.do("wait", "a", "b")
     with started(workspace, *cluster.options) as sweep:

@@ -14,7 +14,7 @@ import pytest
 from dvc.utils.serialize import dump_yaml
 
 from stages.base.errors import InputError
-from stages.sweeping.graph import Graph, alone
+from stages.sweeping.graph import LOCK, TRAINING, Graph, alone
 from stages.sweeping.work import shares
 from tests.helpers import noops
 from tests.helpers.clone import Clone, change, ran, stale
@@ -69,9 +69,7 @@ def test_stale_is_what_dvc_says_is_stale(done: Clone) -> None:
         lambda: (root / "out/b.a").unlink(),
         lambda: change(done, "cnn.sweeps.paper.epochs", 77),
         lambda: change(done, "cnn.sweeps.paper.epochs", 2),
-        lambda: (root / "dvc.yaml").write_text(
-            (root / "dvc.yaml").read_text().replace("a, b, c", "x, b, c").replace("- a", "- x")
-        ),
+        lambda: (root / TRAINING).write_text((root / TRAINING).read_text().replace("- a", "- x")),
         lambda: (root / "stages/things.py").write_text("# changed"),
         lambda: (root / "data/things").write_text("changed"),
         lambda: (root / "stages/noop.py").write_text("# changed"),
@@ -127,7 +125,7 @@ def test_the_lock_is_the_same_in_whatever_order_and_batches_it_is_written(
 
 
 def test_only_what_fits_is_recorded(graph: Graph) -> None:
-    before = (graph.root / "dvc.lock").read_bytes()
+    before = (graph.root / LOCK).read_bytes()
     keys = graph.keys(["train_cnn@a", "train_cnn@b"])
 
     def refuse(name: str) -> None:
@@ -137,7 +135,7 @@ def test_only_what_fits_is_recorded(graph: Graph) -> None:
     assert {*refused} == {"train_cnn@a", "train_cnn@gone"}
     assert "changed" in refused["train_cnn@a"]
     assert graph.record(keys, refuse) == dict.fromkeys(keys, "does not fit")
-    assert (graph.root / "dvc.lock").read_bytes() == before
+    assert (graph.root / LOCK).read_bytes() == before
 
 
 def test_one_sweep_at_a_time(tmp_path: Path) -> None:
@@ -273,7 +271,7 @@ def test_a_disk_that_is_full_is_one_line_and_costs_nothing(workspace: Clone, pla
 def test_a_lock_whose_writing_ends_half_way_stays_as_it_was(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = graph.root / "dvc.lock"
+    path = graph.root / LOCK
     before = path.read_bytes()
 
     def half(aside: str, content: dict[str, Any]) -> None:
@@ -285,4 +283,4 @@ def test_a_lock_whose_writing_ends_half_way_stays_as_it_was(
     with pytest.raises(OSError, match="No space left"):
         graph.record(graph.keys(["train_cnn@a"]), lambda name: None)
     assert path.read_bytes() == before
-    assert not [*graph.root.glob(".*.tmp")]
+    assert not [*path.parent.glob(".*.tmp")]

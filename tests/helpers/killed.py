@@ -1,0 +1,96 @@
+"""Training as a process of its own that SIGKILLs itself: `python -m tests.helpers.killed`.
+
+Trains with one of the four engines, keeps after every round, and leaves `made.npz`.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stages.base import params
+from stages.base.params import ParityConfiguration
+from stages.images.arrays import Images
+from stages.parity.plan import Family
+from stages.training import kept
+from tests.helpers.root import ROOT
+
+CPU = torch.device("cpu")
+ENGINES = {"cnn.one": 4, "cnn.replicas": 2, "parity.one": 4, "parity.replicas": 2}
+"""The engines, and how many reports each makes in a training of two rounds."""
+
+
+class Report:
+    """Kills the process at the `at`th report; 0: never."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.reports, self.skipped = at, 0, 0
+
+    def __call__(self, done: int, loss: float) -> None:
+        self.reports += 1
+        if self.reports == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def skip(self, done: int) -> None:
+        self.skipped += done
+
+    def say(self, text: str) -> None:
+        print(text)
+
+
+def cnn(engine: str, report: Report, keeping: kept.Kept) -> dict[str, np.ndarray]:
+    from stages.cnn import one, replicas
+
+    for tile in ("CONV1_CELLS", "CONV1_WEIGHT_CELLS", "CONV2_WEIGHT_ROWS", "K"):
+        setattr(replicas, tile, 128)  # few programs: the interpreter takes its time over each
+    random = np.random.default_rng(0)
+    images = Images(
+        random.integers(0, 256, (3, 32, 32, 3), np.uint8),
+        np.arange(3, dtype=np.uint8),
+        random.integers(0, 256, (1, 32, 32, 3), np.uint8),
+        np.zeros(1, np.uint8),
+    )
+    sweep = params.load(ROOT / "params.yaml").cnn.sweeps["notebook"]
+    sweep = sweep.model_copy(update={"batch_size": 2, "epochs": 2})
+    if engine == "one":
+        trained = one.train(sweep, 1, [0, 1], images, report, keeping)
+    else:
+        trained = replicas.train(sweep, 1, [0, 1], images, CPU, report, keeping)
+    state = trained.network.state_dict()
+    return trained.history.values | {name: value.numpy() for name, value in state.items()}
+
+
+def parity(engine: str, report: Report, keeping: kept.Kept) -> dict[str, np.ndarray]:
+    from stages.parity import one, replicas
+
+    for shares in ("FORWARD_SHARES", "BITS_SHARES", "TASKS_SHARES", "EVALUATION_SHARES"):
+        setattr(replicas, shares, 2)
+    configuration = ParityConfiguration.model_validate({
+        "tasks": 3, "bits": 20, "subset_size": 3, "alpha": 0.4, "widths": [8], "logits": 1,
+        "optimizer": "adam", "learning_rate": 1e-2, "weight_decay": 0.0, "batch_size": 90,
+        "steps": 4, "evaluate_every": 2, "evaluation_samples": 30, "seeds": 2,
+        "precision": "float32", "learned_below": 0.49, "task_curves": 3,
+    })  # fmt: skip
+    family = Family([8], [0], [0, 1], 4, 2)
+    if engine == "one":
+        history = one.train(configuration, family, report, keeping)
+    else:
+        history = replicas.train(configuration, family, CPU, report, keeping)
+    return {str(i): array for i, array in enumerate(history.state(slice(None)))}
+
+
+def main() -> None:
+    engine, folder, key, at = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    kept.PERIOD, kept.SHARE = 0.0, float("inf")
+    report = Report(at)
+    keeping = kept.Kept(folder / "kept", lambda: key, report)  # type: ignore[arg-type]
+    room, _, name = engine.partition(".")
+    made = {"cnn": cnn, "parity": parity}[room](name, report, keeping)
+    np.savez(folder / "made.npz", **made, reports=report.reports, skipped=report.skipped)
+
+
+if __name__ == "__main__":
+    main()
