@@ -29,7 +29,7 @@ from stages.tensorboard import events, imported, logs, quality
 from stages.tensorboard.part import ImportPart, import_part
 from tests.helpers.clone import Clone, isolated
 from tests.helpers.frozen import FROZEN
-from tests.helpers.graph import as_written, file_of, needs, unnamed
+from tests.helpers.graph import TRAINING, as_written, file_of, needs, unnamed
 from tests.helpers.root import ROOT
 from tests.helpers.tiny import dumped, tiny, write_params
 
@@ -659,13 +659,14 @@ def test_no_shell_reads_the_name_of_a_folder(logdir: Path, tmp_path: Path, name:
     clone.root.mkdir()
     shutil.copytree(logdir / "n_2/a", clone.root / name / "n_2/a")
     write_params(clone.root, tiny() | {"imports": {"mine": {"folder": name}}})
-    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    of_import = graph["import_tensorboard"]["do"]
+    graph = yaml.safe_load((ROOT / TRAINING).read_text())
+    of_import = graph["stages"]["import_tensorboard"]["do"]
     of_import["deps"] = [dep for dep in of_import["deps"] if "{" in dep]
-    stages = {"import_tensorboard": graph["import_tensorboard"]}
-    (clone.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    graph["stages"] = {"import_tensorboard": graph["stages"]["import_tensorboard"]}
+    (clone.root / TRAINING).parent.mkdir(parents=True)
+    (clone.root / TRAINING).write_text(yaml.safe_dump(graph))
     clone.run("git", "init", "--quiet")
     clone.run("dvc", "init", "--quiet")
-    clone.run("dvc", "repro", "--single-item", "import_tensorboard@mine")
+    clone.run("dvc", "repro", "--single-item", f"{TRAINING}:import_tensorboard@mine")
     assert (clone.root / "metrics/runs/imports/mine.parquet").exists()
     assert not (clone.root / "X").exists()
