@@ -1,12 +1,13 @@
 """Stage `fit_students`: 4/alpha of students of teachers, beside the dimension that is known.
 
-Reads metrics/students.parquet and the table of `measure_students`. Writes metrics/students.csv and
-the losses that it is fitted to as students_losses.csv (`stages.manifold.students`).
+Reads metrics/students.parquet and the tables of `measure_students`. Writes metrics/students.csv,
+the losses that it is fitted to as students_losses.csv (`stages.manifold.students`), and
+students.md, which says by rules where the theory holds.
 """
 
 from pathlib import Path
 
-from stages.base import errors, params, tables
+from stages.base import errors, files, params, tables
 from stages.manifold import students
 from stages.statistics.bootstrap import Resampling
 from stages.students.part import SCHEMA
@@ -18,15 +19,18 @@ def main() -> None:
     p = params.load()
     runs = tables.read(METRICS / "students.parquet", SCHEMA.names)
     measured = tables.read(METRICS / "students_dimension.csv", ["configuration", "source"])
+    live = tables.read(METRICS / "students_live.csv", ["configuration", "live_parameters"])
     resampling = Resampling(p.fit.confidence, p.fit.resamples, p.fit.seed)
     verdict = p.verdict
     rules = students.Rules(
         resampling, p.fit.sensitivity.huber, verdict.dimension, verdict.tolerance
     )
-    table = students.readings(runs, measured, p.students.configurations, rules)
+    table = students.readings(runs, measured, live, p.students.configurations, rules)
     tables.write(table, METRICS / "students.csv")
     tables.write(students.losses(runs), METRICS / "students_losses.csv")
-    print(f"{len(table)} readings of {len(p.students.configurations)} configurations")
+    said = students.statement(table, verdict.tolerance)
+    files.write(METRICS / "students.md", said)
+    print(said.splitlines()[0])
 
 
 if __name__ == "__main__":

@@ -4,8 +4,14 @@ alpha is that of a median over seeds, for each teacher by itself. Over teachers,
 geometric mean, and its interval Student's by their scatter: a teacher's own value has the scatter
 of its seeds in it, which is the smaller. The theory says 4/alpha = d where the loss is quadratic in
 the error, and 2d/p for the mean |error|^p; of a sum of teachers with d inputs each it is d, too.
+It is a bound, 4/alpha at most so much, where a teacher is simpler than a function need be.
+
+Units die in training, and more of them in wider students: N is then not the size of what learns.
+So the losses of the students whose weights are kept are also fitted against the parameters that
+live units have in use (`measure_students`).
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +24,17 @@ from stages.manifold.method import HOLDS, MEDIAN, halves
 from stages.statistics import irreducible, power_law
 from stages.statistics.bootstrap import Resampling
 from stages.statistics.equivalence import Target, judge
-from stages.statistics.estimate import Estimate, over_networks
+from stages.statistics.estimate import OK, Estimate, missing, over_networks
 from stages.statistics.power_law import Request, Sample
 
 OVER_ALL = "all"
 """The `teacher` of what is over all teachers."""
 INPUTS = ("relevant_inputs", "inputs")
 """Sources of measured dimensions that are alike for all teachers."""
+KEPT = {"live": "live_parameters", "kept": "parameters"}
+"""Quantities that are 4/alpha of the students of seed 0 alone, and what their losses fall with."""
+EXPONENTS = ("4/alpha", "floored", *KEPT)
+"""Quantities that the theory has a value for; the others are dimensions that were measured."""
 
 
 @dataclass(frozen=True)
@@ -45,37 +55,51 @@ def expected(c: StudentConfiguration) -> float:
 def readings(
     runs: pd.DataFrame,
     dimensions: pd.DataFrame,
+    live: pd.DataFrame,
     configurations: Mapping[str, StudentConfiguration],
     rules: Rules,
 ) -> pd.DataFrame:
     """One row per configuration, quantity, phase, range of widths, and teacher or all of them.
 
     The quantity `4/alpha` is of the losses at the end of a phase, `floored` that of a law with an
-    irreducible loss `floor`; the others are measured dimensions, by `source` of `measure_students`.
-    The interval of one teacher is over its seeds. `outcome` says whether the interval lies within
-    a tolerance of what the theory says, `expected`.
+    irreducible loss `floor`; `live` is of the students of seed 0 against their live parameters, and
+    `kept` of the same against N; the others are measured dimensions, by `source` of
+    `measure_students`. The interval of one teacher is over its seeds. `outcome` says whether the
+    interval lies within a tolerance of what the theory says, `expected`; `side` where it lies,
+    whatever the tolerance: it holds that value, or is wholly below or above it.
 
     Args:
         runs: as `stages.students.part.SCHEMA`.
-        dimensions: of `measure_students`.
+        dimensions, live: of `measure_students`.
     """
     rows = []
     for name, c in configurations.items():
         of_name = runs[runs["configuration"] == name]
         measured = dimensions[dimensions["configuration"] == name]
         keys = {"configuration": name, "loss_function": str(c.loss), "known": c.dimension}
-        found = [*_exponents(of_name, rules), *_measured(measured, rules)]
+        kept = live[live["configuration"] == name]
+        found = [
+            *_exponents(of_name, rules),
+            *_of_kept(of_name, kept, rules),
+            *_measured(measured, rules),
+        ]
         for quantity, phase, widths, teacher, estimate, floor in found:
             wanted = float(c.dimension * c.factors)
-            if quantity in ("4/alpha", "floored"):
+            if quantity in EXPONENTS:
                 wanted = expected(c)
             outcome = judge(estimate, Target(wanted, wanted), rules.tolerance)
             labels = {"quantity": quantity, "phase": phase, "widths": widths, "teacher": teacher}
             numbers = estimate._asdict() | {"floor": floor}
-            rows.append(
-                keys | labels | {"expected": wanted} | numbers | {"outcome": HOLDS[outcome]}
-            )
+            judged = {"outcome": HOLDS[outcome], "side": side(estimate, wanted)}
+            rows.append(keys | labels | {"expected": wanted} | numbers | judged)
     return pd.DataFrame(rows)
+
+
+def side(estimate: Estimate, value: float) -> str:
+    """Where an interval lies: it `holds` a value, or is `below` or `above`; "" for no interval."""
+    if not estimate.sound:
+        return ""
+    return "below" if estimate.high < value else "above" if estimate.low > value else "holds"
 
 
 Reading = tuple[str, int, str, str, Estimate, float | None]
@@ -113,6 +137,32 @@ def _exponents(runs: pd.DataFrame, rules: Rules) -> Iterable[Reading]:
             yield quantity, phase, widths, OVER_ALL, over, None
 
 
+def _of_kept(runs: pd.DataFrame, live: pd.DataFrame, rules: Rules) -> Iterable[Reading]:
+    """Of the students of seed 0, of each teacher by least squares: there is one of each width."""
+    last = int(runs["phase"].max())
+    ended = runs[(runs["step"] == runs["step"].max()) & (runs["seed"] == 0)]
+    rows = ended.merge(live, on=["teacher", "width"], validate="one_to_one")
+    for widths, (first, final) in halves(rows["width"].unique()).items():
+        inside = rows[rows["width"].between(first, final)]
+        for quantity, size in KEPT.items():
+            values = []
+            for teacher, of_teacher in inside.groupby("teacher"):
+                value = _dimension(of_teacher[size], of_teacher["loss"])
+                values.append(value)
+                alone = missing("one student of each width: no interval")._replace(value=value)
+                yield quantity, last, widths, str(teacher), alone, None
+            statuses = [OK] * len(values)
+            over = over_networks(values, statuses, rules.resampling.confidence, "teacher")
+            yield quantity, last, widths, OVER_ALL, over, None
+
+
+def _dimension(sizes: pd.Series, losses: pd.Series) -> float:
+    """4/alpha by least squares; NaN where the loss does not fall."""
+    if sizes.nunique() < power_law.MIN_WIDTHS or not (losses > 0).all():
+        return math.nan
+    return power_law.dimension(-float(np.polyfit(np.log(sizes), np.log(losses), 1)[0]))
+
+
 def _floor(law: power_law.Law) -> float | None:
     return law.irreducible if isinstance(law, irreducible.FlooredLaw) else None
 
@@ -144,6 +194,74 @@ def _measured(dimensions: pd.DataFrame, rules: Rules) -> Iterable[Reading]:
             values, statuses = rows["dimension"].tolist(), rows["status"].tolist()
             over = over_networks(values, statuses, rules.resampling.confidence, "teacher")
             yield str(source), 0, "widest", OVER_ALL, over, None
+
+
+def statement(table: pd.DataFrame, tolerance: float) -> str:
+    """In words, by rules: where the theory's value is found, where not, and what stands in its way.
+
+    `table` is that of `readings`.
+    """
+    last = table["phase"].max()
+    ended = table[(table["teacher"] == OVER_ALL) & table["phase"].isin([0, last])]
+    rows: dict[tuple[str, str, str], Any] = {
+        (str(r.configuration), str(r.quantity), str(r.widths)): r for r in ended.itertuples()
+    }
+    names = [str(name) for name in table["configuration"].unique()]
+    said = []
+    for words, quantity in (("N", "4/alpha"), ("live parameters", "live")):
+        of = [rows[name, quantity, "all"] for name in names]
+        counted = [
+            f"{outcome}: {', '.join(r.configuration for r in of if r.outcome == outcome) or 'none'}"
+            for outcome in HOLDS.values()
+        ]
+        sides = [
+            f"{words}: {', '.join(r.configuration for r in of if r.side == name) or 'none'}"
+            for name, words in SIDES.items()
+        ]
+        said += [
+            f"4/alpha against {words}, held against the theory's value to {tolerance:.0%}: "
+            f"{'; '.join(counted)}. Its interval, whatever the tolerance: {'; '.join(sides)}.",
+            "",
+        ]
+    said += [f"- {_one(name, rows)}" for name in names]
+    return "\n".join([*said, ""])
+
+
+SIDES = {
+    "holds": "holds the theory's value",
+    "below": "lies below it, as a bound allows",
+    "above": "lies above it",
+    "": "there is none",
+}
+
+
+def _one(name: str, rows: Mapping[tuple[str, str, str], Any]) -> str:
+    def shown(quantity: str, widths: str = "all") -> str:
+        row = rows[name, quantity, widths]
+        if math.isnan(row.value):
+            return f"none ({row.status})"
+        if row.status != OK:
+            return f"{row.value:.1f} ({row.status})"
+        return f"{row.value:.1f} ({row.low:.1f} to {row.high:.1f})"
+
+    def apart(quantity: str) -> str:
+        narrower, wider = (rows[name, quantity, half] for half in ("narrower", "wider"))
+        if not (narrower.low <= narrower.high and wider.low <= wider.high):  # NaN: no interval
+            return "cannot be compared"
+        same = narrower.low <= wider.high and wider.low <= narrower.high
+        return "do not differ" if same else "differ: no one power law"
+
+    def halved(quantity: str) -> str:
+        ends = " and ".join(shown(quantity, half) for half in ("narrower", "wider"))
+        return f"halves {ends} {apart(quantity)}"
+
+    layer = [shown(source, "widest") for source in ("before_relu", "last_hidden")]
+    return (
+        f"{name}, theory {rows[name, '4/alpha', 'all'].expected:.3g}: 4/alpha {shown('4/alpha')}; "
+        f"its {halved('4/alpha')}; with a floor {shown('floored')}. Of one student of each width "
+        f"against N {shown('kept')}, against its live parameters {shown('live')}, whose "
+        f"{halved('live')}. The last hidden layer reads {layer[0]}, after its ReLU {layer[1]}."
+    )
 
 
 def losses(runs: pd.DataFrame) -> pd.DataFrame:

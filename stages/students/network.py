@@ -64,10 +64,13 @@ class Student:
         views = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
         return cls(tuple(views[::2]), tuple(views[1::2]))
 
+    def first(self, inputs: Tensor) -> Tensor:
+        """The first hidden layer before its ReLU, (samples, width), of inputs (samples, seen)."""
+        return inputs @ self.weights[0] + self.biases[0]
+
     def hidden(self, inputs: Tensor) -> Tensor:
-        """The last hidden layer before its ReLU, (samples, width), of inputs (samples, seen)."""
-        first = (inputs @ self.weights[0] + self.biases[0]).relu()
-        return first @ self.weights[1] + self.biases[1]
+        """The last hidden layer before its ReLU, likewise."""
+        return self.first(inputs).relu() @ self.weights[1] + self.biases[1]
 
     def values(self, inputs: Tensor) -> Tensor:
         """Its output, or the contrast of two, (samples,)."""

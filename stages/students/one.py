@@ -22,7 +22,7 @@ from stages.students.network import initial
 from stages.students.schedule import schedule
 from stages.students.teacher import Teacher
 
-PIECE = 1000
+PIECE = 500
 """Samples that a core makes at a time."""
 
 

@@ -7,8 +7,9 @@ from scipy import stats
 
 from stages.base.params import DimensionRule, StudentConfiguration
 from stages.drawing.students import shown
-from stages.manifold.students import Rules, expected, losses, readings
+from stages.manifold.students import Rules, expected, losses, readings, side, statement
 from stages.statistics.bootstrap import Resampling
+from stages.statistics.estimate import Estimate
 
 WIDTHS = (8, 10, 13, 17, 22, 29, 38)
 RULES = Rules(
@@ -54,9 +55,20 @@ def measured(values: list[float], name: str = "squared_4") -> pd.DataFrame:
     return pd.DataFrame(rows).assign(**of_all, status="ok")
 
 
+def units(alphas: list[float], name: str = "squared_4") -> pd.DataFrame:
+    """Live parameters that are the square root of N: losses fall with them at twice the rate."""
+    sizes = [(width, round((width**2 + 23 * width + 1) ** 0.5, 6)) for width in WIDTHS]
+    rows = [
+        {"configuration": name, "teacher": t, "width": width, "live_parameters": size}
+        for t in range(len(alphas))
+        for width, size in sizes
+    ]
+    return pd.DataFrame(rows)
+
+
 def table(alphas: list[float], **changes: object) -> pd.DataFrame:
     c = {"squared_4": configuration(**changes)}
-    found = readings(runs(alphas), measured([5.0, 6.0, 7.0]), c, RULES)
+    found = readings(runs(alphas), measured([5.0, 6.0, 7.0]), units(alphas), c, RULES)
     return found.set_index(["quantity", "phase", "widths", "teacher"])
 
 
@@ -76,6 +88,44 @@ def test_exponents_are_those_of_the_laws() -> None:
         )
         floored = found.loc["floored", 2, "all", str(teacher)]
         assert floored["floor"] < 1e-4
+
+
+def test_students_of_one_seed_are_fitted_against_what_lives() -> None:
+    found = table(ALPHAS)
+    for widths in ("all", "narrower", "wider"):
+        for teacher, alpha in enumerate(ALPHAS):
+            row = found.loc["live", 2, widths, str(teacher)]
+            assert row["value"] == pytest.approx(2 / alpha, rel=0.02)
+            assert np.isnan(row["low"])
+            kept = found.loc["kept", 2, widths, str(teacher)]
+            assert kept["value"] == pytest.approx(2 * row["value"])
+        over = found.loc["live", 2, widths, "all"]
+        assert over["value"] == pytest.approx(2 / np.prod(ALPHAS) ** (1 / 3), rel=0.02)
+    dead = units(ALPHAS).assign(live_parameters=7)
+    c = {"squared_4": configuration()}
+    none = readings(runs(ALPHAS), measured([5.0, 6.0, 7.0]), dead, c, RULES)
+    assert none[none["quantity"] == "live"]["value"].isna().all()
+
+
+def test_an_interval_holds_a_value_or_lies_on_a_side_of_it() -> None:
+    nan = float("nan")
+    assert side(Estimate(4, 3, 5), 4) == side(Estimate(4, 3, 5), 5) == "holds"
+    assert side(Estimate(4, 3, 5), 5.1) == "below"
+    assert side(Estimate(4, 3, 5), 2.9) == "above"
+    assert side(Estimate(4, nan, nan, "no interval"), 4) == ""
+    found = table([0.999, 1.0, 1.001])
+    assert found.loc["4/alpha", 2, "all", "all"]["side"] == "holds"
+    assert found.loc["live", 2, "all", "all"]["side"] == "below"
+
+
+def test_the_statement_follows_the_table() -> None:
+    found = table(ALPHAS).reset_index()
+    extra = found[found["quantity"] == "last_hidden"].assign(quantity="before_relu")
+    said = statement(pd.concat([found, extra]), 0.1)
+    assert "against N, held against the theory's value to 10%: agrees: none;" in said
+    assert "live parameters" in said
+    assert "lies below it, as a bound allows: squared_4" in said
+    assert "do not differ" in said
 
 
 def test_the_interval_is_students_over_teachers() -> None:
