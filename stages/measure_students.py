@@ -52,7 +52,7 @@ def live(c: Configuration, made: Part) -> Iterator[dict[str, int]]:
     A unit that is 0 for all samples is not there, and an input that the teacher does not use need
     not be: what is left is a network of `parameters`.
     """
-    trained, inputs = weights.read(made), c.dimension * c.factors
+    trained, inputs = load(made.read_weights()), c.dimension * c.factors
     for teacher in range(c.teachers):
         sample = np.arange(c.evaluation_samples)
         drawn = draws.inputs(c, teacher, draws.EVALUATION, sample, c.steps)

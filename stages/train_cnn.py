@@ -4,6 +4,7 @@ About 2.2 s of start-up and then, on an H200, a fraction of a second an epoch fo
 """
 
 import argparse
+from functools import partial
 
 from safetensors.torch import save_file
 
@@ -34,8 +35,8 @@ def main() -> None:
 
     with files.aside(part.weights) as path:
         metadata = {"fingerprint": part.fingerprint}
-        save_file(trained.network.state_dict(), path, metadata=metadata)
-    part.write(trained.history.frame(name, width))
+        save_file(trained.networks[width].state_dict(), path, metadata=metadata)
+    part.write(trained.history.frame(name, partial(cnn_part.parameters, classes=images.classes)))
     keeping.remove()
 
 

@@ -22,8 +22,8 @@ from torch.nn import functional as F
 
 from stages.base.params import Layer
 from stages.base.parts import Part
-from stages.cnn.network import HIDDEN, Network
 from stages.images.arrays import CLASSES
+from stages.networks.cnn import HIDDEN, Network
 
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 BATCH = 200
@@ -42,7 +42,7 @@ def trained(part: Part, classes: int = CLASSES, width: int | None = None) -> Net
     Raises:
         InputError: the weights are missing or damaged, from other params, or of another width.
     """
-    network = Network(width or part.configuration["width"], classes)
+    network = Network(width or part.configuration["width"], classes=classes)
     prefix = f"{width}." if width else ""
     of_all = load(part.read_weights())
     own = {name.removeprefix(prefix): w for name, w in of_all.items() if name.startswith(prefix)}

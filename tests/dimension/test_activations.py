@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from stages.base import parts, workers
 from stages.base.errors import InputError
 from stages.cnn import part as cnn_part
-from stages.cnn.network import Network, initial
+from stages.cnn.network import initial
 from stages.dimension.activations import BATCH, LAYERS, last_hidden, layers, trained
 from stages.dimension.estimators import measure
 from stages.images.arrays import open_images
+from stages.networks.cnn import Network
 from tests.helpers.frozen import FROZEN
 from tests.helpers.rows import rows
 
@@ -133,9 +134,7 @@ def test_weights_that_the_part_was_not_written_with_are_refused(part: parts.Part
     content = bytearray(part.weights.read_bytes())
     content[-1] ^= 1  # the format itself would not notice
     part.weights.write_bytes(content)
-    with pytest.raises(
-        InputError, match=rf"{part.weights}: damaged, or another part's; "
-    ):
+    with pytest.raises(InputError, match=rf"{part.weights}: damaged, or another part's; "):
         trained(part)
 
 

@@ -1,6 +1,6 @@
 """Training as a process of its own that SIGKILLs itself: `python -m tests.helpers.killed`.
 
-Trains with one of the four engines, keeps after every round, and leaves `made.npz`.
+Trains with one of the engines, keeps after every round, and leaves `made.npz`.
 """
 
 import os
@@ -10,16 +10,28 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from stages.base import params
-from stages.base.params import ParityConfiguration
+from stages.base.params import CnnSweep, ParityConfiguration
+from stages.classification import modules
+from stages.classification.history import Run
+from stages.classification.splits import Data, Split
 from stages.images.arrays import Images
 from stages.parity.plan import Family
+from stages.studies import branches
 from stages.training import kept
+from stages.training.adam import Adam
 from tests.helpers.root import ROOT
 
 CPU = torch.device("cpu")
-ENGINES = {"cnn.one": 4, "cnn.replicas": 2, "parity.one": 4, "parity.replicas": 2}
+ENGINES = {
+    "cnn.one": 4,
+    "cnn.replicas": 2,
+    "cnn.branches": 2,
+    "parity.one": 4,
+    "parity.replicas": 2,
+}
 """The engines, and how many reports each makes in a training of two rounds."""
 
 
@@ -55,11 +67,34 @@ def cnn(engine: str, report: Report, keeping: kept.Kept) -> dict[str, np.ndarray
     )
     sweep = params.load(ROOT / "params.yaml").cnn.sweeps["notebook"]
     sweep = sweep.model_copy(update={"batch_size": 2, "epochs": 2})
+    if engine == "branches":  # any network's
+        return branched(sweep, images, report, keeping)
     if engine == "one":
         trained = one.train(sweep, 1, [0, 1], images, report, keeping)
     else:
         trained = replicas.train(sweep, 1, [0, 1], images, CPU, report, keeping)
-    state = trained.network.state_dict()
+    state = trained.networks[1].state_dict()
+    return trained.history.values | {name: value.numpy() for name, value in state.items()}
+
+
+def branched(
+    sweep: CnnSweep, images: Images, report: Report, keeping: kept.Kept
+) -> dict[str, np.ndarray]:
+    data = Data(
+        Split.of(images.train_images, images.train_labels),
+        Split.of(images.test_images, images.test_labels),
+    )
+
+    def initial(run: Run) -> nn.Module:
+        def build() -> nn.Module:  # with batch statistics, which are kept too
+            return nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3072, 10))
+
+        return modules.initial(build, run.seed, "pytorch")
+
+    rates = Adam.of(sweep).rates(4, falling=True)
+    runs = [Run(1, 0), Run(1, 1)]
+    trained = branches.train(sweep, runs, initial, data, rates, CPU, report, keeping)
+    state = trained.networks[1].state_dict()
     return trained.history.values | {name: value.numpy() for name, value in state.items()}
 
 
