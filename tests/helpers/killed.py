@@ -6,6 +6,7 @@ Trains with one of the engines, keeps after every round, and leaves `made.npz`.
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from stages.classification.history import Run
 from stages.classification.splits import Data, Split
 from stages.images.arrays import Images
 from stages.parity.plan import Family
+from stages.students.configuration import Phase
 from stages.studies import branches
 from stages.training import kept
 from stages.training.adam import Adam
@@ -31,8 +33,10 @@ ENGINES = {
     "cnn.branches": 2,
     "parity.one": 4,
     "parity.replicas": 2,
+    "students.one": 4,
+    "students.replicas": 4,
 }
-"""The engines, and how many reports each makes in a training of two rounds."""
+"""The engines, and how many reports each makes: two or four rounds of training."""
 
 
 class Report:
@@ -117,13 +121,27 @@ def parity(engine: str, report: Report, keeping: kept.Kept) -> dict[str, np.ndar
     return {str(i): array for i, array in enumerate(history.state(slice(None)))}
 
 
+def students(engine: str, report: Report, keeping: kept.Kept) -> dict[str, np.ndarray]:
+    from stages.students import one, replicas
+    from tests.helpers.students import SMALL
+
+    c = replace(SMALL, phases=(Phase(4, 7, 0.01), Phase(2, 20, 0.001)))
+    if engine == "one":
+        trained = one.train(c, report, keeping)
+    else:
+        trained = replicas.train(c, CPU, report, keeping)
+    return {str(width): v for width, v in zip(c.widths, trained.values, strict=True)} | {
+        "losses": trained.losses
+    }
+
+
 def main() -> None:
     engine, folder, key, at = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     kept.PERIOD, kept.SHARE = 0.0, float("inf")
     report = Report(at)
     keeping = kept.Kept(folder / "kept", lambda: key, report)  # type: ignore[arg-type]
     room, _, name = engine.partition(".")
-    made = {"cnn": cnn, "parity": parity}[room](name, report, keeping)
+    made = {"cnn": cnn, "parity": parity, "students": students}[room](name, report, keeping)
     np.savez(folder / "made.npz", **made, reports=report.reports, skipped=report.skipped)
 
 
