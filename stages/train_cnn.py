@@ -29,7 +29,8 @@ def main() -> None:
     seeds = range(sweep.seeds)
     total = sweep.seeds * sweep.epochs
     chosen = device.choose()
-    with progress.Progress(f"train_cnn {name} n={width}", total, "run-epochs") as report:
+    label = f"train_cnn {name} n={width}"
+    with progress.Progress(label, total, "run-epochs", part.stage, sweep.seeds) as report:
         keeping = kept_of(part, images, chosen, report)
         trained = train(sweep, width, seeds, images, chosen, report, keeping)
 

@@ -19,9 +19,10 @@ def main() -> None:
     known = configurations(params.load().students)
     c = params.lookup(known, name, "students.configurations")
     made = part(name, c)
-    total = c.teachers * len(c.widths) * c.seeds * c.steps
+    runs = c.teachers * len(c.widths) * c.seeds
+    label, total = f"train_students {name}", runs * c.steps
     chosen = device.choose()
-    with progress.Progress(f"train_students {name}", total, "student-steps") as report:
+    with progress.Progress(label, total, "student-steps", made.stage, runs) as report:
         keeping = kept.of(made, chosen, report, ["students"])
         trained = train(c, chosen, report, keeping)
 

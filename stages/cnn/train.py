@@ -58,8 +58,9 @@ def train_widths(
     """
     rows: list[pd.DataFrame] = []
     weights: dict[str, Tensor] = {}
-    total = len(widths) * sweep.seeds * sweep.epochs
-    with progress.Progress(part.stage, total, "run-epochs") as report:
+    runs = len(widths) * sweep.seeds
+    total = runs * sweep.epochs
+    with progress.Progress(part.stage, total, "run-epochs", part.stage, runs) as report:
         keeping = kept_of(part, images, device, report)
         for width in widths:
             trained = train(sweep, width, range(sweep.seeds), images, device, report, keeping)

@@ -22,7 +22,7 @@ import yaml
 from dvc.repo import Repo
 from dvc.repo.graph import get_subgraph_of_nodes
 
-from stages.base import errors, files
+from stages.base import errors, files, progress
 from stages.base.errors import InputError
 from stages.base.processes import dvc_output, git
 from stages.pages.text import TEMPLATES
@@ -40,6 +40,7 @@ class Section:
     header: list[str]
     rows: list[list[str]]
     none: str
+    note: str = ""
 
 
 def commit(revision: str) -> str:
@@ -77,7 +78,8 @@ def metrics(revision: str) -> Section:
     """The metrics that differ."""
     rows = [
         [name, _shown(change.get("old")), _shown(change.get("new")), _shown(change.get("diff"))]
-        for entries in _dvc_json("metrics", "diff", revision).values()
+        for path, entries in _dvc_json("metrics", "diff", revision).items()
+        if Path(path).parent != progress.LIVE  # what a killed stage left there
         for name, change in entries.items()
     ]
     header = ["metric", revision, "workspace", "change"]
@@ -138,7 +140,8 @@ def plots(revision: str) -> tuple[Section, list[str]]:
         (moved if differ & set(y if isinstance(y, dict) else [name]) else rest).append(name)
     rows = [[name] for name in moved]
     none = f"None of the {len(rest)} differs."
-    return Section(f"Plots that moved ({len(rest)} did not)", ["plot"], rows, none), moved
+    note = f"These did not change: {', '.join(rest)}." if moved and rest else ""
+    return Section(f"Plots that moved ({len(rest)} did not)", ["plot"], rows, none, note), moved
 
 
 def markdown(title: str, commits: str, sections: list[Section]) -> str:
@@ -156,6 +159,7 @@ def markdown(title: str, commits: str, sections: list[Section]) -> str:
         for row in table:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             lines.append(f"| {' | '.join(cells)} |")
+        lines += ["", section.note] if section.note else []
     return "\n".join(lines) + "\n"
 
 
