@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torchvision import datasets
 
 from stages.base.errors import InputError
-from stages.base.params import Data
+from stages.base.params import PublishedImages
 from stages.download import Place, download
 from stages.images.arrays import ARRAYS, Images, open_images
 from stages.images.sources import Archive, File, Files, Published, published
@@ -253,10 +253,9 @@ def test_grey_images_have_a_black_border_and_three_like_channels(tmp_path: Path)
     assert images[:, ~border].any()
 
 
-def test_every_source_of_params_is_made_or_published() -> None:
-    for name in get_args(Data.model_fields["source"].annotation):
-        if name != "manifold":
-            data = published(name)
-            assert data.classes == Data(source=name).classes
-            assert all(len(file.md5) == 32 for file in data.files)
-            assert all(file.url.endswith(file.name) for file in data.files)
+def test_every_source_of_params_is_published() -> None:
+    for name in get_args(PublishedImages.model_fields["source"].annotation):
+        data = published(name)
+        assert data.classes == PublishedImages(source=name).classes
+        assert all(len(file.md5) == 32 for file in data.files)
+        assert all(file.url.endswith(file.name) for file in data.files)
