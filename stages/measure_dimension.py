@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from stages.base import errors, params, tables, workers
 from stages.cnn import part as cnn_part
-from stages.cnn.network import Network
 from stages.dimension.activations import LAYERS, last_hidden, layers, trained
 from stages.dimension.estimators import estimators, measure
 from stages.dimension.known import in_context
 from stages.images.stored import stored
+from stages.networks.cnn import Network
 
 Summary = dict[str, dict[str, float | None]]
 

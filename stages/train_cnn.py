@@ -4,6 +4,7 @@ About 2.2 s of start-up and then, on an H200, a fraction of a second an epoch fo
 """
 
 import argparse
+from functools import partial
 
 from safetensors.torch import save_file
 
@@ -28,14 +29,15 @@ def main() -> None:
     seeds = range(sweep.seeds)
     total = sweep.seeds * sweep.epochs
     chosen = device.choose()
-    with progress.Progress(f"train_cnn {name} n={width}", total, "run-epochs") as report:
+    label = f"train_cnn {name} n={width}"
+    with progress.Progress(label, total, "run-epochs", part.stage, sweep.seeds) as report:
         keeping = kept_of(part, images, chosen, report)
         trained = train(sweep, width, seeds, images, chosen, report, keeping)
 
     with files.aside(part.weights) as path:
         metadata = {"fingerprint": part.fingerprint}
-        save_file(trained.network.state_dict(), path, metadata=metadata)
-    part.write(trained.history.frame(name, width))
+        save_file(trained.networks[width].state_dict(), path, metadata=metadata)
+    part.write(trained.history.frame(name, partial(cnn_part.parameters, classes=images.classes)))
     keeping.remove()
 
 

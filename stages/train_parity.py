@@ -22,9 +22,10 @@ def main() -> None:
     chosen = device.choose()
     histories = []
     for family in families(configuration):
-        total = len(family.runs) * family.steps
-        with progress.Progress(f"train_parity {name}, {family}", total, "run-steps") as report:
-            keeping = kept.of(parts["losses"], chosen, report, ["parity"])
+        runs, part = len(family.runs), parts["losses"]
+        label, total = f"train_parity {name}, {family}", runs * family.steps
+        with progress.Progress(label, total, "run-steps", part.stage, runs) as report:
+            keeping = kept.of(part, chosen, report, ["parity"])
             histories.append(train(configuration, family, chosen, report, keeping))
     for kind, part in parts.items():
         rows = pd.concat([history.frame(kind) for history in histories])

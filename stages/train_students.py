@@ -8,7 +8,7 @@ from stages.base import errors, files, params, progress
 from stages.students.part import part
 from stages.students.plan import configurations
 from stages.students.train import train
-from stages.training import device
+from stages.training import device, kept
 
 
 def main() -> None:
@@ -19,14 +19,18 @@ def main() -> None:
     known = configurations(params.load().students)
     c = params.lookup(known, name, "students.configurations")
     made = part(name, c)
-    total = c.teachers * len(c.widths) * c.seeds * c.steps
-    with progress.Progress(f"train_students {name}", total, "student-steps") as report:
-        trained = train(c, device.choose(), report)
+    runs = c.teachers * len(c.widths) * c.seeds
+    label, total = f"train_students {name}", runs * c.steps
+    chosen = device.choose()
+    with progress.Progress(label, total, "student-steps", made.stage, runs) as report:
+        keeping = kept.of(made, chosen, report, ["students"])
+        trained = train(c, chosen, report, keeping)
 
     with files.aside(made.weights) as path:
         save_file(trained.networks(), path, metadata={"fingerprint": made.fingerprint})
     rows = {"configuration": name, "dimension": c.dimension, "loss_function": str(c.loss)}
     made.write(trained.frame().assign(**rows))
+    keeping.remove()
 
 
 if __name__ == "__main__":

@@ -33,8 +33,10 @@ FLOORS = [
     ["stages.drawing", "stages.pages", "stages.sweeping"],
     ["stages.manifold", "stages.quanta", "stages.tensorboard"],
     ["stages.dimension"],
+    ["stages.studies"],
     ["stages.cnn", "stages.parity", "stages.statistics", "stages.students"],
-    ["stages.images", "stages.training"],
+    ["stages.classification"],
+    ["stages.images", "stages.networks", "stages.training"],
     ["stages.base"],
 ]
 

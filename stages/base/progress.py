@@ -1,28 +1,40 @@
-"""How far long work is: a bar on a terminal, plain lines in a log."""
+"""How far long work is: a bar on a terminal, plain lines in a log, metrics for `dvc exp show`."""
 
+import json
 import sys
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tqdm import tqdm
 
+from stages.base import files
+
 PERIOD = 10.0
 """Seconds between two lines of a log."""
+LIVE = Path("metrics/live")
+"""In a clone: metrics of what runs just now, a file a stage, which git passes over."""
+LIVE_PERIOD = 2.0
+"""Seconds between two states of such a file."""
 
 
 class Progress:
     """Counts towards `total`, with a loss beside it. Writes to standard error; thread-safe.
 
     Use as a context manager; call it with what has just been done and the present loss (nats).
+    What a `stage` with so many `runs` does is in `LIVE` too while it lasts, if that folder exists.
     """
 
-    def __init__(self, label: str, total: int, unit: str) -> None:
+    def __init__(self, label: str, total: int, unit: str, stage: str = "", runs: int = 1) -> None:
         self._label, self._total, self._unit = label, total, unit
         self._done = self._before = 0
         self._loss = float("nan")
         self._start = self._last = time.monotonic()
+        self._live = LIVE / f"{stage}.json" if stage and LIVE.is_dir() else None
+        self._runs, self._written = runs, float("-inf")
         self._lock = threading.Lock()
         self._bar = (
             tqdm(desc=label, total=total, unit=f" {unit}", leave=False)
@@ -43,8 +55,8 @@ class Progress:
             self._done += done
             self._before += done
             if self._bar is not None:
-                self._bar.initial += done
-                self._bar.update(done)
+                for count in ("initial", "last_print_n", "n"):
+                    setattr(self._bar, count, getattr(self._bar, count) + done)
 
     def say(self, text: str) -> None:
         """A line of its own, above a bar."""
@@ -53,13 +65,20 @@ class Progress:
     def _show(self, done: int, loss: float) -> None:
         self._done += done
         self._loss = loss
+        now = time.monotonic()
+        each = (now - self._start) / (self._done - self._before)
+        left = each * (self._total - self._done)
+        if self._live and now - self._written >= LIVE_PERIOD:
+            self._written = now
+            count = self._unit.rpartition("-")[2].removesuffix("s")
+            shown = {count: self._done / self._runs, "loss": loss, "seconds_left": round(left)}
+            with suppress(OSError):
+                files.write(self._live, json.dumps(shown))
         if self._bar is not None:
             self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             self._bar.update(done)
-        elif time.monotonic() - self._last >= PERIOD:
-            self._last = time.monotonic()
-            each = (self._last - self._start) / (self._done - self._before)
-            left = each * (self._total - self._done)
+        elif now - self._last >= PERIOD:
+            self._last = now
             self._line(f"loss {loss:.3f}, {left:.0f} s left")
 
     def __exit__(
@@ -68,6 +87,9 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._live:
+            with suppress(OSError):
+                self._live.unlink(missing_ok=True)
         if self._bar is not None:
             self._bar.close()
         if kind is None:

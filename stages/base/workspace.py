@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages.base.errors import InputError
+from stages.base.progress import LIVE
 
 LOCKS = Path("dvc.lock"), Path("metrics/runs/dvc.lock")
 LEAST = 50_000_000
@@ -37,6 +38,8 @@ def prepare(root: Path) -> None:
     if not os.access(root, os.W_OK):
         raise InputError(f"{root.resolve()}: cannot be written to; work in a copy: git clone")
     see_room(root)
+    for path in (root / LIVE).glob("*.json"):  # what runs just now is there again in a moment
+        path.unlink(missing_ok=True)
     _mend_rwlock(root / ".dvc/tmp")
 
 

@@ -5,7 +5,7 @@
 import numpy as np
 from numba import njit
 
-from stages.cnn.draws import INDEX_BITS, MAX_IMAGES, PADDING
+from stages.classification.draws import INDEX_BITS, MAX_IMAGES, PADDING
 from stages.training.vectors import (
     compiled,
     load8,

@@ -34,7 +34,7 @@ import triton
 import triton.language as tl
 
 INDEX_BITS = tl.constexpr(17)
-"""Bits of a draw that hold the image's index; see stages/cnn/draws.py."""
+"""Bits of a draw that hold the image's index; see stages/classification/draws.py."""
 INDEX_MASK = tl.constexpr((1 << 17) - 1)
 SIDE0, SIDE1, SIDE2, SIDE3 = (tl.constexpr(side) for side in (32, 16, 8, 6))
 AREA0, AREA1, AREA2, AREA3 = (side * side for side in (SIDE0, SIDE1, SIDE2, SIDE3))

@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
-from stages.cnn import compiled, draws
+from stages.classification import draws
+from stages.cnn import compiled
 from stages.cnn.compiled import COLOURS, LANES, PATCH, TAPS
-from stages.cnn.network import Network
+from stages.networks.cnn import Network
 
 SPARE = 16
 """Floats after each image: what the last vectors read beyond it."""

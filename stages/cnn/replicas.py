@@ -14,10 +14,12 @@ import triton
 from torch import Tensor
 
 from stages.base.params import CnnSweep
-from stages.cnn import draws, kernels
-from stages.cnn.history import History, Report, Trained
-from stages.cnn.network import HIDDEN, Network, initial
+from stages.classification import draws
+from stages.classification.history import History, Report, Run, Trained
+from stages.cnn import kernels
+from stages.cnn.network import initial
 from stages.images.arrays import CLASSES, Images
+from stages.networks.cnn import HIDDEN, Network
 from stages.training import device as devices
 from stages.training import kept
 from stages.training.adam import Adam
@@ -308,7 +310,7 @@ def train(
     device: torch.device,
     report: Report,
     keeping: kept.Kept = kept.NOWHERE,
-) -> Trained:
+) -> Trained[Network]:
     """Train the seeds side by side, in groups that fit the device's memory.
 
     Raises:
@@ -323,7 +325,7 @@ def train(
     sizes = [len(seeds)]
     if device.type == "cuda":
         sizes = devices.groups(len(seeds), build, f"width {width}, batch {sweep.batch_size}")
-    history = History(seeds, sweep.epochs, images.classes)
+    history = History([Run(width, seed) for seed in seeds], sweep.epochs)
     networks: list[Network] = []
 
     def record(first: int, epoch: int, results: dict[str, Results]) -> None:
@@ -363,7 +365,7 @@ def train(
         networks.append(replicas.network(0))
         at += size
         del replicas  # before the next group takes its memory
-    return Trained(history, networks[0])
+    return Trained(history, {width: networks[0]})
 
 
 Orders = dict[str, list[draws.Draws]]

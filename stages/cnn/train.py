@@ -1,6 +1,7 @@
 """Train networks of one protocol, on whatever device there is."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor
 from stages.base import files, progress
 from stages.base.params import CnnSweep
 from stages.base.parts import Part
-from stages.cnn.history import Report, Trained
+from stages.classification.history import Report, Trained
+from stages.cnn.part import parameters
 from stages.images.arrays import ARRAYS, Images
+from stages.networks.cnn import Network
 from stages.training import kept
 
 
@@ -23,7 +26,7 @@ def train(
     device: torch.device,
     report: Report,
     keeping: kept.Kept = kept.NOWHERE,
-) -> Trained:
+) -> Trained[Network]:
     """Train `seeds` of one width; they see the same data from the same weights on any device.
 
     Raises:
@@ -55,13 +58,14 @@ def train_widths(
     """
     rows: list[pd.DataFrame] = []
     weights: dict[str, Tensor] = {}
-    total = len(widths) * sweep.seeds * sweep.epochs
-    with progress.Progress(part.stage, total, "run-epochs") as report:
+    runs = len(widths) * sweep.seeds
+    total = runs * sweep.epochs
+    with progress.Progress(part.stage, total, "run-epochs", part.stage, runs) as report:
         keeping = kept_of(part, images, device, report)
         for width in widths:
             trained = train(sweep, width, range(sweep.seeds), images, device, report, keeping)
-            rows.append(trained.history.frame(name, width))
-            state = trained.network.state_dict()
+            rows.append(trained.history.frame(name, partial(parameters, classes=images.classes)))
+            state = trained.networks[width].state_dict()
             weights |= {f"{width}.{key}": tensor for key, tensor in state.items()}
     with files.aside(part.weights) as path:
         save_file(weights, path, metadata={"fingerprint": part.fingerprint})
@@ -74,4 +78,4 @@ def kept_of(
 ) -> kept.Kept:
     """What is kept of a part's training on these images."""
     data = [getattr(images, name) for name in ARRAYS]
-    return kept.of(part, device, report, ["images", "cnn"], data)
+    return kept.of(part, device, report, ["images", "cnn", "classification", "networks"], data)

@@ -21,7 +21,7 @@ import yaml
 from dvc.repo import Repo
 from dvc.repo.graph import get_subgraph_of_nodes
 
-from stages.base import errors, files
+from stages.base import errors, files, progress
 from stages.base.errors import InputError
 from stages.base.processes import dvc_output, git
 from stages.pages.text import TEMPLATES
@@ -76,7 +76,8 @@ def metrics(revision: str) -> Section:
     """The metrics that differ."""
     rows = [
         [name, _shown(change.get("old")), _shown(change.get("new")), _shown(change.get("diff"))]
-        for entries in _dvc_json("metrics", "diff", revision).values()
+        for path, entries in _dvc_json("metrics", "diff", revision).items()
+        if Path(path).parent != progress.LIVE  # what a killed stage left there
         for name, change in entries.items()
     ]
     header = ["metric", revision, "workspace", "change"]

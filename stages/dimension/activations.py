@@ -22,9 +22,9 @@ from torch.nn import functional as F
 from stages.base.errors import InputError, remedy
 from stages.base.params import Layer
 from stages.base.parts import Part
-from stages.cnn.network import HIDDEN, Network
 from stages.dimension import weights
 from stages.images.arrays import CLASSES
+from stages.networks.cnn import HIDDEN, Network
 
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 BATCH = 200
@@ -43,7 +43,7 @@ def trained(part: Part, classes: int = CLASSES, width: int | None = None) -> Net
     Raises:
         InputError: the weights are missing or damaged, from other params, or of another width.
     """
-    network = Network(width or part.configuration["width"], classes)
+    network = Network(width or part.configuration["width"], classes=classes)
     prefix = f"{width}." if width else ""
     of_all = weights.read(part)
     own = {name.removeprefix(prefix): w for name, w in of_all.items() if name.startswith(prefix)}

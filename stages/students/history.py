@@ -1,17 +1,53 @@
-"""What training students leaves: the loss of each at every evaluation, and some networks."""
+"""The course of training students, and what it leaves: losses at every evaluation, and networks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stages.students.configuration import Configuration
+from stages.students.configuration import Configuration, Phase
+from stages.training import kept
 
 Report = Callable[[int, float], None]
 """Called with the student-steps that have just been taken and the students' mean loss."""
+
+
+class Students(Protocol):
+    """All students of a configuration in training, on a device."""
+
+    @property
+    def state(self) -> Sequence[kept.Array]:
+        """All that the next step depends on, but for the number of steps taken."""
+
+    def advance(self, phase: Phase, done: int) -> None:
+        """Take the steps that follow `done` steps: `Configuration.ahead` of them."""
+
+    def evaluate(self, done: int) -> npt.NDArray[np.float64]:
+        """Losses after `done` steps, (teachers, widths, seeds)."""
+
+
+def follow(
+    c: Configuration, students: Students, report: Report, keeping: kept.Kept = kept.NOWHERE
+) -> npt.NDArray[np.float64]:
+    """Train through all phases; the losses, (teachers, widths, seeds, evaluations)."""
+    evaluated, count = c.evaluated(), c.teachers * len(c.widths) * c.seeds
+    losses = np.zeros((c.teachers, len(c.widths), c.seeds, len(evaluated)))
+    run = keeping.run("students", [*students.state, losses], c.steps, count)
+    done = run.done
+    for i, (number, end) in enumerate(evaluated):
+        phase, before = c.phases[number - 1], done
+        for first in range(done, end, c.ahead(phase)):
+            students.advance(phase, first)
+        if end > done:
+            done = end
+            losses[..., i] = students.evaluate(done)
+            report(count * (done - before), float(losses[..., i].mean()))
+            run.keep(done)
+    return losses
 
 
 @dataclass(frozen=True)

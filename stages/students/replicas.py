@@ -5,6 +5,7 @@ The counterpart of stages/students/one.py, which trains on the CPU.
 
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
@@ -14,11 +15,12 @@ from torch import Tensor
 from stages.students import draws, kernels
 from stages.students.configuration import Configuration, Phase
 from stages.students.evaluation import Evaluation
-from stages.students.history import Report, Trained
+from stages.students.history import Report, Trained, follow
 from stages.students.network import initial
 from stages.students.schedule import OPTIMIZER, schedule
 from stages.students.teacher import Teacher
 from stages.training import device as devices
+from stages.training import kept
 from stages.training.kernels import Launcher, Layer, Weights
 
 DRAW_BLOCK = 256
@@ -97,8 +99,8 @@ class SideBySide:
         self._samples: list[
             tuple[Tensor, Tensor]
         ] = []  # graphs know addresses alone: they are kept
-        self.advance = [self._captured(phase) for phase in c.phases]
-        """For each phase what takes its next steps, as many as `Configuration.ahead`."""
+        self._next = {phase: self._captured(phase) for phase in c.phases}
+        self._evaluations = [Evaluation(c, teacher, device) for teacher in range(c.teachers)]
 
     def _captured(self, phase: Phase) -> Callable[[], None]:
         c, count = self._c, self._c.ahead(phase) * phase.batch_size
@@ -114,6 +116,22 @@ class SideBySide:
         for width in self.widths:
             width.load()
         self.done.zero_()
+
+    @property
+    def state(self) -> list[Tensor]:
+        """All that the next step depends on."""
+        of_widths = [(w.weights.values, w.weights.moments) for w in self.widths]
+        return [*chain(*of_widths), self.done]
+
+    def advance(self, phase: Phase, done: int) -> None:
+        """Take the next steps, as many as `Configuration.ahead`; it counts those done itself."""
+        self._next[phase]()
+
+    def evaluate(self, done: int) -> np.ndarray:
+        """Losses after `done` steps, (teachers, widths, seeds)."""
+        values = [width.values for width in self.widths]
+        each = enumerate(self._evaluations)
+        return np.stack([e.losses(done, [v[teacher] for v in values]) for teacher, e in each])
 
     @torch.no_grad()
     def _advance(self, phase: Phase, inputs: Tensor, targets: Tensor) -> None:
@@ -142,28 +160,14 @@ class SideBySide:
         )  # fmt: skip
 
 
-def train(configuration: Configuration, device: torch.device, report: Report) -> Trained:
+def train(
+    configuration: Configuration,
+    device: torch.device,
+    report: Report,
+    keeping: kept.Kept = kept.NOWHERE,
+) -> Trained:
     """Train all students of a configuration."""
-    c = configuration
-    students = SideBySide(c, device)
-    evaluations = [Evaluation(c, teacher, device) for teacher in range(c.teachers)]
+    students = SideBySide(configuration, device)
     students.load()
-    losses, done = [], 0
-    count = c.teachers * len(c.widths) * c.seeds
-    for phase, advance in zip(c.phases, students.advance, strict=True):
-        between = phase.steps // c.evaluations
-        for _ in range(c.evaluations):
-            for _ in range(between // c.ahead(phase)):
-                advance()
-            done += between
-            values = [width.values for width in students.widths]
-            losses.append(
-                np.stack(
-                    [
-                        evaluation.losses(done, [of_width[teacher] for of_width in values])
-                        for teacher, evaluation in enumerate(evaluations)
-                    ]
-                )
-            )
-            report(count * between, float(losses[-1].mean()))
-    return Trained(c, np.stack(losses, axis=-1), [w.values.cpu().numpy() for w in students.widths])
+    losses = follow(configuration, students, report, keeping)
+    return Trained(configuration, losses, [w.values.cpu().numpy() for w in students.widths])

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from stages.base import progress
+
 KEPT = ".dvc/tmp/training"
 """Where a stage that was killed is taken up again; `stages.training.kept`, which imports torch."""
 
@@ -81,9 +83,11 @@ def run(task: Task, inputs: Path, scratch: Path, log: Path, share: Share) -> Res
     inputs, scratch = inputs.resolve(), scratch.resolve()
     try:
         shutil.rmtree(scratch, ignore_errors=True)
-        with suppress(OSError):  # without it, training goes on
-            (inputs / KEPT).mkdir(parents=True, exist_ok=True)
-        for path in (*task.inputs, KEPT):
+        live = progress.LIVE.as_posix()
+        with suppress(OSError):  # without them, training goes on
+            for path in (KEPT, live):
+                (inputs / path).mkdir(parents=True, exist_ok=True)
+        for path in (*task.inputs, KEPT, live):
             link = scratch / path
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(inputs / path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.adam import adam as update
 
 if TYPE_CHECKING:  # engines also run where there are no params
@@ -38,6 +38,11 @@ class Adam:
         """PyTorch's optimizer, all tensors updated in one call."""
         return Optimizer(self, list(parameters))
 
+    def rates(self, steps: int, *, falling: bool = False) -> npt.NDArray[np.float64]:
+        """The learning rate of each step; a falling one goes linearly to 0 after the last."""
+        shares = 1 - np.arange(steps) / steps if falling else np.ones(steps)
+        return self.learning_rate * shares
+
     def schedule(self, steps: int) -> npt.NDArray[np.float32]:
         """Both bias corrections of each step, (steps, 2): lr / (1 - b1^t), 1 / sqrt(1 - b2^t)."""
         t = np.arange(1, steps + 1, dtype=np.float64)
@@ -57,19 +62,30 @@ class Optimizer:
         self.parameters = parameters
         self._means = [torch.zeros_like(p) for p in parameters]
         self._squares = [torch.zeros_like(p) for p in parameters]
-        self._steps = [torch.zeros((), dtype=torch.float32) for _ in parameters]
+        self._steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in parameters]
 
     @property
     def state(self) -> list[torch.Tensor]:
         """All that the next step depends on beside the gradients, the parameters among it."""
         return [*self.parameters, *self._means, *self._squares, *self._steps]
 
+    @property
+    def taken(self) -> int:
+        """The steps that it has taken."""
+        return int(self._steps[0])
+
     @torch.no_grad()
-    def step(self) -> None:
-        """Update the parameters by their gradients."""
+    def step(
+        self, rate: float | Tensor | None = None, gradients: list[Tensor] | None = None
+    ) -> None:
+        """Update the parameters by their gradients, or by those that are given.
+
+        Args:
+            rate: the learning rate, if it is not the one of the settings; on a GPU a tensor there.
+        """
         update(
             self.parameters,  # type: ignore[arg-type]
-            [p.grad for p in self.parameters],  # type: ignore[misc]
+            gradients or [p.grad for p in self.parameters],  # type: ignore[misc]
             self._means,
             self._squares,
             [],
@@ -79,11 +95,17 @@ class Optimizer:
             amsgrad=False,
             beta1=BETA1,
             beta2=BETA2,
-            lr=self.settings.learning_rate,
+            lr=self.settings.learning_rate if rate is None else rate,
             weight_decay=self.settings.weight_decay,
             eps=EPSILON,
             maximize=False,
         )
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Forget the moments and the number of steps."""
+        for tensor in (*self._means, *self._squares, *self._steps):
+            tensor.zero_()
 
     def zero_grad(self) -> None:
         """Forget the gradients."""

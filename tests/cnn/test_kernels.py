@@ -18,7 +18,8 @@ pytest.importorskip("triton", reason="PyTorch brings no Triton on this platform"
 
 from stages.base import params
 from stages.base.params import CnnSweep
-from stages.cnn import draws, replicas
+from stages.classification import draws
+from stages.cnn import replicas
 from stages.cnn.network import initial
 from stages.images.arrays import Images, open_images
 from stages.training import kernels

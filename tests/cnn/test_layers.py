@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from stages.cnn import draws, layers
-from stages.cnn.network import Network, initial
+from stages.classification import draws
+from stages.cnn import layers
+from stages.cnn.network import initial
+from stages.networks.cnn import Network
 
 
 def images_of(pixels: Tensor) -> Tensor:

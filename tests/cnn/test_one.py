@@ -9,10 +9,15 @@ import torch
 
 from stages.base import params
 from stages.base.params import CnnSweep
-from stages.cnn import draws, one
-from stages.cnn.network import Network, initial
+from stages.classification import draws
+from stages.classification.one import Replica
+from stages.classification.splits import Split
+from stages.cnn import one
+from stages.cnn.network import initial
 from stages.cnn.part import parameters
 from stages.images.arrays import Images, open_images
+from stages.networks.cnn import Network
+from stages.training.adam import Adam
 from tests.helpers import plain
 from tests.helpers.root import ROOT
 
@@ -21,6 +26,18 @@ SWEEPS = params.load(ROOT / "params.yaml").cnn.sweeps
 
 def small(name: str, **changes: object) -> CnnSweep:
     return SWEEPS[name].model_copy(update={"batch_size": 16, "epochs": 2, "seeds": 3} | changes)
+
+
+def replica(sweep: CnnSweep, width: int, seed: int, steps: int = 9) -> Replica[Network]:
+    network = initial(width, seed, weights=sweep.initial_weights)
+    return Replica(network, one.passes(sweep), sweep, Adam.of(sweep).rates(steps))
+
+
+def splits(images: Images) -> tuple[Split, Split]:
+    return (
+        Split.of(images.train_images, images.train_labels),
+        Split.of(images.test_images, images.test_labels),
+    )
 
 
 def quiet(done: int, loss: float) -> None:
@@ -68,41 +85,35 @@ def test_the_initial_weights_of_keras_are_glorots_and_its_biases_zero() -> None:
 
 
 @pytest.mark.parametrize("kind", ["pytorch", "keras"])
-def test_training_starts_from_the_weights_that_are_asked_for(kind: str) -> None:
-    replica = one.Replica(small("paper", initial_weights=kind), width=2, seed=1)
-    for ours, theirs in zip(
-        replica.network.parameters(), initial(2, 1, weights=kind).parameters(), strict=True
-    ):
-        assert torch.equal(ours, theirs)
+def test_training_starts_from_the_weights_that_are_asked_for(kind: str, images: Images) -> None:
+    still = small("paper", initial_weights=kind, learning_rate=1e-30, epochs=1)
+    trained = one.train(still, 2, [1], images, quiet)
+    expected = initial(2, 1, weights=kind).parameters()
+    for ours, theirs in zip(trained.networks[2].parameters(), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-20)
 
 
 @pytest.mark.parametrize("name", list(SWEEPS))
 def test_an_epoch_is_the_papers_loop(name: str, images: Images) -> None:
     """Against the loop as one would write it: float64 means, torchvision's layout, no shortcuts."""
     sweep = small(name)
-    order = draws.shuffled(len(images.train_images), 2, 1, sweep.augment)  # 16, 16 and then 8
-    pixels = torch.from_numpy(np.array(images.train_images))
-    labels = torch.from_numpy(images.train_labels.astype(np.int64))
+    train, _ = splits(images)
+    order = draws.shuffled(len(train), 2, 1, sweep.augment)  # 16, 16 and then 8
     reference = plain.Replica(sweep, width=3, seed=2)
-    expected = reference.epoch(pixels, labels, order, train=True)
+    expected = reference.epoch(train.pixels, train.labels, order, train=True)
 
-    replica = one.Replica(sweep, width=3, seed=2)
-    got = replica.epoch(pixels, labels, order, train=True, stop=Event())
+    ours = replica(sweep, width=3, seed=2)
+    got = ours.epoch(train, order, train=True, stop=Event())
     assert got == pytest.approx(expected, rel=1e-5)
-    for ours, theirs in zip(
-        replica.network.parameters(), reference.network.parameters(), strict=True
-    ):
-        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
+    for mine, theirs in zip(ours.network.parameters(), reference.network.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-5)
 
 
 def test_validation_is_a_mean_over_images_however_they_are_batched(images: Images) -> None:
-    pixels = torch.from_numpy(np.array(images.test_images))
-    labels = torch.from_numpy(images.test_labels.astype(np.int64))
-    order = draws.validation(len(pixels), 0, 1, False)
+    _, test = splits(images)
+    order = draws.validation(len(test), 0, 1, False)
     results = [
-        one.Replica(small("notebook", batch_size=b), 2, 0).epoch(
-            pixels, labels, order, train=False, stop=Event()
-        )
+        replica(small("notebook", batch_size=b), 2, 0).epoch(test, order, train=False, stop=Event())
         for b in (5, 24)
     ]
     assert results[0] == pytest.approx(results[1], rel=1e-6)
@@ -121,11 +132,10 @@ def test_the_training_set_is_evaluated_after_the_epoch_and_changes_nothing(image
             np.testing.assert_array_equal(values, evaluated.history.values[metric])
 
     reference = plain.Replica(small("notebook"), width=2, seed=4)
-    reference.network.load_state_dict(evaluated.network.state_dict())
-    pixels = torch.from_numpy(np.array(images.train_images))
-    labels = torch.from_numpy(images.train_labels.astype(np.int64))
-    order = draws.shuffled(len(pixels), 9, 9, augment=False)  # any order, and none is moved
-    expected = reference.epoch(pixels, labels, order, train=False)
+    reference.network.load_state_dict(evaluated.networks[2].state_dict())
+    train, _ = splits(images)
+    order = draws.shuffled(len(train), 9, 9, augment=False)  # any order, and none is moved
+    expected = reference.epoch(train.pixels, train.labels, order, train=False)
     found = (evaluated.history.values[f"evaluated_train_{m}"][0, -1] for m in ("loss", "accuracy"))
     assert tuple(found) == pytest.approx(expected, rel=1e-5)
 
@@ -148,6 +158,8 @@ def test_the_first_seeds_network_is_kept(images: Images) -> None:
     sweep = small("paper", epochs=1)
     trained = one.train(sweep, 2, [1, 0], images, quiet)
     again = one.train(sweep, 2, [1], images, quiet)
-    for ours, theirs in zip(trained.network.parameters(), again.network.parameters(), strict=True):
+    for ours, theirs in zip(
+        trained.networks[2].parameters(), again.networks[2].parameters(), strict=True
+    ):
         assert torch.equal(ours, theirs)
         assert ours.is_contiguous()

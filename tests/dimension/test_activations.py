@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from stages.base import params, parts, workers
 from stages.base.errors import InputError
 from stages.cnn import part as cnn_part
-from stages.cnn.network import Network, initial
+from stages.cnn.network import initial
 from stages.dimension.activations import BATCH, LAYERS, last_hidden, layers, trained
 from stages.dimension.estimators import measure
 from stages.images.arrays import open_images
+from stages.networks.cnn import Network
 
 PARAMS = params.load()
 RANDOM = np.random.default_rng(0)

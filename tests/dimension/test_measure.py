@@ -15,10 +15,11 @@ from stages import calibrate_dimension, measure_dimension, measure_images
 from stages.base import params, parts
 from stages.base.errors import InputError
 from stages.cnn import part as cnn_part
-from stages.cnn.network import Network, initial
+from stages.cnn.network import initial
 from stages.dimension.activations import last_hidden
 from stages.dimension.estimators import estimators, measure
 from stages.images.arrays import Images, open_images, save_images
+from stages.networks.cnn import Network
 from tests.helpers.tiny import write_params
 
 OUTPUTS = {

@@ -1,26 +1,42 @@
 """Training as a process of its own that SIGKILLs itself: `python -m tests.helpers.killed`.
 
-Trains with one of the four engines, keeps after every round, and leaves `made.npz`.
+Trains with one of the engines, keeps after every round, and leaves `made.npz`.
 """
 
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from stages.base import params
-from stages.base.params import ParityConfiguration
+from stages.base.params import CnnSweep, ParityConfiguration
+from stages.classification import modules
+from stages.classification.history import Run
+from stages.classification.splits import Data, Split
 from stages.images.arrays import Images
 from stages.parity.plan import Family
+from stages.students.configuration import Phase
+from stages.studies import branches
 from stages.training import kept
+from stages.training.adam import Adam
 from tests.helpers.root import ROOT
 
 CPU = torch.device("cpu")
-ENGINES = {"cnn.one": 4, "cnn.replicas": 2, "parity.one": 4, "parity.replicas": 2}
-"""The engines, and how many reports each makes in a training of two rounds."""
+ENGINES = {
+    "cnn.one": 4,
+    "cnn.replicas": 2,
+    "cnn.branches": 2,
+    "parity.one": 4,
+    "parity.replicas": 2,
+    "students.one": 4,
+    "students.replicas": 4,
+}
+"""The engines, and how many reports each makes: two or four rounds of training."""
 
 
 class Report:
@@ -55,11 +71,34 @@ def cnn(engine: str, report: Report, keeping: kept.Kept) -> dict[str, np.ndarray
     )
     sweep = params.load(ROOT / "params.yaml").cnn.sweeps["notebook"]
     sweep = sweep.model_copy(update={"batch_size": 2, "epochs": 2})
+    if engine == "branches":  # any network's
+        return branched(sweep, images, report, keeping)
     if engine == "one":
         trained = one.train(sweep, 1, [0, 1], images, report, keeping)
     else:
         trained = replicas.train(sweep, 1, [0, 1], images, CPU, report, keeping)
-    state = trained.network.state_dict()
+    state = trained.networks[1].state_dict()
+    return trained.history.values | {name: value.numpy() for name, value in state.items()}
+
+
+def branched(
+    sweep: CnnSweep, images: Images, report: Report, keeping: kept.Kept
+) -> dict[str, np.ndarray]:
+    data = Data(
+        Split.of(images.train_images, images.train_labels),
+        Split.of(images.test_images, images.test_labels),
+    )
+
+    def initial(run: Run) -> nn.Module:
+        def build() -> nn.Module:  # with batch statistics, which are kept too
+            return nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3072, 10))
+
+        return modules.initial(build, run.seed, "pytorch")
+
+    rates = Adam.of(sweep).rates(4, falling=True)
+    runs = [Run(1, 0), Run(1, 1)]
+    trained = branches.train(sweep, runs, initial, data, rates, CPU, report, keeping)
+    state = trained.networks[1].state_dict()
     return trained.history.values | {name: value.numpy() for name, value in state.items()}
 
 
@@ -82,13 +121,27 @@ def parity(engine: str, report: Report, keeping: kept.Kept) -> dict[str, np.ndar
     return {str(i): array for i, array in enumerate(history.state(slice(None)))}
 
 
+def students(engine: str, report: Report, keeping: kept.Kept) -> dict[str, np.ndarray]:
+    from stages.students import one, replicas
+    from tests.helpers.students import SMALL
+
+    c = replace(SMALL, phases=(Phase(4, 7, 0.01), Phase(2, 20, 0.001)))
+    if engine == "one":
+        trained = one.train(c, report, keeping)
+    else:
+        trained = replicas.train(c, CPU, report, keeping)
+    return {str(width): v for width, v in zip(c.widths, trained.values, strict=True)} | {
+        "losses": trained.losses
+    }
+
+
 def main() -> None:
     engine, folder, key, at = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     kept.PERIOD, kept.SHARE = 0.0, float("inf")
     report = Report(at)
     keeping = kept.Kept(folder / "kept", lambda: key, report)  # type: ignore[arg-type]
     room, _, name = engine.partition(".")
-    made = {"cnn": cnn, "parity": parity}[room](name, report, keeping)
+    made = {"cnn": cnn, "parity": parity, "students": students}[room](name, report, keeping)
     np.savez(folder / "made.npz", **made, reports=report.reports, skipped=report.skipped)
 
 

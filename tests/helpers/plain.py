@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stages.base.params import CnnSweep
-from stages.cnn import draws
-from stages.cnn.network import Network, initial
+from stages.classification import draws
+from stages.cnn.network import initial
 from stages.images.arrays import CLASSES
+from stages.networks.cnn import Network
 
 
 def augmented(pixels: Tensor, packed: draws.Draws) -> Tensor:

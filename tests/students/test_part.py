@@ -28,7 +28,10 @@ def test_configurations_are_the_authors() -> None:
     assert found["squared_2"].widths == (8, 10, 13, 17, 22, 29, 38)
     assert found["squared_8"].widths == (15, 19, 25, 32, 42, 55, 72)
     assert found["squared_12"].widths == found["kl_4"].widths == (22, 28, 37, 48, 62, 81, 106)
+    assert found["power1_8"].widths == (12, 15, 20, 26, 34, 44, 57)
     assert (found["kl_4"].outputs, found["squared_4"].outputs) == (2, 1)
+    powers = {name: c.exponent for name, c in found.items() if name.startswith("power")}
+    assert powers == {"power1_8": 1, "power3_8": 3}
     product = found["product"]
     assert (product.inputs, product.factors, product.dimension, product.seen) == (9, 3, 3, 9)
     for name, c in found.items():

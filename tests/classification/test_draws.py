@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from torchvision.transforms import functional
 
-from stages.cnn import draws
+from stages.classification import draws
 from stages.cnn.layers import drawn
 
 IMAGES = 5000
