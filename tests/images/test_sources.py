@@ -22,9 +22,9 @@ from torchvision import datasets
 
 from stages.base.errors import InputError
 from stages.base.params import PublishedImages
-from stages.download import Place, download
 from stages.images.arrays import ARRAYS, Images, open_images
 from stages.images.sources import Archive, File, Files, Published, published
+from stages.images.stored import Place, download
 
 TRAIN, TEST = 12, 5
 RANDOM = np.random.default_rng(0)
@@ -90,7 +90,7 @@ class Case:
     reader: Any  # torchvision's, that knows the MD5s of the small files
 
     def place(self, root: Path) -> Place:
-        return Place(root, self.name)
+        return Place(root, self.name, PublishedImages.model_validate({"source": self.name}))
 
     def theirs(self, root: Path, train: bool) -> Any:
         """What torchvision reads of the same files."""
