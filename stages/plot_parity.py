@@ -30,6 +30,8 @@ TITLES = {
 }
 SIZES = {"N": "parameters", "S": "steps", "D": "samples"}
 """What the series of each resource is named after."""
+FEW = 3
+"""Tasks of a configuration in the series for `dvc plots`."""
 PUBLISHED_ALPHA = 0.4
 """Of the paper's Figures 2 and 7."""
 
@@ -41,6 +43,7 @@ def draw(
     configurations, definition = p.parity.named, p.verdict.parity.learning.definition
     known = {str(n): c for n, c in configurations.items() if n in set(tables.runs["configuration"])}
     curves = parity.series(tables, p.plot)
+    few = parity.series(tables, p.plot, FEW)  # `dvc plots` has a panel for each
     scaling = parity_scaling.series(tables, p.plot, published)
     family = parity_scaling.by_alpha(known, p.verdict.parity)
     drawn = {
@@ -54,10 +57,10 @@ def draw(
         ),
         "exponents": parity_scaling.exponents(tables, known, p.plot, published, p.quanta, family),
     }
-    if curves["configuration"].nunique() > 1:  # dvc plots tells lines apart by their series alone
-        curves["series"] = curves["configuration"].astype(str) + ", " + curves["series"]
+    if few["configuration"].nunique() > 1:  # dvc plots tells lines apart by their series alone
+        few["series"] = few["configuration"].astype(str) + ", " + few["series"]
     series = {
-        "curves": curves,
+        "curves": few,
         "emergence": parity_emergence.heat_series(tables),
         "learning_times": parity_emergence.times_series(tables, known, definition),
         "exponents": parity_scaling.exponent_series(tables, p.quanta, published, family),

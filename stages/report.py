@@ -1,11 +1,13 @@
 """Stage `report`: all results as one page, plots/report.html, that opens offline.
 
-The answer comes first, then the figures, the tables, and how each was made: the stage and the MD5
-of every file that the page rests on, which are those that dvc.lock records. The page holds its
-figures as inline SVG, has no script and asks the network for nothing. About 2 s.
+The answer comes first, then the story in sections (`stages.pages.story`): what is seen, figures,
+and folded tables; last the stage and the MD5 of every file that the page rests on, which are those
+that dvc.lock records. Its explorers (`stages.pages.explorer`) draw with Vega, which the page holds
+too: it asks the network for nothing, and without scripts has everything but them. About 6 s.
 """
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,16 @@ import pandas as pd
 
 from stages.base import errors, files, names, params, tables
 from stages.dimension import readings
-from stages.pages import inline
+from stages.pages import explorer, inline, story
 from stages.pages import text as pages
 
 TABLES = {
+    "metrics/cnn.parquet": "aggregate_cnn",
+    "metrics/parity_curves.parquet": "aggregate_parity",
+    "metrics/parity_losses.parquet": "aggregate_parity",
+    "metrics/parity_tasks.parquet": "aggregate_parity",
+    "plots/figure1.csv": "plot_figure1",
+    "plots/parity_learning_times.csv": "plot_parity",
     "metrics/verdict.csv": "verdict",
     "metrics/verdict_curve.csv": "verdict",
     "metrics/verdict_parity.csv": "verdict",
@@ -35,6 +43,11 @@ TABLES = {
 }
 """What the page's tables come from, and the stage that makes it."""
 FIGURES = {
+    "plots/figure1.svg": (
+        "plot_figure1",
+        "4/alpha against the dimension measured in the last hidden layer, of all that was trained; "
+        "on the dashed line the two are the same, as the theory says.",
+    ),
     "plots/cnn_figure6.svg": (
         "plot_cnn",
         "Test loss at the best epoch against parameters N, ours beside the points and the slope "
@@ -111,6 +124,10 @@ FIGURES = {
     ),
 }
 """The stage that draws each figure, and what it shows."""
+SEEDS = ("metrics/cnn_failed.csv",)
+"""Tables whose column `seeds` is a list."""
+LEADS = ["figure1", "cnn_figure6"]
+"""Figures that may stand first; the first that is there does."""
 OUTPUT = Path("plots/report.html")
 
 
@@ -142,13 +159,14 @@ def figures(drawn: dict[str, tuple[str, str]]) -> Iterator[dict[str, str]]:
     """
     for path, (stage, caption) in drawn.items():
         name = Path(path).stem
+        prefix = name.replace("_", "-")
         try:
-            svg = inline.svg(
-                Path(path).read_text(encoding="utf-8"), name.replace("_", "-"), caption
-            )
+            text = Path(path).read_text(encoding="utf-8")
+            drawing = {"svg": inline.svg(text, prefix, caption)}
+            drawing["panels"] = inline.panels(text, prefix)
         except (OSError, ValueError) as error:
             raise errors.InputError(f"{path}: {error}; draw it: dvc repro {stage}") from None
-        yield {"name": name, "path": path, "stage": stage, "caption": caption, "svg": svg}
+        yield {"name": name, "path": path, "stage": stage, "caption": caption} | drawing
 
 
 def sources(made: dict[str, str]) -> list[dict[str, str]]:
@@ -159,66 +177,91 @@ def sources(made: dict[str, str]) -> list[dict[str, str]]:
     ]
 
 
-def overall(students: pd.DataFrame) -> pd.DataFrame:
-    """Of the students' readings, 4/alpha over all teachers when training has ended."""
-    ended = students[students["phase"] == students["phase"].max()]
-    rows: pd.DataFrame = ended[(ended["quantity"] == "4/alpha") & (ended["teacher"] == "all")]
-    return rows
-
-
-def imports(name: str, read: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """Of an imported sweep: what became of its files, and 4/alpha with and without failed runs."""
-    fits = read["cnn_fits"]
-    loss = fits[(fits["sweep"] == name) & (fits["metric"] == "validation_loss")]
-    chosen = loss[(loss["quantile"] == 0.5) & (loss["widths"] == "all")]
+def theory(read: dict[str, pd.DataFrame]) -> dict[str, int]:
+    """In how many cases of known dimension an interval of 4/alpha holds what the theory says."""
+    students = read["students"]
+    students = students[
+        (students["phase"] == students["phase"].max())
+        & (students["quantity"] == "4/alpha")
+        & (students["widths"] == "all")
+        & (students["teacher"] == "all")
+    ]
+    images = read["method"]
+    images = images[(images["quantity"] == "test_loss") & (images["widths"] == "all")]
     return {
-        "widths": read[f"{name}-widths"].to_dict("records"),
-        "fits": chosen.sort_values("epochs", kind="stable").to_dict("records"),
+        "students": len(students),
+        "held": int(students["expected"].between(students["low"], students["high"]).sum()),
+        "images": len(images),
+        "images_held": int(images["known"].between(images["low"], images["high"]).sum()),
+    }
+
+
+def numbers(judged: dict[str, Any]) -> dict[str, Any]:
+    """What stands first: a few quantities by the rules."""
+    few = ["test_loss", "train_loss", "intrinsic_dimension", "dimension_ratio"]
+    shown = {pages.QUANTITIES[name]: judged["by"][name]["rule"] for name in few}
+    rows = [row for row in judged["parity_rows"] if row["quantity"] == "learning_exponent"]
+    shown |= {row["name"]: row for row in rows}
+    return {
+        name: row | {"outcome": story.outcome(row), "published": pages.published(row)}
+        for name, row in shown.items()
     }
 
 
 def content(p: params.Params) -> dict[str, Any]:
     """What the page shows."""
-    quality, drawn = imported(p)
-    drawn = FIGURES | drawn
+    quality, imported_figures = imported(p)
+    drawn = FIGURES | imported_figures
     made = TABLES | quality
-    read = {Path(path).stem: tables.read(Path(path), texts=["seeds"]) for path in made}
+    read = {
+        Path(path).stem: tables.read(Path(path), texts=["seeds"] if path in SEEDS else [])
+        for path in made
+    }
     fits = read["cnn_fits"]
-    median = fits[(fits["quantile"] == p.verdict.fit.quantile) & (fits["failed"] == "included")]
-    losses = median[median["metric"].str.endswith(("loss", "error"))]
-    models = read["cnn_sensitivity"].query("factor == 'model' and model == 'irreducible_loss'")
+    read["cnn_fits"] = fits[~fits["metric"].str.endswith("accuracy")]  # of which no theory speaks
     failed = read["cnn_failed"]
-    exponents = read["parity_exponents"].to_dict("records")
     compare = read["dimension_calibration"]
     compare = compare[compare["known"] == p.dimension.known.compare]
     rule = p.verdict.dimension
     networks = readings.by_estimator(read["dimension"], rule)
-    judged = pages.verdict(read["verdict"], read["verdict_curve"], p)
-    return (
-        judged
+    judged = (
+        pages.verdict(read["verdict"], read["verdict_curve"], p)
         | pages.dimension(read["dimension"], p)
         | pages.parity(read["verdict_parity"])
-        | {
-            "theirs": params.published(),
-            "images": names.images(p),
-            "other_images": names.other_images(p),
-            "fits": losses.to_dict("records"),
-            "models": models.to_dict("records"),
-            "failed": failed[failed["failed"] > 0].to_dict("records"),
-            "runs": {name: int(rows["runs"].sum()) for name, rows in failed.groupby("sweep")},
-            "coverage": read["coverage"].to_dict("records"),
-            "laws": read["parity_emergence"].to_dict("records"),
-            "exponents": [row for row in exponents if "no runs" not in row["status"]],
-            "parity_coverage": read["parity_coverage"].to_dict("records"),
-            "networks": networks[networks["layer"] != "logits"].to_dict("records"),
-            "known": readings.by_estimator(compare, rule).to_dict("records"),
-            "method": read["method"].to_dict("records"),
-            "students": overall(read["students"]).to_dict("records"),
-            "figures": {figure["name"]: figure for figure in figures(drawn)},
-            "imports": {name: imports(name, read) for name in p.imports},
-            "sources": sources(made | {path: stage for path, (stage, _) in drawn.items()}),
-        }
     )
+    theirs, definition = params.published(), p.verdict.parity.learning.definition
+    below = {name: c.learned_below for name, c in p.parity.named.items()}
+    explorers = {
+        "cnn": explorer.cnn(read["cnn"], read["cnn_fits"], theirs.sharma_kaplan, p),
+        "parity": explorer.parity(read, read["parity_learning_times"], definition, below),
+        "chart": explorer.chart(),
+        "outcomes": list(pages.SYMBOLS),
+    }
+    files_of = made | {path: stage for path, (stage, _) in drawn.items()}
+    found = {figure["name"]: figure for figure in figures(drawn)}
+    return judged | {
+        "theirs": theirs,
+        "images": names.images(p),
+        "other_images": names.other_images(p),
+        "failed_runs": int(failed["failed"].sum()),
+        "runs": {name: int(rows["runs"].sum()) for name, rows in failed.groupby("sweep")},
+        "networks": networks.iloc[0],
+        "known": readings.by_estimator(compare, rule).to_dict("records"),
+        "theory": theory(read),
+        "numbers": numbers(judged),
+        "figures": found,
+        "lead": next(name for name in LEADS if name in found),
+        "sections": story.sections(read, p, judged),
+        "explorers": json.dumps(explorers, separators=(",", ":")).replace("</", "<\\/"),
+        "vega": explorer.vega(),
+        "sources": story.Table.of(
+            "Files, their stages and MD5s",
+            sources(files_of),
+            story.word("File", "path"),
+            story.word("Stage", "stage"),
+            story.word("MD5", "md5"),
+        ),
+    }
 
 
 def main() -> None:

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 import yaml
 
 from stages.commands import review
+from tests.helpers import browser
 from tests.helpers.clone import Clone
 from tests.helpers.graph import graph, paths
 from tests.helpers.root import ROOT
@@ -66,18 +65,10 @@ class Drawn(HTMLParser):
 
 def opened(offline: list[str], page: Path) -> tuple[Drawn, str]:
     """A page as a browser without network leaves it, and what it complained of."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("no chromium")
-    options = "--headless --no-sandbox --disable-gpu --enable-logging=stderr --dump-dom"
-    wait = "--virtual-time-budget=30000"
     with TemporaryDirectory() as home:
-        command = [browser, *options.split(), wait, f"--user-data-dir={home}", page.as_uri()]
-        done = subprocess.run(
-            [*offline, *command], capture_output=True, text=True, timeout=120, check=True
-        )
-    complaints = [line for line in done.stderr.splitlines() if f"source: {page.as_uri()}" in line]
-    return Drawn(done.stdout), "\n".join(complaints)
+        found, said = browser.opened(page, Path(home), before=offline)
+    complaints = [line for line in said.splitlines() if f"source: {page.as_uri()}" in line]
+    return Drawn(found), "\n".join(complaints)
 
 
 def series(clone: Clone, chart: str) -> int:
@@ -140,7 +131,7 @@ def templates() -> dict[str, Any]:
 
 def test_templates_differ_in_their_scales_alone() -> None:
     # On a log axis there is also no zero, and no end of decades.
-    own = {"scale", "transform", "description"}
+    own = {"scale", "transform", "description"}  # and what panels share
 
     def stripped(part: Any) -> Any:
         if isinstance(part, dict):

@@ -39,6 +39,7 @@ class Section:
     header: list[str]
     rows: list[list[str]]
     none: str
+    note: str = ""
 
 
 def commit(revision: str) -> str:
@@ -135,7 +136,8 @@ def plots(revision: str) -> tuple[Section, list[str]]:
         (moved if differ & set(y if isinstance(y, dict) else [name]) else rest).append(name)
     rows = [[name] for name in moved]
     none = f"None of the {len(rest)} differs."
-    return Section(f"Plots that moved ({len(rest)} did not)", ["plot"], rows, none), moved
+    note = f"These did not change: {', '.join(rest)}." if moved and rest else ""
+    return Section(f"Plots that moved ({len(rest)} did not)", ["plot"], rows, none, note), moved
 
 
 def markdown(title: str, commits: str, sections: list[Section]) -> str:
@@ -153,6 +155,7 @@ def markdown(title: str, commits: str, sections: list[Section]) -> str:
         for row in table:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             lines.append(f"| {' | '.join(cells)} |")
+        lines += ["", section.note] if section.note else []
     return "\n".join(lines) + "\n"
 
 

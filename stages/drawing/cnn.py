@@ -74,11 +74,15 @@ class Drawn:
 def grid(
     rows: int, columns: int, plot: Plot, aspect: float, **more: Any
 ) -> tuple[Figure, NDArray[Any]]:
-    """A figure as wide as params say, `aspect` times as high, and its axes; `more` as subplots.
+    """A figure of two columns as wide as params say, and its axes; `more` as subplots.
 
-    More than two columns, as with imported sweeps, make it wider.
+    More columns, as with imported sweeps, make it wider, and one alone makes it narrower.
+
+    Args:
+        aspect: height, as a share of the width of two columns.
     """
-    figure = Figure(figsize=(plot.width * max(1, columns / 2), plot.width * aspect))
+    width = plot.width * max(0.7, columns / 2)
+    figure = Figure(figsize=(width, plot.width * aspect))
     return figure, figure.subplots(rows, columns, squeeze=False, **more)
 
 
@@ -111,7 +115,7 @@ def dimension(law: pd.Series) -> str:
 def n_axis(axes: Axes, sizes: Iterable[float], label: str = "Parameters N") -> None:
     """A logarithmic axis that holds these N."""
     sizes = list(sizes)
-    style.plain_log_axis(axes, "x")
+    style.plain_log_axis(axes, "x", subs=(1.0, 3.0))
     axes.set_xlim(min(sizes) / 1.1, max(sizes) * 1.1)
     axes.set_xlabel(label)
 

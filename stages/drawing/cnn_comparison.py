@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from stages.base.params import Plot, SharmaKaplan
 from stages.drawing import cnn, style
 from stages.drawing.cnn import EPOCHS, LOSSES, Drawn
-from stages.drawing.forest import Line, Reference, forest, legend, limits
+from stages.drawing.forest import Line, Reference, forest, limits
 from stages.drawing.style import CYCLE, INK
 from stages.manifold import selection
 
@@ -21,7 +20,7 @@ def epochs(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
     """Median validation loss and 4/alpha for each choice of epochs."""
     names = tables.sweeps
     ratios = [1.2, 1]
-    figure, grid = cnn.grid(2, len(names), plot, 1, height_ratios=ratios, sharey="row")
+    figure, grid = cnn.grid(2, len(names), plot, 0.95, height_ratios=ratios)
     ends: dict[Axes, list[cnn.End]] = {}
     laws = {
         (sweep, metric, choice): tables.fit(sweep, metric, choice)
@@ -33,7 +32,7 @@ def epochs(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
         for rank, metric in enumerate(LOSSES)
     ]
     for (curves, dimensions), sweep in zip(grid.T, names, strict=True):
-        curves.set_title(f"Sweep {sweep}: median validation loss (nats)")
+        curves.set_title(f"{sweep}: median validation loss (nats)")
         ends[curves], rows = [], tables.of(sweep)
         for choice, (marker, colour) in EPOCHS.items():
             chosen = cnn.positive(selection.choose(rows, choice), "validation_loss")
@@ -44,13 +43,12 @@ def epochs(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
                 ends[curves].append((end, choice, colour))
         cnn.n_axis(curves, rows["parameters"])
         style.plain_log_axis(curves, "y", cnn.FINE_TICKS)
-        dimensions.set_title(f"Sweep {sweep}: 4/{cnn.ALPHA} and its interval")
+        dimensions.set_title(f"{sweep}: 4/{cnn.ALPHA} and its interval")
         lines = [
-            Line(f"{LOSSES[metric]}, {choice}", {choice: laws[sweep, metric, choice]})
+            Line(f"{LOSSES[metric].split()[0]}, {choice}", {choice: laws[sweep, metric, choice]})
             for metric, choice in product(LOSSES, EPOCHS)
         ]
         forest(dimensions, lines, references, published.expected, span, values=True)
-    legend(figure, published.expected)
     cnn.name_ends(figure, ends)
     return figure
 
@@ -93,8 +91,8 @@ def figure_6(
     cnn.n_axis(axes, {*shown, *curve.parameters}, f"Parameters N (widths {first} to {last})")
     style.plain_log_axis(axes, "y", cnn.FINE_TICKS)
     axes.set_title(
-        "Test loss (nats) at the best epoch: median, and "
-        f"{plot.band[0]:.0%} to {plot.band[1]:.0%} of the seeds"
+        "Test loss (nats) at the best epoch:\n"
+        f"median, and {plot.band[0]:.0%} to {plot.band[1]:.0%} of the seeds"
     )
     cnn.name_ends(figure, {axes: ends})
     return figure
@@ -103,8 +101,8 @@ def figure_6(
 def sensitivity(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
     """4/alpha by everything that was varied, one thing at a time, and by single epoch."""
     names, table = tables.sweeps, tables.sensitivity
-    ratios = [1.3, 1.3, 1]
-    figure, grid = cnn.grid(3, len(names), plot, 1.6, height_ratios=ratios, sharey="row")
+    ratios = [1.4, 1.4, 1]
+    figure, grid = cnn.grid(3, len(names), plot, 1.7, height_ratios=ratios)
     span = limits(table["dimension"], published.expected)
     ends: dict[Axes, list[cnn.End]] = {}
     for column, sweep in enumerate(names):
@@ -114,23 +112,17 @@ def sensitivity(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
         for rank, metric in enumerate(LOSSES):
             here = table[(table["sweep"] == sweep) & (table["metric"] == metric)]
             axes = grid[rank, column]
-            axes.set_title(f"Sweep {sweep}: 4/{cnn.ALPHA} of the {LOSSES[metric]}")
+            axes.set_title(f"{sweep}: 4/{cnn.ALPHA}, {LOSSES[metric]}", pad=20)
             lines = list(_varied(here))
             references = [Reference(_theirs(published)[metric], 0, len(lines) - 1)]
             forest(axes, lines, references, published.expected, span)
             end = _by_epoch(single, here, CYCLE[rank], ("-", "--")[rank], span[1])
             if end:
                 ends[single].append((end, LOSSES[metric].split()[0], CYCLE[rank]))
-        single.set_title(f"Sweep {sweep}: 4/{cnn.ALPHA} of one epoch alone")
+        single.set_title(f"{sweep}: 4/{cnn.ALPHA} of one epoch alone")
         style.plain_log_axis(single, "y", cnn.TICKS)
         single.set_ylim(*span)
         single.set_xlabel("Epoch")
-    handles = [
-        Line2D([], [], marker=marker, color=colour, markersize=4, label=f"epochs: {choice}")
-        for choice, (marker, colour) in EPOCHS.items()
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-    legend(figure, published.expected)
     cnn.name_ends(figure, ends)
     return figure
 
@@ -142,7 +134,7 @@ def local_slopes(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
     ends: dict[Axes, list[cnn.End]] = {}
     for (row, metric), (column, sweep) in product(enumerate(LOSSES), enumerate(names)):
         axes = grid[row, column]
-        axes.set_title(f"Sweep {sweep}: local {cnn.ALPHA} of the {LOSSES[metric]}")
+        axes.set_title(f"{sweep}: local {cnn.ALPHA}, {LOSSES[metric]}")
         here = table[(table["sweep"] == sweep) & (table["metric"] == metric)]
         numbers = ["parameters", "alpha", "alpha_low", "alpha_high"]
         here = here.dropna(subset=["alpha"]).astype(dict.fromkeys(numbers, float))
@@ -194,7 +186,7 @@ def _varied(table: pd.DataFrame) -> Iterator[Line]:
             name = {
                 "quantile": f"quantile {level}",
                 "widths": f"widths {first} to {last}",
-                "failed": f"failed runs {level}",
-                "model": level.replace("_", " "),
+                "failed": f"failed {level}",
+                "model": level.replace("irreducible_loss", "with a floor").replace("_", " "),
             }[factor]
             yield Line(name, {str(fit["epochs"]): fit for _, fit in fits.iterrows()})

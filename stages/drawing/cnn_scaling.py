@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from stages.base.params import Plot
 from stages.drawing import cnn, style
 from stages.drawing.cnn import Drawn
-from stages.drawing.style import BLUE, CYCLE, INK, VERMILION
+from stages.drawing.style import BLUE, CYCLE, VERMILION
 from stages.manifold import selection
 
 PANELS = {
@@ -30,15 +30,10 @@ def scaling(tables: Drawn, sweep: str, plot: Plot) -> Figure:
         if cnn.positive(rows, metric).empty:  # an import may lack it
             axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center")
             continue
-        axes.plot(
-            *_ranked(rows, metric, plot.points).to_numpy().T,
-            "o",
-            markersize=plot.marker_size,
-            markeredgewidth=0,
-            color=INK,
-            alpha=plot.opacity,
-        )
+        points = _ranked(rows, metric, plot.points).to_numpy()
+        style.dots(axes, points, plot.marker_size, plot.opacity)
         cnn.n_axis(axes, rows["parameters"], "Parameters N" if axes in grid[-1] else "")
+        axes.tick_params(labelbottom=True)  # a narrow page stacks the panels
         style.plain_log_axis(axes, "y", cnn.TICKS)
         falls = metric.endswith("loss")
         if falls:
@@ -85,7 +80,7 @@ def violins(tables: Drawn, sweep: str, plot: Plot) -> Figure:
                 [values.to_numpy(float) for values in by_width.values()],
                 list(by_width),
                 widths=0.9,
-                points=40,
+                points=24,
                 showmedians=True,
                 showextrema=False,
             )
@@ -93,6 +88,7 @@ def violins(tables: Drawn, sweep: str, plot: Plot) -> Figure:
                 body.set(facecolor=BLUE, edgecolor=BLUE, alpha=plot.opacity, linewidth=0.6)
             drawn["cmedians"].set(color=VERMILION, linewidth=1.5)
         axes.set_xticks(ticks.to_numpy(), [f"{n:,}" for n in ticks.index])
+        axes.tick_params(labelbottom=True)  # a narrow page stacks the panels
     for axes in grid[-1]:
         axes.set_xlabel("Parameters N, a step per width")
     figure.suptitle(

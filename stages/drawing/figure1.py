@@ -24,7 +24,7 @@ def draw(marks: pd.DataFrame, tolerance: float, plot: Plot) -> Figure:
 
     `marks` is the table of `stages.manifold.figure1`.
     """
-    figure = Figure(figsize=(plot.width, plot.width * 0.62))
+    figure = Figure(figsize=(0.7 * plot.width, 0.8 * plot.width))
     axes = figure.subplots()
     ends = marks[["dimension", "value"]].to_numpy(float)
     span = np.array([ends.min() / 1.25, ends.max() * 1.25])
@@ -53,7 +53,7 @@ def draw(marks: pd.DataFrame, tolerance: float, plot: Plot) -> Figure:
     axes.set_ylim(*span)
     axes.set_xlabel("Dimension measured in the last hidden layer")
     axes.set_title(f"4/{ALPHA} of the test loss (2p/{ALPHA} of |error|^p)")
-    axes.legend(handles=legend, loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
+    axes.legend(handles=legend, loc="upper center", bbox_to_anchor=(0.45, -0.12), ncols=2)
     return figure
 
 

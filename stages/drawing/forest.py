@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from stages.drawing import style
@@ -37,13 +37,6 @@ def limits(dimensions: pd.Series, expected: Sequence[float]) -> tuple[float, flo
     return 0.85 * drawn.min(), 1.15 * drawn.max()
 
 
-def legend(figure: Figure, expected: Sequence[float]) -> None:
-    """Say at the figure's foot what the band and the dashed lines are."""
-    low, high = expected
-    words = f"Grey band: the dimension expected, {low:g} to {high:g}. Dashed: published 4/{ALPHA}."
-    figure.supxlabel(words, fontsize="small")
-
-
 def forest(
     axes: Axes,
     lines: Sequence[Line],
@@ -55,12 +48,28 @@ def forest(
     """Draw the lines from the top down, on a logarithmic axis.
 
     What cannot be drawn is written at the right edge, and `values` writes out what can be, where
-    each line has one fit. The band is the dimension `expected`.
+    each line has one fit; without, the choices of epochs are named above. The band is the dimension
+    `expected`.
     """
     style.plain_log_axis(axes, "x")
-    words = 0.9 if values else 0.3  # room for them on the right, as a share of the range
+    words = 1.4 if values else 0.3  # room for them on the right, as a share of the range
     axes.set_xlim(span[0], span[1] * (span[1] / span[0]) ** words)
     axes.axvspan(*expected, color=INK, alpha=0.22, linewidth=0)
+    axes.annotate(
+        "expected {:g} to {:g}".format(*expected),
+        (expected[1], len(lines) + 0.2),
+        xytext=(4, 0),
+        textcoords="offset points",
+        va="bottom",
+        fontsize="small",
+    )
+    if not values:
+        handles = [
+            Line2D([], [], marker=marker, color=colour, markersize=4, label=choice)
+            for choice, (marker, colour) in EPOCHS.items()
+        ]
+        above = axes.legend(handles=handles, ncols=3, loc="lower left", handlelength=1.2)
+        above.set_bbox_to_anchor((0, 0.985), axes.transAxes)
     for value, first, last in references:
         axes.plot([value, value], [first - 0.6, last + 0.45], "--", color=INK, linewidth=1)
         axes.annotate(
@@ -86,10 +95,9 @@ def forest(
         _at_right(
             axes, place, "; ".join(f"{why}: {', '.join(names)}" for why, names in absent.items())
         )
-    axes.set_yticks(range(len(lines)), [line.name for line in lines], fontsize="small")
+    axes.set_yticks(range(len(lines)), [line.name for line in lines])
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_ylim(len(lines) - 0.4, -1)
-    axes.set_xlabel(f"4/{ALPHA}")
+    axes.set_ylim(len(lines) + 0.3, -1)  # below the lines it says what the band is
 
 
 def _at_right(axes: Axes, place: float, text: str, colour: str = INK) -> None:

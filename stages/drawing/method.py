@@ -45,7 +45,7 @@ def draw(readings: pd.DataFrame, losses: pd.DataFrame, plot: Plot) -> Figure:
     style.plain_log_axis(left, "x", (1, 2, 4, 8))
     style.plain_log_axis(left, "y", (1, 2, 5))
     left.set_xticks(known, [f"{value:g}" for value in known])
-    left.set_xlim(known[0] / 1.2, known[-1] * 1.2)
+    left.set_xlim(known[0] / 1.2, known[-1] * 1.1)
     left.set_xlabel("True dimension d of the images")
     left.set_title("Dimension, and its interval")
     colours = style.sequence(len(known))

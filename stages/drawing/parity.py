@@ -5,6 +5,7 @@ smoothly. The curves are the median over seeds of the widest networks, at steps 
 their logarithm, in bits: a task that is not learned costs 1.
 """
 
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,8 +25,10 @@ from stages.quanta.fits import BIT
 
 TASKS = 12
 """Tasks that are drawn at most, evenly spaced in the logarithm of their number."""
-HEIGHT = 0.58
+HEIGHT = 0.5
 """Of a configuration's axes, as a share of the width."""
+TOGETHER = 0.06
+"""Lines that end within this share of each other have one name."""
 DEPTH = 50
 """The level at which a task is learned over the smallest loss that is drawn."""
 SPAN = 50
@@ -73,8 +76,8 @@ def missing(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", wrap=True)
 
 
-def series(tables: Drawn, plot: Plot) -> pd.DataFrame:
-    """What is drawn, in long form: median loss (bits) over seeds, and its band.
+def series(tables: Drawn, plot: Plot, count: int = TASKS) -> pd.DataFrame:
+    """What is drawn of `count` tasks at most: median loss (bits) over seeds, and its band.
 
     Columns configuration, series ("task 1", ... and "mean"), step, loss, low, high.
     """
@@ -84,7 +87,7 @@ def series(tables: Drawn, plot: Plot) -> pd.DataFrame:
         tasks = tables.tasks[tables.tasks["configuration"] == name]
         rows = rows[rows["step"] >= earliest(rows, tasks)]
         rows = rows[rows["step"].isin(spaced(rows["step"], plot.steps))]
-        chosen = rows[rows["task"].isin(spaced(rows["task"], TASKS))]
+        chosen = rows[rows["task"].isin(spaced(rows["task"], count))]
         of_tasks = _over_seeds(chosen.assign(series=chosen["task"]), "loss", plot)
         of_tasks["series"] = "task " + of_tasks["series"].astype(str)
         means = tables.losses[
@@ -130,7 +133,7 @@ def curves(
         figure, panels = plt.subplots(
             max(len(names), 1),
             1,
-            figsize=(plot.width, HEIGHT * plot.width * max(len(names), 1)),
+            figsize=(0.75 * plot.width, HEIGHT * plot.width * max(len(names), 1)),
             squeeze=False,
         )
         if not names:
@@ -160,7 +163,7 @@ def _looks(drawn: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def _panel(axes: Axes, drawn: pd.DataFrame, c: ParityConfiguration) -> None:
-    style.plain_log_axis(axes, "x")
+    style.plain_log_axis(axes, "x", subs=(1.0, 3.0))
     style.plain_log_axis(axes, "y")
     for name, look in _looks(drawn).items():
         rows = drawn[drawn["series"] == name]
@@ -182,7 +185,7 @@ def _panel(axes: Axes, drawn: pd.DataFrame, c: ParityConfiguration) -> None:
 
 
 def _name_lines(axes: Axes, drawn: pd.DataFrame) -> None:
-    """At their ends; those that leave the panel have their number where they do."""
+    """At their ends, those that end together as one; those that leave the panel where they do."""
     looks = _looks(drawn)
     bottom = axes.get_ylim()[0]
     ends: dict[str, tuple[float, float]] = {}
@@ -200,5 +203,19 @@ def _name_lines(axes: Axes, drawn: pd.DataFrame) -> None:
                 color=look["color"],
                 fontsize="small",
             )
-    colours = [looks[name]["color"] for name in ends]
-    style.label_ends(axes, list(ends.values()), list(ends), colours)
+    together: list[list[str]] = []
+    for name in sorted(ends, key=lambda name: ends[name][1]):
+        near = together and ends[name][1] < (1 + TOGETHER) * ends[together[-1][-1]][1]
+        if near and "mean" not in (name, together[-1][-1]):
+            together[-1].append(name)
+        else:
+            together.append([name])
+    words = [
+        names[0]
+        if len(names) == 1
+        else "tasks " + ", ".join(map(str, sorted(int(name.split()[1]) for name in names)))
+        for names in together
+    ]
+    words = [textwrap.fill(text, 15, subsequent_indent="  ") for text in words]
+    colours = [looks[names[-1]]["color"] for names in together]
+    style.label_ends(axes, [ends[names[-1]] for names in together], words, colours)

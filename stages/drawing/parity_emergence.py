@@ -22,10 +22,12 @@ from stages.quanta.fits import BIT
 
 HEAT_TASKS = 40
 """Tasks in the series of the heat map at most, evenly spaced in the logarithm."""
+HORIZONS = 3
+"""Ends of the runs that a line of slopes needs."""
 LOOKS = {
-    "all": (style.VERMILION, "-", "censored fit, all tasks"),
-    "learned": (style.BLUE, "--", "least squares, learned tasks"),
-    "complete": (style.GREEN, "-.", "least squares, tasks that all seeds learned"),
+    "all": (style.VERMILION, "-", "all tasks, censored"),
+    "learned": (style.BLUE, "--", "learned tasks"),
+    "complete": (style.GREEN, "-.", "tasks all seeds learned"),
 }
 """Colour, line and words of each fit."""
 
@@ -60,14 +62,14 @@ def heat_map(
     names = tables.shown
     with style.drawing():
         figure, panels = plt.subplots(
-            max(len(names), 1),
             1,
-            figsize=(plot.width, 0.5 * plot.width * max(len(names), 1)),
+            max(len(names), 1),
+            figsize=(plot.width * max(0.7, len(names) / 2), 0.5 * plot.width),
             squeeze=False,
         )
         if not names:
             missing(panels[0, 0], "No configuration keeps the curves of its tasks (task_curves).")
-        for axes, name in zip(panels[:, 0], names, strict=False):
+        for axes, name in zip(panels[0], names, strict=False):
             c = configurations[name]
             losses = _heat(tables, name)
             of_name = tables.tasks[tables.tasks["configuration"] == name]
@@ -95,10 +97,14 @@ def heat_map(
                     np.log(expected[inside]), np.log(tasks[inside]), "--", color="white", lw=1.5
                 )
             axes.grid(visible=False)
-            axes.set_title(f"{name}, width {max(c.widths)}; dashed: time ~ 1/p", loc="left")
+            axes.set_title(f"{name}, width {max(c.widths)}; dashed: 1/p", loc="left", pad=34)
             axes.set_xlabel("Optimizer steps")
             axes.set_ylabel("Task, by falling frequency")
-            bar = figure.colorbar(mesh, ax=axes, label="Loss (bits)")
+            bar = figure.colorbar(
+                mesh, cax=axes.inset_axes((0, 1.02, 0.5, 0.03)), orientation="horizontal"
+            )
+            bar.ax.xaxis.set_ticks_position("top")
+            bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1 bit"])
             bar.outline.set_visible(False)
         plt.close(figure)
     return figure
@@ -118,7 +124,8 @@ def _log_ticks(axes: Axes, steps: npt.NDArray[np.float64], tasks: npt.NDArray[np
     """Plain numbers on axes that hold natural logarithms."""
     for axis, values in [(axes.xaxis, steps), (axes.yaxis, tasks)]:
         decades = 10.0 ** np.arange(0, 8)
-        ticks = [t for d in decades for t in (d, 2 * d, 5 * d) if values[0] <= t <= values[-1]]
+        shares = (1, 3) if values[-1] > 100 * values[0] else (1, 2, 5)
+        ticks = [t for d in decades for t in d * np.array(shares) if values[0] <= t <= values[-1]]
         axis.set_ticks([float(np.log(t)) for t in ticks], [f"{t:,.0f}" for t in ticks])
 
 
@@ -160,29 +167,39 @@ def learning_times(
     alpha: float,
     definition: Definition,
 ) -> Figure:
-    """Two panels for each configuration that kept curves: times by frequency, slopes by horizon.
+    """Times by frequency for each configuration that kept curves, and slopes by horizon below.
 
-    `alpha` is that of the published learning times; they stand beside configurations like theirs.
+    Slopes are drawn where there are `HORIZONS` at least. `alpha` is that of the published learning
+    times; they stand beside configurations like theirs.
     """
     names = tables.shown
+    horizons = tables.horizons[tables.horizons["definition"] == definition]
+    horizons = horizons[np.isfinite(horizons["slope"].astype(float))]
+    many = horizons.groupby("configuration")["step"].nunique() >= HORIZONS
+    long = [name for name in names if many.get(name, default=False)]
     with style.drawing():
-        figure, panels = plt.subplots(
-            max(len(names), 1),
-            2,
-            figsize=(plot.width, 0.55 * plot.width * max(len(names), 1)),
-            squeeze=False,
-            width_ratios=[1.35, 1],
-        )
+        figure = plt.figure(figsize=(plot.width, plot.width * (1 if long else 0.55)))
+        rows = figure.add_gridspec(2 if long else 1, 1, height_ratios=[1.3, 1][: 1 + bool(long)])
+        above = rows[0].subgridspec(1, max(len(names), 1)).subplots(squeeze=False)[0]
         if not names:
-            missing(panels[0, 0], "No configuration keeps the curves of its tasks (task_curves).")
-            panels[0, 1].set_axis_off()
-        for (left, right), name in zip(panels, names, strict=False):
+            missing(above[0], "No configuration keeps the curves of its tasks (task_curves).")
+        for axes, name in zip(above, names, strict=False):
             c = configurations[name]
             alike = c.tasks == published.tasks and c.alpha == alpha
-            _times(left, tables, name, c, published if alike else None, definition)
-            horizons = tables.horizons[tables.horizons["definition"] == definition]
-            _horizons(right, horizons[horizons["configuration"] == name], published)
-            left.set_title(name, loc="left")
+            _times(axes, tables, name, c, published if alike else None, definition)
+            axes.set_title(name, loc="left")
+        if long:
+            below = rows[1].subgridspec(1, len(long)).subplots(squeeze=False)[0]
+            ends = []
+            for axes, name in zip(below, long, strict=True):
+                of_name = horizons[horizons["configuration"] == name]
+                ends.append(_horizons(axes, of_name, published))
+                axes.set_title(f"{name}: slope, had the runs ended earlier", loc="left")
+            figure.draw_without_rendering()
+            for axes, points in zip(below, ends, strict=True):
+                colours = [LOOKS[kind][0] for kind in points]
+                words = [LOOKS[kind][2] for kind in points]
+                style.label_ends(axes, list(points.values()), words, colours)
         plt.close(figure)
     return figure
 
@@ -203,12 +220,12 @@ def _times(
     lowest = max(rates.min(), (rates[learned].min() if learned.any() else rates.max()) / 10)
     wide = rates.max() > 30 * lowest
     style.plain_log_axis(axes, "x", subs=(1.0,) if wide else (1.0, 2.0, 5.0))
-    axes.plot(rates[learned], times, "o", color=INK, ms=3, alpha=0.6)
+    style.dots(axes, np.column_stack([rates[learned], times]), 3, 0.6)
     lost = ~learned & (rates >= lowest)
     if lost.any():
         label = f"not learned by the end: {np.count_nonzero(~learned)} of {len(rows)}"
-        end = np.full(np.count_nonzero(lost), c.steps)
-        axes.plot(rates[lost], end, "^", color=INK, ms=4, mfc="none", label=label)
+        ends = np.unique(rates[lost])
+        axes.plot(ends, 0 * ends + c.steps, "^", color=INK, ms=4, mfc="none", label=label)
     line = np.array([rates.min(), rates.max()])
     fits = tables.emergence[tables.emergence["definition"] == definition]
     fits = fits[fits["configuration"] == name]
@@ -240,27 +257,27 @@ def _signed(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")  # noqa: RUF001
 
 
-def _horizons(axes: Axes, rows: pd.DataFrame, published: Michaud) -> None:
-    rows = rows[np.isfinite(rows["slope"].astype(float))]
-    if rows.empty:
-        missing(axes, "Too few tasks are learned for a slope.")
-        return
+def _horizons(axes: Axes, rows: pd.DataFrame, published: Michaud) -> dict[str, tuple[float, float]]:
+    """Returns where the line of each fit ends."""
     style.plain_log_axis(axes, "x", subs=(1.0, 3.0))
+    ends = {}
     for kind, (colour, dashes, _) in LOOKS.items():
         of_kind = rows[rows["tasks"] == kind]
         axes.plot(of_kind["step"], of_kind["slope"], dashes, color=colour, marker="o", ms=3)
+        if len(of_kind):
+            step, slope = of_kind[["step", "slope"]].iloc[-1].astype(float)
+            ends[kind] = step, slope
     slopes = rows["slope"].astype(float)
     for level, words in [(-1.0, "theory"), (-published.learning_exponent, "published")]:
         axes.axhline(level, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.annotate(
             words,
-            (1.0, level),
+            (0.0, level),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 2),
+            xytext=(4, 2),
             textcoords="offset points",
-            ha="right",
             fontsize="small",
         )
     axes.set_ylim(max(-2.0, min(slopes.min(), -1.0) - 0.1), min(0.2, max(slopes.max(), -0.8) + 0.1))
-    axes.set_xlabel("Steps, had the runs ended there")
-    axes.set_ylabel("Slope")
+    axes.set_xlabel("Steps")
+    return ends

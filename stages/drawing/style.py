@@ -5,6 +5,8 @@ alike, so it can stand in a light and in a dark page. No message rests on colour
 their names at their ends.
 """
 
+import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
 from stages.base import files
@@ -40,6 +43,7 @@ _STYLE: dict[Any, Any] = {
     "axes.titlecolor": INK,
     "axes.titlesize": "medium",
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.w_pad": 0.12,  # inches: another renderer's font may be wider
     "figure.facecolor": "none",
     "font.family": "sans-serif",
     "font.size": 10.0,
@@ -49,6 +53,7 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.labelcolor": INK,
     "lines.linewidth": 1.5,
+    "path.simplify": False,  # it would drop lines of no length, which are dots
     "savefig.facecolor": "none",
     "svg.fonttype": "none",  # text stays text: it can be searched, read aloud and restyled
     "svg.hashsalt": "scaling",  # else every run makes up its own ids
@@ -84,7 +89,8 @@ def label_ends(
 ) -> None:
     """Write a name to the right of where each line ends, moved apart where they would overlap.
 
-    Call it when the limits and scales of the axes are final.
+    A thin line leads from an end to a name that stands elsewhere. Call it when the limits and
+    scales of the axes are final.
 
     Args:
         ends: (x, y) of each line's last point, in data units.
@@ -93,18 +99,36 @@ def label_ends(
     points = axes.transData.transform(ends) * 72 / axes.figure.dpi
     order = np.argsort(points[:, 1], kind="stable")
     more = max((text.count("\n") for text in texts), default=0)
-    gap = (1.15 + 1.6 * more) * size  # lines of one name stand closer than two names
+    gap = (1.3 + 1.6 * more) * size  # lines of one name stand closer than two names
     heights = _apart([float(points[i, 1]) for i in order], gap)
-    for i, height in zip(order, heights, strict=True):
+    moved = [height - float(points[i, 1]) for i, height in zip(order, heights, strict=True)]
+    away = max(map(abs, moved)) > size / 2
+    for i, move in zip(order, moved, strict=True):
+        lead = {
+            "arrowstyle": "-",
+            "color": colours[i],
+            "linewidth": 0.6,
+            "shrinkA": 1,
+            "shrinkB": 2,
+        }
         axes.annotate(
             texts[i],
             ends[i],
-            xytext=(6, height - points[i, 1]),
+            xytext=(16 if away else 6, move),
             textcoords="offset points",
             color=colours[i],
             va="center",
+            arrowprops=lead if away else None,
             annotation_clip=False,
         )
+
+
+def dots(axes: Axes, points: NDArray[Any], size: float, opacity: float) -> None:
+    """Points [n, 2] in ink, as one path: a marker each would take ten times the bytes."""
+    there = np.repeat(points.astype(float), 3, axis=0)
+    there[2::3] = np.nan  # a line of no length, with round ends
+    [line] = axes.plot(there[:, 0], there[:, 1], lw=size, color=INK, alpha=opacity)
+    line.set_solid_capstyle("round")
 
 
 def _apart(heights: Sequence[float], gap: float) -> list[float]:
@@ -117,8 +141,34 @@ def _apart(heights: Sequence[float], gap: float) -> list[float]:
 def save_svg(figure: Figure, path: Path, title: str) -> None:
     """Save the figure as SVG, whole or not at all.
 
-    `title` is the text that stands for it where it is not seen.
+    Each of its axes, with all that is written about it, is a view: `figure.svg#panel-1` shows the
+    first alone, and a narrow page stacks them. Numbers have two decimals, a hundredth of a point.
+
+    Args:
+        title: the text that stands for the figure where it is not seen.
     """
     metadata = {"Creator": None, "Date": None, "Title": title}
-    with mpl.rc_context(_STYLE), files.aside(path) as temporary:
-        figure.savefig(temporary, format="svg", metadata=metadata)
+    with mpl.rc_context(_STYLE), io.StringIO() as drawn:
+        figure.savefig(drawn, format="svg", metadata=metadata)
+        svg = drawn.getvalue()
+        height = figure.bbox.height
+        boxes = [axes.get_tightbbox() for axes in figure.axes]
+    svg = re.sub(r'="[^"]*"', _lean, svg)
+    views = ""
+    for place, box in enumerate((box for box in boxes if box is not None), 1):
+        left, top, wide, high = (
+            round(72 / figure.dpi * value, 1)
+            for value in (box.x0 - 3, height - box.y1 - 3, box.width + 6, box.height + 6)
+        )
+        views += f' <view id="panel-{place}" viewBox="{left} {top} {wide} {high}"/>\n'
+    files.write(path, svg.replace("</svg>", f"{views}</svg>"))
+
+
+def _lean(attribute: re.Match[str]) -> str:
+    """An attribute with coordinates to a hundredth of a point and few families of fonts."""
+    text = re.sub(
+        r"font-family: [^;]+", "font-family: 'DejaVu Sans', Verdana, sans-serif", attribute[0]
+    )
+    return re.sub(
+        r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), text
+    )

@@ -136,7 +136,7 @@ def fit(table: pd.DataFrame, params: Fit, apply: Apply = map) -> Tables:
 
 
 def _fits(sweep: Sweep, params: Fit) -> Iterator[Row]:
-    ranges = sweep.ranges(params.widths)
+    ranges = sweep.ranges(params.widths | params.sensitivity.widths)
     for metric, epochs, quantile in product(sweep.metrics, params.epochs, params.quantiles):
         base = sweep.base(metric, epochs)._replace(quantile=quantile)
         for name, failed in product(ranges, FAILED):

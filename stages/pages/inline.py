@@ -14,7 +14,9 @@ def svg(text: str, prefix: str, label: str) -> str:
     """The `<svg>` element of a file, to put into HTML.
 
     Its ids, and all that points to them, begin with `prefix`, its style sheets are confined to it,
-    and assistive technology reads `label` in its place. It scales with its container.
+    and assistive technology reads `label` in its place. It scales with its container. Ink is the
+    page's own, and names in a line's colour lean half to it, so that they can be read on light and
+    on dark.
 
     Raises:
         ValueError: `text` is no SVG, has no size, or holds a script or something to fetch.
@@ -31,9 +33,20 @@ def svg(text: str, prefix: str, label: str) -> str:
             raise ValueError("holds a script, or something to fetch")
 
     body = text[text.index("<svg") :]
+    body = re.sub(r" font-family: [^;]+;| transform=\"rotate\(-0 [^\"]*\"", "", body)
+    body = re.sub(
+        r"(<text [^>]*fill: )#(?!808080)(\w{6})",
+        r"\1color-mix(in srgb, #\2 50%, currentColor)",
+        body,
+    )
+    body = re.sub("#808080", "currentColor", body, flags=re.IGNORECASE)
+    body = re.sub(r"<view [^>]*>\s*", "", body)
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
     body = re.sub(r"<title>.*?</title>\s*", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)
+    body = re.sub(r"\s*\n\s*", " ", re.sub(r">\s+<", "><", body))
+    used = {"figure_1", *re.findall(r'(?:href="|url\()#([^")]+)', body)}
+    body = NAMES.sub(lambda name: name[0] if name[1] in used else "", body)
     names = set(NAMES.findall(body))
     body = NAMES.sub(rf'id="{prefix}-\1"', body)
 
@@ -52,6 +65,15 @@ def svg(text: str, prefix: str, label: str) -> str:
     head, rest = body[4:].split(">", 1)
     head = re.sub(r'\s(width|height|version|xmlns(:\w+)?)="[^"]*"', "", head)
     return f'<svg id="{prefix}" role="img" aria-label="{_escaped(label)}"{head}>{rest}'.rstrip()
+
+
+def panels(text: str, prefix: str) -> str:
+    """Its views, each as an `<svg>` of its own that shows a part of the one that `svg` gave; for
+    where there is no room for them side by side. Empty where there are less than two.
+    """
+    views = re.findall(r'<view [^>]*viewBox="([-.\d ]+)"', text)
+    drawn = [f'<svg viewBox="{view}"><use href="#{prefix}-figure_1"/></svg>' for view in views]
+    return "\n".join(drawn) if len(drawn) > 1 else ""
 
 
 def _escaped(text: str) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from stages.base.params import Params
 from stages.dimension import readings
 from stages.quanta.verdict import NOT_TRAINED
-from stages.statistics.equivalence import RULE
+from stages.statistics.equivalence import OUTCOMES, RULE
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -37,7 +37,7 @@ PARITY = {
     "alpha_D": "alpha_D at alpha = {}",
 }
 """Of multitask sparse parity, with a place for the task, N, D or alpha."""
-SYMBOLS = {"reproduced": "✓", "not reproduced": "✗", "cannot be told": "?"}
+SYMBOLS = dict(zip(OUTCOMES, "✓✗?", strict=True))
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -168,6 +168,7 @@ def render(template: str, **content: Any) -> str:
     )
     environment.filters |= {"number": number, "percent": percent, "choice": choice}
     environment.filters["significant"] = significant
+    environment.filters["lower_first"] = lambda text: text[:1].lower() + text[1:]
     environment.globals |= {
         "close": close,
         "interval": interval,
