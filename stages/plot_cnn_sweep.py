@@ -1,6 +1,6 @@
 """Stages `plot_cnn_sweep` and `plot_cnn_import`: the scatter and the violins of one sweep.
 
-As plots/cnn_scaling_<sweep>.svg and plots/cnn_violin_<sweep>.svg. Takes a few seconds.
+As cnn_scaling_<sweep>.svg and cnn_violin_<sweep>.svg in plots/sweeps. Takes a few seconds.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sweep")
     parser.add_argument("--tables", type=Path, default=Path("metrics"), help="folder")
-    parser.add_argument("--output", type=Path, default=Path("plots"), help="folder")
+    parser.add_argument("--output", type=Path, default=Path("plots/sweeps"), help="folder")
     arguments = parser.parse_args()
     plot = params.load().plot
     with style.drawing():

@@ -40,24 +40,6 @@ FIGURES = {
         "Test loss at the best epoch against parameters N, ours beside the points and the slope "
         "of the published Figure 6.",
     ),
-    "plots/cnn_scaling_notebook.svg": (
-        "plot_cnn_sweep@notebook",
-        "Sweep notebook: loss and accuracy, for training and validation, of all runs and epochs "
-        "against parameters N, with quantile regressions.",
-    ),
-    "plots/cnn_violin_notebook.svg": (
-        "plot_cnn_sweep@notebook",
-        "Sweep notebook: how loss and accuracy are distributed at each N.",
-    ),
-    "plots/cnn_scaling_paper.svg": (
-        "plot_cnn_sweep@paper",
-        "Sweep paper: loss and accuracy, for training and validation, of all runs and epochs "
-        "against parameters N, with quantile regressions.",
-    ),
-    "plots/cnn_violin_paper.svg": (
-        "plot_cnn_sweep@paper",
-        "Sweep paper: how loss and accuracy are distributed at each N.",
-    ),
     "plots/cnn_epochs.svg": (
         "plot_cnn",
         "The median validation loss for each choice of epochs with its fit, and 4/alpha of each "
@@ -114,22 +96,23 @@ FIGURES = {
 OUTPUT = Path("plots/report.html")
 
 
-def imported(p: params.Params) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
-    """What else the page rests on for each imported sweep: tables, and figures as `FIGURES`."""
+def of_sweeps(p: params.Params) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
+    """What else the page rests on: tables of imported sweeps, and figures of all, as `FIGURES`."""
     tables = {
         f"metrics/runs/imports/{name}-widths.csv": f"import_tensorboard@{name}"
         for name in p.imports
     }
+    kinds = {
+        "scaling": "loss and accuracy, for training and validation, of all runs and epochs "
+        "against parameters N, with quantile regressions.",
+        "violin": "how loss and accuracy are distributed at each N.",
+    }
+    drawn_by = dict.fromkeys(p.cnn.sweeps, "plot_cnn_sweep")
+    drawn_by |= dict.fromkeys(p.imports, "plot_cnn_import")
     drawn = {
-        f"plots/imports/cnn_{kind}_{name}.svg": (
-            f"plot_cnn_import@{name}",
-            caption.replace("Sweep notebook", f"Sweep {name}"),
-        )
-        for name in p.imports
-        for kind, (_, caption) in {
-            "scaling": FIGURES["plots/cnn_scaling_notebook.svg"],
-            "violin": FIGURES["plots/cnn_violin_notebook.svg"],
-        }.items()
+        f"plots/sweeps/cnn_{kind}_{name}.svg": (f"{stage}@{name}", f"Sweep {name}: {caption}")
+        for name, stage in drawn_by.items()
+        for kind, caption in kinds.items()
     }
     return tables, drawn
 
@@ -179,7 +162,7 @@ def imports(name: str, read: dict[str, pd.DataFrame]) -> dict[str, Any]:
 
 def content(p: params.Params) -> dict[str, Any]:
     """What the page shows."""
-    quality, drawn = imported(p)
+    quality, drawn = of_sweeps(p)
     drawn = FIGURES | drawn
     made = TABLES | quality
     read = {Path(path).stem: tables.read(Path(path), texts=["seeds"]) for path in made}
