@@ -11,9 +11,8 @@ from stages.base.params import Plot, StudentConfiguration
 from stages.drawing import cnn, style
 from stages.drawing.cnn import ALPHA
 from stages.drawing.style import BLUE, GREEN, INK, PURPLE, VERMILION
-from stages.manifold.students import OVER_ALL
+from stages.manifold.students import DIVERGENCE, OTHER, OVER_ALL, PRODUCT, SQUARED, kind
 
-SQUARED, DIVERGENCE, OTHER, PRODUCT = "squared error", "divergence", "|error|^p", "product"
 LOOKS = {
     SQUARED: ("o", BLUE),
     DIVERGENCE: ("s", VERMILION),
@@ -21,13 +20,6 @@ LOOKS = {
     PRODUCT: ("^", PURPLE),
 }
 """Marker and colour of each kind of students."""
-
-
-def kind(c: StudentConfiguration) -> str:
-    """What a figure calls a configuration's students."""
-    if c.factors > 1:
-        return PRODUCT
-    return DIVERGENCE if c.loss == "kl" else SQUARED if c.loss == 2 else OTHER
 
 
 def shown(

@@ -37,6 +37,16 @@ EXPONENTS = ("4/alpha", "floored", *KEPT)
 """Quantities that the theory has a value for; the others are dimensions that were measured."""
 
 
+SQUARED, DIVERGENCE, OTHER, PRODUCT = "squared error", "divergence", "|error|^p", "product"
+
+
+def kind(c: StudentConfiguration) -> str:
+    """What a figure calls a configuration's students."""
+    if c.factors > 1:
+        return PRODUCT
+    return DIVERGENCE if c.loss == "kl" else SQUARED if c.loss == 2 else OTHER
+
+
 @dataclass(frozen=True)
 class Rules:
     """How numbers are made and judged."""

@@ -1,0 +1,70 @@
+"""The figure that says where the theory holds: 4/alpha against measured dimension."""
+
+from itertools import cycle
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from stages.base.params import Plot
+from stages.drawing import style
+from stages.drawing.cnn import ALPHA
+from stages.drawing.style import BLUE, GREEN, INK, PURPLE, VERMILION
+from stages.manifold.figure1 import KNOWN, NETWORKS, PUBLISHED, STUDENTS
+
+COLOURS = {STUDENTS: BLUE, KNOWN: GREEN, NETWORKS: VERMILION}
+MARKERS = "osD^vPX<>ph8"
+"""Of the kinds, in their order: no two look alike, whatever their colours."""
+
+
+def draw(marks: pd.DataFrame, tolerance: float, plot: Plot) -> Figure:
+    """One mark each with both intervals, the line on which the two are the same, and the published.
+
+    `marks` is the table of `stages.manifold.figure1`.
+    """
+    figure = Figure(figsize=(plot.width, plot.width * 0.62))
+    axes = figure.subplots()
+    ends = marks[["dimension", "value"]].to_numpy(float)
+    span = np.array([ends.min() / 1.25, ends.max() * 1.25])
+    axes.plot(span, span, "--", color=INK, linewidth=1)
+    axes.fill_between(
+        span, span * (1 - tolerance), span * (1 + tolerance), color=INK, alpha=0.15, linewidth=0
+    )
+    legend: list[Line2D] = []
+    markers = cycle(MARKERS)
+    for panel, of_panel in marks.groupby("panel", sort=False):
+        legend.append(Line2D([], [], linestyle="", label=str(panel)))
+        for kind, rows in of_panel.groupby("kind", sort=False):
+            theirs = kind == PUBLISHED
+            colour = PURPLE if theirs else COLOURS[str(panel)]
+            marker = "*" if theirs else next(markers)
+            _mark(axes, rows, marker, colour)
+            legend.append(
+                Line2D([], [], linestyle="", marker=marker, color=colour, label=f"  {kind}")
+            )
+    words = f"4/{ALPHA} = d, and {tolerance:.0%}"
+    legend.append(Line2D([], [], linestyle="--", color=INK, label=words))
+    style.plain_log_axis(axes, "x", (1, 1.5, 2, 3, 5, 7))
+    style.plain_log_axis(axes, "y", (1, 1.5, 2, 3, 5, 7))
+    x = marks["dimension"]
+    axes.set_xlim(x.min() / 1.2, x.max() * 1.2)
+    axes.set_ylim(*span)
+    axes.set_xlabel("Dimension measured in the last hidden layer")
+    axes.set_title(f"4/{ALPHA} of the test loss (2p/{ALPHA} of |error|^p)")
+    axes.legend(handles=legend, loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
+    return figure
+
+
+def _mark(axes: Axes, rows: pd.DataFrame, marker: str, colour: str) -> None:
+    x, y = rows["dimension"], rows["value"]
+    low, high = rows["low"].fillna(y), rows["high"].fillna(y)
+    left, right = rows["dimension_low"].fillna(x), rows["dimension_high"].fillna(x)
+    axes.vlines(x, low, high, color=colour, linewidth=1, alpha=0.7)
+    axes.hlines(y, left, right, color=colour, linewidth=1, alpha=0.7)
+    size = 10 if marker == "*" else 5
+    axes.plot(x, y, marker, linestyle="", color=colour, markersize=size)
+    if len(rows) > 1 and rows["panel"].eq(NETWORKS).all():  # several protocols on the same images
+        for place, name in zip(zip(x, y, strict=True), rows["name"], strict=True):
+            axes.annotate(name, place, (5, -11), textcoords="offset points", fontsize="small")
