@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from stages.base.errors import InputError
 
 IMAGE = (32, 32, 3)
+"""Rows, columns and channels of CIFAR-10's images, of which generated ones are."""
+MAX_CLASSES = 256
 CLASSES = 10
 """Kinds of label of CIFAR-10 and, unless said otherwise, of any data set."""
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -22,7 +24,7 @@ MEND = "restore it: dvc checkout --force {}, or fetch it: dvc repro download"
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """A data set: images of shape (n, 32, 32, 3) and labels of shape (n,), all uint8.
+    """A data set: images of shape (n, rows, columns, channels) and labels of shape (n,), all uint8.
 
     Raises:
         InputError: an array has another type or shape, is empty, or does not fit its partner.
@@ -35,14 +37,15 @@ class Images:
     classes: int = CLASSES
 
     def __post_init__(self) -> None:
+        shape = "rows, columns, channels"
         for split in ("train", "test"):
             images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
-            for name, array, shape in (("images", images, IMAGE), ("labels", labels, ())):
-                if array.dtype != np.uint8 or array.ndim == 0 or array.shape[1:] != shape:
-                    allowed = ", ".join(str(size) for size in ("n", *shape))
+            for name, array, axes in (("images", images, 4), ("labels", labels, 1)):
+                if array.dtype != np.uint8 or array.ndim != axes or 0 in array.shape[1:]:
+                    allowed = f"(n, {shape})" if axes > 1 else "(n)"
                     raise InputError(
                         f"{split}_{name}.npy: {array.dtype} of shape {array.shape}, "
-                        f"not uint8 of shape ({allowed})"
+                        f"not uint8 of shape {allowed}"
                     )
             if len(images) != len(labels) or len(images) == 0:
                 raise InputError(
@@ -53,6 +56,15 @@ class Images:
                 raise InputError(
                     f"{split}_labels.npy: label {labels.max()}, not in 0..{self.classes - 1}"
                 )
+        ours, theirs = self.train_images.shape[1:], self.test_images.shape[1:]
+        if ours != theirs:
+            raise InputError(f"test_images.npy: images of shape {theirs}, of training {ours}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of an image: how a network gets it."""
+        rows, columns, channels = self.train_images.shape[1:]
+        return channels, rows, columns
 
 
 def open_images(folder: Path, classes: int = CLASSES) -> Images:

@@ -26,15 +26,19 @@ a grey level; it shows where a pixel lies that near to a half, in one data set o
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from stages.base.params import Manifold
+from stages.base.workers import Apply
 from stages.images.arrays import CLASSES, IMAGE, Images
 
 Floats = NDArray[np.float64]
 UInt8 = NDArray[np.uint8]
+Probabilities = NDArray[np.float32]
 Places = Floats
 """Points of the cube, (n, d)."""
 
@@ -63,32 +67,45 @@ def rate(patches: float, dimension: int) -> float:
 
 def images(settings: Manifold) -> Images:
     """The data set. 60,000 images take about 5 s on 2 cores."""
-    train, test = _places(settings)
+    train, test = places(settings)
     picture, label = picture_of(settings), label_of(settings)
     return Images(
-        _mapped(picture, train), _mapped(label, train), _mapped(picture, test), _mapped(label, test)
+        mapped(picture, train), mapped(label, train), mapped(picture, test), mapped(label, test)
     )
 
 
 def test_images(settings: Manifold) -> UInt8:
     """The test images alone, for what needs no others."""
-    return _mapped(picture_of(settings), _places(settings)[1])
+    return mapped(picture_of(settings), places(settings)[1])
 
 
-def _places(settings: Manifold) -> tuple[Places, Places]:
-    draw = _generator(settings.seed, stream=0)
+def places(settings: Manifold) -> tuple[Places, Places]:
+    """The places of the training and the test images: (train, d) and (test, d)."""
+    draw = _generator(settings.seed, 0)
     train, test = (draw.random((n, settings.dimension)) for n in (settings.train, settings.test))
     return train, test
 
 
-def _mapped(function: Callable[[Places], UInt8], places: Places) -> UInt8:
+def fresh_places(settings: Manifold, epoch: int) -> Places:
+    """Other places for the training images of an epoch, from 1; of the first, those of `places`."""
+    if epoch == 1:
+        return places(settings)[0]
+    return _generator(settings.seed, 3, epoch).random((settings.train, settings.dimension))
+
+
+def mapped(
+    function: Callable[[Places], NDArray[Any]], places: Places, apply: Apply = map
+) -> NDArray[Any]:
+    """What a function gives at places, some at a time; `apply` may work on several at once."""
     blocks = range(0, len(places), BLOCK)
-    return np.concatenate([function(places[start : start + BLOCK]) for start in blocks])
+    return np.concatenate(
+        list(apply(lambda start: function(places[start : start + BLOCK]), blocks))
+    )
 
 
 def picture_of(settings: Manifold) -> Callable[[Places], UInt8]:
     """The map from places, (n, d), to images, (n, 32, 32, 3)."""
-    draw = _generator(settings.seed, stream=1)
+    draw = _generator(settings.seed, 1)
     height, width, channels = IMAGE
     cosines, sines = _modes()
     waves = channels * len(cosines)
@@ -109,7 +126,22 @@ def picture_of(settings: Manifold) -> Callable[[Places], UInt8]:
 
 def label_of(settings: Manifold) -> Callable[[Places], UInt8]:
     """The map from places, (n, d), to labels, (n,)."""
-    draw = _generator(settings.seed, stream=2)
+    scores = scores_of(settings)
+    return lambda places: scores(places).argmax(axis=1).astype(np.uint8)
+
+
+def soft_label_of(settings: Manifold, temperature: float) -> Callable[[Places], Probabilities]:
+    """The map from places to the classes' probabilities, (n, classes): a softmax of the scores.
+
+    At temperature 0 it would be certain, and the label that of `label_of`.
+    """
+    scores = scores_of(settings)
+    return lambda places: softmax(scores(places) / temperature, axis=1).astype(np.float32)
+
+
+def scores_of(settings: Manifold) -> Callable[[Places], Floats]:
+    """The map from places, (n, d), to the random functions that make labels, (n, classes)."""
+    draw = _generator(settings.seed, 2)
     dimension = settings.dimension
     waves = draw.standard_normal((dimension, FEATURES)) * rate(settings.patches, dimension)
     phases = draw.uniform(0, 2 * math.pi, FEATURES)
@@ -120,12 +152,7 @@ def label_of(settings: Manifold) -> Callable[[Places], UInt8]:
 
     reference = values(draw.random((REFERENCE, dimension)))
     mean, spread = reference.mean(axis=0), reference.std(axis=0)
-
-    def label(places: Places) -> UInt8:
-        largest: UInt8 = ((values(places) - mean) / spread).argmax(axis=1).astype(np.uint8)
-        return largest
-
-    return label
+    return lambda places: (values(places) - mean) / spread
 
 
 def _modes() -> Floats:
@@ -142,5 +169,5 @@ def _modes() -> Floats:
     return np.stack([np.cos(angles), np.sin(angles)])
 
 
-def _generator(seed: int, stream: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, stream))))
+def _generator(*key: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))

@@ -58,11 +58,33 @@ class Cnn(Section):
     sweeps: Annotated[dict[Name, CnnSweep], Field(min_length=1)]
 
 
-class Study(Section):
-    """A training protocol with widths of its own, trained as one stage into one part."""
+class StudyTraining(CnnSweep):
+    """The protocol of a study: a sweep's, and what the generic engine can do beside.
 
+    Attributes:
+        schedule: of the learning rate; linear: it falls to 0 after the last step.
+        label_temperature: of the softmax that makes the classes' probabilities of the functions
+            behind generated labels; 0: the labels are certain. Losses are then divergences.
+        fresh_images: whether each epoch has generated images of its own.
+    """
+
+    schedule: Literal["constant", "linear"] = "constant"
+    label_temperature: Annotated[Real, Field(ge=0)] = 0
+    fresh_images: bool = False
+
+
+class Study(Section):
+    """Images, a network of stages/networks, its widths and a protocol: one stage and one part."""
+
+    images: Name
+    network: Name
     widths: Widths
-    training: CnnSweep
+    training: StudyTraining
+
+    @model_validator(mode="after")
+    def _rows_of_a_part_fit(self) -> Self:
+        rows_fit(len(self.widths) * self.training.seeds * self.training.epochs)
+        return self
 
 
 class Method(Section):
