@@ -32,6 +32,7 @@ def test_the_tour_redraws_figure_6_from_the_committed_tables(
 
     curves = pd.read_csv(ROOT / "plots/cnn_curves.csv")
     for sweep, loss in names["median"].items():
+        loss = loss.dropna()  # a study has widths of its own
         ours = curves[curves["series"] == f"{sweep}, best epoch"]
         np.testing.assert_array_equal(ours["parameters"], loss.index)
         np.testing.assert_allclose(ours["validation_loss"], loss, rtol=1e-4)

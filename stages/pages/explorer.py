@@ -19,9 +19,9 @@ from stages.quanta.emergence import LEARNED
 from stages.statistics.equivalence import Target
 from stages.statistics.estimate import Estimate
 
-SHOWN = 3
-"""Epochs of a run that are drawn of pooled ones, evenly spaced; all are fitted."""
-STEPS = 48
+SHOWN = 1
+"""Epochs of a run that are drawn of pooled ones, evenly spaced to the last; all are fitted."""
+STEPS = 16
 """Of a parity run that are drawn at most, evenly spaced in the logarithm."""
 _BIT = math.log(2)
 CHOICES = ["sweep", "metric", "epochs", "quantile", "widths", "failed"]
@@ -84,14 +84,13 @@ def _sweep(
             "seed": points["seed"].tolist(),
             "failed": out.astype(int).tolist(),
             "values": {
-                name: _column(metric.of(points), 4)
-                for name, metric in metrics.items()
-                if not metric.complement  # which the page makes of the others
+                metric.column: _column(points[metric.column], 3)
+                for metric in metrics.values()  # the page makes errors of accuracies
             },
             "quantiles": {
                 failed: {
                     name: [
-                        [n, *_column(group.quantile(list(quantiles)))]
+                        [n, *_column(group.quantile(list(quantiles)), 4)]
                         for n, group in metric.of(rows).groupby(rows["parameters"])
                     ]
                     for name, metric in shown_of.items()

@@ -45,6 +45,8 @@ def svg(text: str, prefix: str, label: str) -> str:
     body = re.sub(r"<title>.*?</title>\s*", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)
     body = re.sub(r"\s*\n\s*", " ", re.sub(r">\s+<", "><", body))
+    # a hundredth of a point is enough for an outline
+    body = re.sub(r' d="[^"]+"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), body)
     used = {"figure_1", *re.findall(r'(?:href="|url\()#([^")]+)', body)}
     body = NAMES.sub(lambda name: name[0] if name[1] in used else "", body)
     names = set(NAMES.findall(body))
@@ -62,6 +64,7 @@ def svg(text: str, prefix: str, label: str) -> str:
         body,
         flags=re.DOTALL,
     )
+    body = re.sub(r' style="[^"]*"', lambda style: re.sub(r"([:;]) ", r"\1", style[0]), body)
     head, rest = body[4:].split(">", 1)
     head = re.sub(r'\s(width|height|version|xmlns(:\w+)?)="[^"]*"', "", head)
     return f'<svg id="{prefix}" role="img" aria-label="{_escaped(label)}"{head}>{rest}'.rstrip()

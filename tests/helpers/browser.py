@@ -63,6 +63,6 @@ def asked(page: str, home: Path, width: int, script: str, *, dark: bool = False)
     found, said = opened(wrapper, home / "profile", size, theme)
     complaints = [line for line in said.splitlines() if "CONSOLE" in line]
     answer = re.search(r'title="([^"]+)"', found)
-    assert not complaints
+    assert not complaints, complaints
     assert answer, said
     return json.loads(base64.b64decode(answer[1]))
