@@ -21,7 +21,7 @@ from stages.statistics.estimate import Estimate
 
 SHOWN = 1
 """Epochs of a run that are drawn of pooled ones, evenly spaced to the last; all are fitted."""
-STEPS = 16
+STEPS = 12
 """Of a parity run that are drawn at most, evenly spaced in the logarithm."""
 _BIT = math.log(2)
 CHOICES = ["sweep", "metric", "epochs", "quantile", "widths", "failed"]
