@@ -65,8 +65,8 @@ def test_there_is_one_fit_of_every_kind(tables: Tables) -> None:
     keys = ["sweep", "metric", "epochs", "quantile", "failed", "widths"]
     assert list(fits) == [*keys, "first_width", "last_width", *NUMBERS, *SAMPLE]
     assert not fits.duplicated(keys).any()
-    assert [fits[key].nunique() for key in keys] == [2, 6, 3, 3, 2, 2]
-    assert len(fits) == 2 * 6 * 3 * 3 * 2 * 2
+    assert [fits[key].nunique() for key in keys] == [2, 6, 3, 3, 2, 3]
+    assert len(fits) == 2 * 6 * 3 * 3 * 2 * 3
     losses = fits[fits["metric"].str.endswith(("loss", "error"))]
     assert (losses["status"] == "ok").all()
     assert not losses[NUMBERS].isna().any(axis=None)
