@@ -124,6 +124,24 @@ def test_the_lock_is_the_same_in_whatever_order_and_batches_it_is_written(
     assert same(workspace, plain)
 
 
+def test_a_new_dependency_is_recorded_as_dvc_records_it(done: Clone, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    plain = noops.copy(done, tmp_path / "plain")
+    for clone in (done, plain):
+        path = clone.root / TRAINING
+        path.write_text(
+            path.read_text().replace("- data/things", "- data/things\n    - published.yaml")
+        )
+    plain.run("dvc", "repro")
+    for batch in ["b", "acdef"]:
+        with alone(done.root), Graph(done.root) as graph:
+            keys = graph.keys(f"train_cnn@{name}" for name in batch)
+            assert graph.record(keys, lambda name: None) == {}
+            assert f"train_cnn@{batch[0]}" not in graph.stale(graph.training())
+    assert found_stale(done.root) == set()
+    assert same(done, plain)
+
+
 def test_only_what_fits_is_recorded(graph: Graph) -> None:
     before = (graph.root / LOCK).read_bytes()
     keys = graph.keys(["train_cnn@a", "train_cnn@b"])
