@@ -20,6 +20,7 @@ from stages.dimension.activations import last_hidden
 from stages.dimension.estimators import estimators, measure
 from stages.images.arrays import Images, open_images, save_images
 from stages.networks.cnn import Network
+from tests.helpers.rows import rows
 from tests.helpers.tiny import write_params
 
 OUTPUTS = {
@@ -42,7 +43,8 @@ def write(networks: dict[str, Network], part: parts.Part) -> None:
     """Weights, by names that begin with those of the networks."""
     part.weights.parent.mkdir(parents=True, exist_ok=True)
     state = {f"{n}{key}": t for n, each in networks.items() for key, t in each.state_dict().items()}
-    save_file(state, part.weights, metadata={"fingerprint": part.fingerprint})
+    save_file(state, part.weights)
+    part.write(rows(part))
 
 
 def network(width: int, *, dead: bool, seed: int = 0) -> Network:
@@ -172,6 +174,6 @@ def test_missing_weights_stop_the_stage_and_leave_its_outputs(root: params.Param
     name, sweep = next(iter(root.cnn.sweeps.items()))
     part = cnn_part.sweep_part(root.origin, name, sweep, 2)
     part.weights.unlink()
-    with pytest.raises(InputError, match=f"{part.weights}: missing"):
+    with pytest.raises(InputError, match=f"{part.weights}: No such file"):
         measure_dimension.main()
     assert {name: path.read_bytes() for name, path in OUTPUTS.items()} == before
