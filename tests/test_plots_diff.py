@@ -73,10 +73,13 @@ def opened(offline: list[str], page: Path) -> tuple[Drawn, str]:
 
 def series(clone: Clone, chart: str) -> int:
     """How many lines of one revision a chart has."""
-    if not CHARTS[chart]["template"].startswith("by_series"):
+    template = CHARTS[chart]["template"]
+    if template == "heat":
         return 0
     [path] = CHARTS[chart]["y"]
     table = pd.read_csv(clone.root / path)
+    if template == "by_kind":  # theory as lines, the rest as points
+        table = table[table["series"].str.contains(", theory")]
     return int(table["series"].nunique())
 
 
