@@ -179,13 +179,8 @@ def sources(made: dict[str, str]) -> list[dict[str, str]]:
 
 def theory(read: dict[str, pd.DataFrame]) -> dict[str, int]:
     """In how many cases of known dimension an interval of 4/alpha holds what the theory says."""
-    students = read["students"]
-    students = students[
-        (students["phase"] == students["phase"].max())
-        & (students["quantity"] == "4/alpha")
-        & (students["widths"] == "all")
-        & (students["teacher"] == "all")
-    ]
+    students = story.students_ended(read["students"])
+    students = students[students["widths"] == "all"]
     images = read["method"]
     images = images[(images["quantity"] == "test_loss") & (images["widths"] == "all")]
     return {

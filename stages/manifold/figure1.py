@@ -39,10 +39,9 @@ class Mark(NamedTuple):
     value_over: str
 
     def row(self) -> dict[str, object]:
-        """As the table has it; `series` is what `dvc plots` tells apart."""
+        """As the table has it."""
         x, y = self.dimension, self.value
         return {
-            "series": f"{self.panel}, {self.kind} ({self.name})",
             "panel": self.panel,
             "kind": self.kind,
             "name": self.name,
@@ -106,6 +105,7 @@ def of_networks(
     """
     like = rules.notebook.sweep
     images = {name: sweeps.get(like, "") for name in imports} | dict(sweeps)
+    bounds = {"dimension": "value", "dimension_low": "low", "dimension_high": "high"}
     for name, shown in images.items():
         alike = name if name in sweeps else like
         rule = rules.dimension.model_copy(update={"sweep": alike})
@@ -116,14 +116,13 @@ def of_networks(
             "sweep": name,
             "metric": "validation_loss",
             "failed": rules.fit.failed,
+            "epochs": rules.fit.epochs,
+            "quantile": rules.fit.quantile,
         }
-        wanted |= {"epochs": rules.fit.epochs, "quantile": rules.fit.quantile}
         chosen = fits[(fits[list(wanted)] == pd.Series(wanted)).all(axis=1)]
         named = chosen[chosen["widths"] == rules.fit.widths]
         law = named if len(named) else chosen[chosen["widths"] == "all"]
-        columns = ["dimension", "dimension_low", "dimension_high"]
-        names = dict(zip(columns, ["value", "low", "high"], strict=True))
-        value = _estimate(law[[*columns, "status"]].rename(columns=names))
+        value = _estimate(law[[*bounds, "status"]].rename(columns=bounds))
         over = "widths" if name in sweeps else f"widths, of {like}"
         yield Mark(NETWORKS, shown, name, dimension, value, over, "runs")
 

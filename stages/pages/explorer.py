@@ -19,8 +19,6 @@ from stages.quanta.emergence import LEARNED
 from stages.statistics.equivalence import Target
 from stages.statistics.estimate import Estimate
 
-SHOWN = 1
-"""Epochs of a run that are drawn of pooled ones, evenly spaced to the last; all are fitted."""
 STEPS = 12
 """Of a parity run that are drawn at most, evenly spaced in the logarithm."""
 _BIT = math.log(2)
@@ -71,11 +69,11 @@ def _sweep(
     """Runs as points, and quantiles at each N, by choice of epochs."""
     failures = failures[failures["sweep"].isin(runs["sweep"])]
     sound = selection.sound(runs, failures)
-    last = int(runs["epoch"].max())
-    shown = runs["epoch"].isin(np.linspace(last / SHOWN, last, SHOWN).round())
+    ended = runs[runs["epoch"] == runs["epoch"].max()]
     found: dict[str, Any] = {}
     for choice in ("pooled", "last", "best"):
-        points = runs[shown] if choice == "pooled" else selection.choose(runs, choice)
+        # of pooled epochs all are fitted, and the last is drawn
+        points = ended if choice == "pooled" else selection.choose(runs, choice)
         out = ~points.index.isin(sound.index)
         metrics = selection.metrics(runs)
         shown_of = {name: metric for name, metric in metrics.items() if not metric.grows}

@@ -45,8 +45,6 @@ def svg(text: str, prefix: str, label: str) -> str:
     body = re.sub(r"<title>.*?</title>\s*", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)
     body = re.sub(r"\s*\n\s*", " ", re.sub(r">\s+<", "><", body))
-    # a hundredth of a point is enough for an outline
-    body = re.sub(r' d="[^"]+"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), body)
     used = {"figure_1", *re.findall(r'(?:href="|url\()#([^")]+)', body)}
     body = NAMES.sub(lambda name: name[0] if name[1] in used else "", body)
     names = set(NAMES.findall(body))

@@ -119,12 +119,7 @@ def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[S
     widths = Column("Widths", lambda row: f"{row['first_width']}–{row['last_width']}")  # noqa: RUF001
     rule = p.verdict.dimension
     networks = readings.by_estimator(read["dimension"], rule)
-    students = read["students"]
-    students = students[
-        (students["phase"] == students["phase"].max())
-        & (students["quantity"] == "4/alpha")
-        & (students["teacher"] == "all")
-    ]
+    students = students_ended(read["students"])
     exponents = read["parity_exponents"]
     exponents = exponents[~exponents["status"].str.contains("no runs")]
     parity_bounds = Column(
@@ -335,6 +330,15 @@ def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[S
         ),
     ]
     return [section for section in found if section.figures or section.tables]
+
+
+def students_ended(table: pd.DataFrame) -> pd.DataFrame:
+    """4/alpha over all teachers at the end of training; `table` is metrics/students.csv."""
+    last = table["phase"] == table["phase"].max()
+    found: pd.DataFrame = table[
+        last & (table["quantity"] == "4/alpha") & (table["teacher"] == "all")
+    ]
+    return found
 
 
 def _failed(table: pd.DataFrame) -> Table:
