@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from stages.base import errors, files, params, progress
 from stages.cnn import part as cnn_part
 from stages.cnn.train import kept_of, train
-from stages.images.arrays import open_images
+from stages.images.stored import stored
 from stages.training import device
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     p = params.load()
     sweep = params.lookup(p.cnn.sweeps, name, "cnn.sweeps")
     part = cnn_part.sweep_part(p.origin, name, sweep, width)
-    images = open_images(p.data.folder, p.data.classes)
+    images = stored(p.cnn.images, p.images[p.cnn.images])
     seeds = range(sweep.seeds)
     total = sweep.seeds * sweep.epochs
     chosen = device.choose()

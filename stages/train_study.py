@@ -12,7 +12,7 @@ import argparse
 from stages.base import errors, params
 from stages.cnn import part as cnn_part
 from stages.cnn.train import train_widths
-from stages.images.arrays import open_images
+from stages.images.stored import stored
 from stages.training import device
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     p = params.load()
     study = params.lookup(p.studies, name, "studies")
     part = cnn_part.study_part(p.origin, name, study)
-    images = open_images(p.data.folder, p.data.classes)
+    images = stored(p.cnn.images, p.images[p.cnn.images])
     train_widths(part, name, study.training, study.widths, images, device.choose())
 
 

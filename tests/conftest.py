@@ -16,7 +16,8 @@ from dvc.repo import Repo
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from stages.base import workspace
+from stages.base import params, workspace
+from stages.images import stored
 from stages.images.arrays import Images, save_images
 from tests.helpers.clone import Clone, isolated
 from tests.helpers.root import ROOT
@@ -187,6 +188,8 @@ def _finish(committed: Clone, tree: Clone, images: Path) -> None:
         (tree.root / lock).unlink(missing_ok=True)
     write_params(tree.root, tiny())
     shutil.copytree(images, tree.root / "data/cifar10")
+    settings = params.PublishedImages(source="cifar10")
+    stored.write_record(stored.Place(tree.root / "data", "cifar10", settings))
     tree.run("python", "-m", "stages.validate")
     tree.run("dvc", "commit", "--force", "download")
     tree.run("dvc", "repro", timeout=900)
@@ -206,7 +209,7 @@ def ready(finished: Clone, fresh: Clone) -> Clone:
 
     Not with DVC's cache of runs: what is stale runs.
     """
-    for name in ("data/cifar10", ".dvc/cache/files", "stages"):
+    for name in ("data/cifar10", "stages"):
         shutil.copytree(finished.root / name, fresh.root / name, dirs_exist_ok=True)
     return fresh
 

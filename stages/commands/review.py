@@ -88,10 +88,7 @@ def metrics(revision: str) -> Section:
 
 
 def stages() -> Section:
-    """The stages that `dvc repro` would run, why, and those that may follow.
-
-    Absent images alone make nothing stale: `make repro` fetches them when something needs them.
-    """
+    """The stages that `dvc repro` would run, why, and those that may follow."""
     status = _dvc_json("status")
     why = {name.rpartition(":")[2]: causes(changes) for name, changes in status.items()}
     stale = {name for name, of_stage in why.items() if of_stage}
@@ -115,7 +112,7 @@ def stages() -> Section:
 
 
 def causes(changes: list[Any]) -> list[str]:
-    """Why a stage is stale, from its entry in `dvc status --json`; nothing but absent data: []."""
+    """Why a stage is stale, from its entry in `dvc status --json`."""
     found = []
     for change in changes:
         if isinstance(change, str):
@@ -124,7 +121,7 @@ def causes(changes: list[Any]) -> list[str]:
         for path, how in (item for entries in change.values() for item in entries.items()):
             if isinstance(how, dict):
                 found += how  # params
-            elif not (path.startswith("data/") and how in ("deleted", "not in cache")):
+            else:
                 found.append(path if how == "modified" else f"{path} ({how})")
     return found
 

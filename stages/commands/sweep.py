@@ -22,7 +22,8 @@ if __name__ != "__mp_main__":  # a worker process runs this module again, and ne
     from stages.base import errors, params
     from stages.base.errors import InputError
     from stages.base.processes import dvc
-    from stages.base.workspace import prepare, see_room
+    from stages.base.workspace import prepare
+    from stages.images import stored
     from stages.sweeping import expected
     from stages.sweeping.board import Board
     from stages.sweeping.finished import Finished
@@ -68,11 +69,6 @@ def _engine(arguments: argparse.Namespace, graph: Graph) -> Engine:
     return Cluster(graph.root, logs, arguments.address, arguments.cpus, arguments.gpus)
 
 
-def _first(graph: Graph, names: list[str]) -> list[str]:
-    """What must run before the training stages, such as the download of the images."""
-    return graph.upstream(names, missing=bool(graph.stale(names)))
-
-
 def _run(arguments: argparse.Namespace, graph: Graph) -> dict[str, str]:
     """Do what the arguments say; why stages failed, by name."""
     start = time.monotonic()
@@ -85,6 +81,10 @@ def _run(arguments: argparse.Namespace, graph: Graph) -> dict[str, str]:
     if arguments.adopt:
         faults = adopt(arguments.adopt, tasks, finished, recorder)
     elif tasks:
+        p = params.load()
+        for name, settings in p.images.items():
+            if any(str(stored.DATA / name) in task.inputs for task in tasks):
+                stored.stored(name, settings)  # once, for all workers
         # Widths are listed from narrow to wide: let what takes longest not start last.
         with _engine(arguments, graph) as engine, Board(len(tasks)) as board:
             faults = sweep(engine, tasks[::-1], finished, recorder, board)
@@ -101,16 +101,15 @@ def main() -> None:
     if arguments.dry_run:
         with Graph(Path()) as graph:
             names = graph.training(arguments.stages)
-            listed = [*_first(graph, names), *graph.stale(names)]
+            listed = [*graph.upstream(names), *graph.stale(names)]
             print("\n".join(listed) or "nothing is stale")
         return
     try:
         with alone(Path()), ExitStack() as stack:
             graph = stack.enter_context(Graph(Path()))
             names = graph.training(arguments.stages)
-            if not arguments.adopt and (first := _first(graph, names)):
+            if not arguments.adopt and (first := graph.upstream(names)):
                 stack.close()
-                see_room(Path(), images=True)
                 dvc("repro", *first)
                 graph = stack.enter_context(Graph(Path()))
             faults = _run(arguments, graph)

@@ -67,10 +67,13 @@ def test_params_cannot_be_changed_after_validation(tiny_params: dict[str, Any]) 
         p.cnn.sweeps["paper"].epochs = 3  # type: ignore[misc]
 
 
+MADE = {"source": "manifold", "dimension": 2, "seed": 0, "patches": 9, "train": 9, "test": 9}
 BAD: list[tuple[str, Any, str]] = [
-    ("data.source", "imagenet", "'manifold', 'mnist' or 'svhn' (got 'imagenet')"),
-    ("manifold.dimension", 0, "greater than or equal to 1 (got 0)"),
-    ("manifold.train", 200000, "less than or equal to 131072 (got 200000)"),
+    ("images", {}, "at least 1 item"),
+    ("images.cifar10", {"source": "imagenet"}, "'imagenet' found using 'source'"),
+    ("images.cifar10", MADE | {"dimension": 0}, "greater than or equal to 1 (got 0)"),
+    ("images.cifar10", MADE | {"train": 200000}, "less than or equal to 131072 (got 200000)"),
+    ("cnn.images", "mnist", "must be one of cifar10 (got 'mnist')"),
     ("method.dimensions", [2, 2], "must not repeat a value (got [2, 2])"),
     ("cnn.widths", [], "at least 1 item"),
     ("cnn.widths", [1, 2, 1], "must not repeat a value (got [1, 2, 1])"),

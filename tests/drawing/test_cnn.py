@@ -151,7 +151,7 @@ def test_other_images_are_named_beside_those_of_the_published_numbers(
 ) -> None:
     assert "CIFAR-10" not in text((plots / "cnn_figure6.svg").read_bytes())
     shutil.copytree(two, tmp_path, dirs_exist_ok=True)
-    other = P.model_copy(update={"data": params.Data(source="svhn")})
+    other = P.model_copy(update={"images": {P.cnn.images: params.PublishedImages(source="svhn")}})
     shown = figure_6(tmp_path, other)
     assert "SVHN" in shown
     assert "CIFAR-10" in shown

@@ -29,10 +29,11 @@ import pytest
 
 from stages import download as stage
 from stages.base.errors import InputError
-from stages.download import download
-from stages.images import sources
+from stages.base.params import PublishedImages
+from stages.images import sources, stored
 from stages.images.arrays import Images, open_images
 from stages.images.sources import Archive, File
+from stages.images.stored import download
 from tests.helpers.root import ROOT
 
 NAME = "cifar-10-python.tar.gz"
@@ -130,12 +131,15 @@ def server(made: tuple[Archive, Path]) -> Iterator[Server]:
     thread.join()
 
 
+CIFAR10 = PublishedImages(source="cifar10")
+
+
 @dataclass(frozen=True)
 class Place:
     """Where one test downloads to."""
 
     archive: Archive
-    files: stage.Place
+    files: stored.Place
 
     @property
     def output(self) -> Path:
@@ -166,7 +170,7 @@ class Place:
 
 @pytest.fixture
 def place(made: tuple[Archive, Path], server: Server, tmp_path: Path) -> Place:
-    return Place(made[0].at(server.url), stage.Place(tmp_path / "data", "cifar10"))
+    return Place(made[0].at(server.url), stored.Place(tmp_path / "data", "cifar10", CIFAR10))
 
 
 @pytest.fixture
@@ -194,7 +198,7 @@ def test_a_complete_download_is_what_the_batches_hold(
     assert opened.train_labels[8:16].tolist() == batch["labels"]
     assert (len(opened.train_images), len(opened.test_images)) == (40, 8)
     assert server.requests == [(None, len(server.content))]
-    assert place.beside() == {"cifar10", "cifar10.json"}
+    assert place.beside() == {"cifar10"}
 
 
 def test_a_cut_connection_goes_on_where_it_stopped(place: Place, server: Server) -> None:
@@ -310,16 +314,31 @@ def test_an_address_that_is_none_is_refused(place: Place, url: str) -> None:
     assert place.fails().startswith(f"{url}: cannot be had (")
 
 
-def test_what_is_there_whole_is_not_fetched_again(place: Place, server: Server) -> None:
-    place.bring()
+def test_images_are_opened_as_recorded_and_fetched_only_where_they_are_not(
+    place: Place, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "published", lambda source: place.archive)
+    root = place.files.root
+    with pytest.raises(InputError, match=r"cifar10\.json: missing; make it again: dvc repro"):
+        stored.stored("cifar10", CIFAR10, root)
+    stored.record("cifar10", CIFAR10, root)
+    before, recorded = place.bytes(), place.files.record.read_bytes()
     server.requests.clear()
-    before = place.bytes()
-    assert len(place.bring().train_images) == 40
+    assert len(stored.stored("cifar10", CIFAR10, root).train_images) == 40
     assert server.requests == []
     (place.output / "test_labels.npy").write_bytes(before["train_labels.npy"])
-    place.bring()
-    assert len(server.requests) == 1
+    stored.stored("cifar10", CIFAR10, root)
+    shutil.rmtree(place.output)
+    stored.stored("cifar10", CIFAR10, root)
+    assert len(server.requests) == 2
     assert place.bytes() == before
+    assert place.files.record.read_bytes() == recorded
+
+    place.files.record.write_bytes(recorded.replace(b"md5", b"md6"))
+    with pytest.raises(InputError, match=r"not the images that .*cifar10\.json is of"):
+        stored.stored("cifar10", CIFAR10, root)
+    with pytest.raises(InputError, match="made with other params"):
+        stored.stored("cifar10", PublishedImages(source="mnist"), root)
 
 
 # Copies
@@ -412,15 +431,17 @@ def test_a_source_that_is_no_copy_is_refused(place: Place, tmp_path: Path) -> No
 CHILD = """
 import io, resource, signal, sys
 from pathlib import Path
-from stages.download import Place, download
+from stages.base.params import PublishedImages
 from stages.images.sources import Archive, File
+from stages.images.stored import Place, download
 
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 source, limit = {source!r}, {limit!r}
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-download({archive!r}, source and Path(source), Place(Path({root!r}), "cifar10"), sys.stderr)
+place = Place(Path({root!r}), "cifar10", PublishedImages(source="cifar10"))
+download({archive!r}, source and Path(source), place, sys.stderr)
 """
 
 
@@ -440,7 +461,6 @@ def test_killed_in_the_transfer_leaves_the_output_and_resumes(
 ) -> None:
     if earlier:
         place.bring(copies / "unpacked")
-        place.files.record.unlink()
     before = place.bytes() if earlier else {}
     server.cuts, server.hold = [50_000], threading.Event()
     with child(place) as process:
@@ -477,7 +497,7 @@ def test_killed_while_writing_leaves_the_output_as_it_was(
             open_images(place.output)
     place.bring(copies / "packed")
     assert len(open_images(place.output).train_images) == 40
-    assert place.beside() == {"cifar10", "cifar10.json"}
+    assert place.beside() == {"cifar10"}
 
 
 @pytest.mark.parametrize("network", [False, True])
@@ -485,7 +505,6 @@ def test_a_full_disk_is_one_line_and_leaves_the_output(
     place: Place, server: Server, copies: Path, network: bool
 ) -> None:
     place.bring(copies / "unpacked")
-    place.files.record.unlink()  # else nothing would be fetched
     before = place.bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
@@ -547,7 +566,7 @@ def test_the_environment_says_where_from(
 ) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["download"])
+    monkeypatch.setattr(sys, "argv", ["download", "cifar10"])
     monkeypatch.setenv("CIFAR10_URL", server.url)
     with pytest.raises(InputError, match=rf"{server.url}: data/.*: MD5 .*, not c58f30108f"):
         stage.main()
@@ -564,7 +583,7 @@ def test_the_stage_fails_with_one_line_and_touches_nothing(place: Place, copies:
     before = place.bytes()
     shutil.copy(ROOT / "params.yaml", place.output.parents[1])
     ended = subprocess.run(
-        [sys.executable, "-m", "stages.download"],
+        [sys.executable, "-m", "stages.download", "cifar10"],
         cwd=place.output.parents[1],
         env={**os.environ, "PYTHONPATH": str(ROOT), "CIFAR10_URL": refused_url()},
         capture_output=True,
@@ -575,5 +594,5 @@ def test_the_stage_fails_with_one_line_and_touches_nothing(place: Place, copies:
     assert ended.stdout == ""
     assert re.fullmatch(r"error: .*Connection refused.*CIFAR10_SOURCE.*\n", ended.stderr)
     assert place.bytes() == before
-    assert place.beside() == {"cifar10", "cifar10.json", "cifar10.part"}
+    assert place.beside() == {"cifar10", "cifar10.part", ".cifar10.lock.tmp"}
     assert not list(place.files.partial.iterdir())

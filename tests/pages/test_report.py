@@ -103,8 +103,9 @@ def test_the_page_names_its_images(
     place(tmp_path)
     monkeypatch.chdir(tmp_path)
     p = params.load()
-    for source in get_args(params.Data.model_fields["source"].annotation):
-        changed = p.model_copy(update={"data": params.Data(source=source)})
+    for source in get_args(params.PublishedImages.model_fields["source"].annotation):
+        images = {p.cnn.images: params.PublishedImages(source=source)}
+        changed = p.model_copy(update={"images": images})
         assert (names.images(changed) == "CIFAR-10") == (source == "cifar10")
     other = pages.render("report.html", **report.content(changed))
     assert f"Is 4/alpha the dimension of {names.images(changed)}?" in other

@@ -52,8 +52,9 @@ class CnnSweep(Training):
 
 
 class Cnn(Section):
-    """Section `cnn`: the widths, and the sweeps over them."""
+    """Section `cnn`: the images, the widths, and the sweeps over them."""
 
+    images: Name
     widths: Widths
     sweeps: Annotated[dict[Name, CnnSweep], Field(min_length=1)]
 
