@@ -37,10 +37,10 @@ def networks(p: params.Params, name: str) -> list[Network]:
     """
     classes = p.images[p.cnn.images].classes
     if name in p.studies:
-        part = cnn_part.study_part(p.origin, name, p.studies[name])
+        part = cnn_part.study_part(p.cnn_images, name, p.studies[name])
         return [trained(part, classes, width) for width in p.studies[name].widths]
     sweep = p.cnn.sweeps[name]
-    parts = [cnn_part.sweep_part(p.origin, name, sweep, width) for width in p.cnn.widths]
+    parts = [cnn_part.sweep_part(p.cnn_images, name, sweep, width) for width in p.cnn.widths]
     return [trained(part, classes) for part in parts]
 
 

@@ -59,12 +59,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByFile(config, log)
 
 
+WHOLE = {"finished", "clone", "done", "workspace"}
+"""Fixtures that run DVC on a graph."""
+LONG = ("test_kernels.py", "sweeping/test_ray.py", "test_plots_diff.py")
+"""Files whose tests interpret kernels, start a cluster or wait for DVC."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Order the tests for several processes.
+    """Mark the tests that take long, and order all for several processes.
 
     The first that needs the finished graph makes it while the others run the files; the rest of
     those come last.
     """
+    for item in items:
+        slow = WHOLE & {*getattr(item, "fixturenames", ())} or item.path.as_posix().endswith(LONG)
+        if slow:
+            item.add_marker("long")
     if not config.pluginmanager.hasplugin("xdist"):
         return
     of_graph = [item for item in items if "finished" in getattr(item, "fixturenames", ())]
@@ -216,8 +226,6 @@ def ready(finished: Clone, fresh: Clone) -> Clone:
 
 @pytest.fixture
 def offline() -> list[str]:
-    """What runs a command without network."""
-    prefix = ["unshare", "--map-root-user", "--net"]
-    if not shutil.which("unshare") or subprocess.run([*prefix, "true"], check=False).returncode:
-        pytest.skip("cannot take the network away here: needs Linux's unshare")
-    return prefix
+    """What runs a command without network: every request goes to a port where nothing listens."""
+    proxies = [f"{kind}_proxy=http://127.0.0.1:9" for kind in ("http", "https", "all")]
+    return ["env", "--unset=no_proxy", "--unset=NO_PROXY", *proxies]

@@ -143,7 +143,8 @@ def main() -> None:
     tables = [pd.read_csv(io.StringIO(result(f"metrics/{name}.csv"))) for name in names]
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(result("plots/report.html"), encoding="utf-8")
-    print(f"\n{text(p.origin['dimension'], table(p, *tables))}\n")
+    known = p.cnn_images.settings.origin["dimension"]
+    print(f"\n{text(known, table(p, *tables))}\n")
     print(f"All results: {PAGE}. They are the experiment {NAME}: dvc exp show, or to have them")
     print(f"in the working tree dvc exp apply {NAME}; to forget them dvc exp remove {NAME}.")
 

@@ -8,6 +8,7 @@ Vega in it, charts open offline; DVC's own page fetches Vega from the network. A
 
 import argparse
 import base64
+import html
 import json
 import re
 import tempfile
@@ -150,7 +151,7 @@ def markdown(title: str, commits: str, sections: list[Section]) -> str:
         if not section.rows:
             lines.append(section.none)
             continue
-        table = [[cell.replace("|", "\\|") for cell in row] for row in section.rows]
+        table = [[_plain(cell) for cell in row] for row in section.rows]
         table = [section.header, *table]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         table.insert(1, ["-" * width for width in widths])
@@ -202,6 +203,11 @@ def _inlined(source: re.Match[str]) -> str:
     """A figure that DVC put beside the page, in the page: one file is the whole review."""
     content = base64.b64encode((OUTPUT / source[1]).read_bytes()).decode()
     return f'src="data:image/svg+xml;base64,{content}"'
+
+
+def _plain(cell: str) -> str:
+    """What params say, as text of a cell: no HTML, no cell or line of its own."""
+    return html.escape(" ".join(cell.split()), quote=False).replace("|", "\\|")
 
 
 def _some(names: list[str]) -> str:

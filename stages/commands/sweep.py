@@ -12,6 +12,7 @@ killed or in part failed goes on when it is run again. docs/sweeps.md says more.
 from __future__ import annotations
 
 import argparse
+import math
 import sqlite3
 import sys
 import time
@@ -44,14 +45,27 @@ def _arguments() -> argparse.Namespace:
     add("--engine", choices=["local", "ray"], default="local", help="where stages run (local)")
     add("--workers", type=_positive, help="local: processes (1 a GPU, or 1 a core)")
     add("--address", help="ray: of the cluster (one that runs here, or else a new one)")
-    add("--cpus", type=float, default=1.0, help="ray: cores for each stage (1)")
-    add("--gpus", type=float, help="ray: GPUs for each stage, such as 0.5 (1, if there are any)")
+    add("--cpus", type=_cpus, default=1.0, help="ray: cores for each stage (1)")
+    add("--gpus", type=_gpus, help="ray: GPUs for each stage, such as 0.5 (1, if there are any)")
     add("--adopt", type=Path, metavar="FOLDER", help="record parts of another workspace instead")
     return parser.parse_args()
 
 
 def _positive(text: str) -> int:
     if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def _cpus(text: str) -> float:
+    if not 0 < (number := float(text)) < math.inf:
+        raise ValueError
+    return number
+
+
+def _gpus(text: str) -> float:
+    number = float(text)
+    if not (0 <= number <= 1 or (number > 0 and number.is_integer())):  # Ray shares one GPU only
         raise ValueError
     return number
 

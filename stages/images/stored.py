@@ -19,7 +19,6 @@ The files must have the MD5s that torchvision knows, and the arrays are the same
 origin. On any failure data/<name> stays as it was.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -131,7 +130,11 @@ def _make(place: Place, log: TextIO) -> Images:
     copy, address = (os.environ.get(name) for name in place.variables)
     if address:
         data = data.at(address)
-    return download(data, Path(copy).expanduser() if copy else None, place, log)
+    try:
+        source = Path(copy).expanduser() if copy else None
+    except RuntimeError:  # ~ of someone who is not known here
+        raise InputError(f"{place.variables[0]}: {copy}: no such home folder") from None
+    return download(data, source, place, log)
 
 
 def download(
@@ -177,12 +180,10 @@ def _arrays(folder: Path) -> dict[str, dict[str, Any]]:
     for name in ARRAYS:
         path = folder / f"{name}.npy"
         array = np.lib.format.open_memmap(path, mode="r")
-        with path.open("rb") as file:
-            hashed = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
         found[name] = {
             "shape": list(array.shape),
             "dtype": str(array.dtype),
-            "md5": hashed.hexdigest(),
+            "md5": files.digest(path),
         }
     return found
 

@@ -208,6 +208,11 @@ class Graph:
         depends.pop("outs", None)
         return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
 
+    def hashes(self, name: str) -> dict[str, str]:
+        """Of the files and folders that a stage depends on, as `keys` last found them, by path."""
+        files = [d for d in self._stages[name].deps if not isinstance(d, ParamsDependency)]
+        return {self._relative(dep.fs_path): dep.hash_info.value for dep in files}
+
     def record(self, keys: dict[str, str], place: Callable[[str], None]) -> dict[str, str]:
         """Write stages that were made from `keys` into their lock; why the others were not.
 

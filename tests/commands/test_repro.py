@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.base import params
 from stages.base.errors import InputError
 from stages.commands import repro
 from tests.helpers.clone import Clone, isolated
+from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 from tests.helpers.tiny import write_params
 
@@ -35,7 +35,7 @@ TRAINED = ["train@1", "train@2", "fit"]
 
 def configure(tree: Clone, epochs: int = 1) -> None:
     """Valid params."""
-    changed = params.load(ROOT / "params.yaml").model_dump()
+    changed = FROZEN.model_dump()
     changed["cnn"]["widths"] = [1, 2]
     changed["cnn"]["sweeps"]["paper"]["epochs"] = epochs
     write_params(tree.root, changed)

@@ -15,9 +15,10 @@ from stages.base import errors, params
 from stages.drawing import style
 from stages.drawing.cnn import Drawn
 from stages.manifold import fits as cnn_fits
+from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 
-P = params.load(ROOT / "params.yaml")
+P = FROZEN
 PUBLISHED = params.published(ROOT / "published.yaml").sharma_kaplan
 WIDTHS = [1, 2, 3, 4, 5]
 

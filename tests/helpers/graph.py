@@ -14,7 +14,8 @@ from stages.sweeping.graph import TRAINING
 from tests.helpers.root import ROOT
 
 UNNAMED = {
-    f"stages.base.{name}" for name in ("errors", "files", "params", "progress", "tables", "workers")
+    f"stages.base.{name}"
+    for name in ("errors", "files", "item", "params", "progress", "tables", "workers")
 }
 """What a stage may use without naming it: of stages/base, what no number depends on.
 

@@ -1,6 +1,8 @@
 """The images on disk: what is written is opened again, and nothing else is."""
 
+import os
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.base import files
 from stages.base.errors import InputError
 from stages.images.arrays import ARRAYS, Images, open_images, save_images
+from tests.helpers.clone import Clone, isolated
 
 
 def images(seed: int = 0, train: int = 40, test: int = 10) -> Images:
@@ -167,3 +171,38 @@ def test_other_arrays_are_refused_in_one_line(
 def test_an_empty_split_is_refused() -> None:
     with pytest.raises(InputError, match="0 labels for 0 images"):
         images(test=0)
+
+
+def test_the_hash_of_a_folder_is_the_one_that_dvc_records(
+    small_images: Path, tmp_path: Path
+) -> None:
+    tree = Clone(tmp_path / "tree", isolated(tmp_path))
+    shutil.copytree(small_images, tree.root / "images")
+    tree.run("git", "init", "--quiet")
+    tree.run("dvc", "init", "--quiet")
+    tree.run("dvc", "add", "--quiet", "images")
+    assert f"md5: {files.digest(small_images)}\n" in (tree.root / "images.dvc").read_text()
+
+
+@pytest.mark.parametrize("renamed", [0, 1])
+def test_an_interrupt_of_the_swap_leaves_the_images_that_were_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renamed: int
+) -> None:
+    folder, left = tmp_path / "images", [renamed]
+    save_images(folder, images(seed=0))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    rename = os.replace
+
+    def interrupted(source: Path, target: Path) -> None:
+        if left == [0]:
+            left.clear()  # putting back is not interrupted
+            raise KeyboardInterrupt
+        if left:
+            left[0] -= 1
+        rename(source, target)
+
+    monkeypatch.setattr("os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_images(folder, images(seed=1))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [folder]

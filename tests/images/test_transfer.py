@@ -19,6 +19,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,11 +31,13 @@ import pytest
 from stages import download as stage
 from stages.base.errors import InputError
 from stages.base.params import PublishedImages
-from stages.images import sources, stored
+from stages.images import sources, stored, transfer
 from stages.images.arrays import Images, open_images
 from stages.images.sources import Archive, File
 from stages.images.stored import download
+from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
+from tests.helpers.tiny import write_params
 
 NAME = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-py"
@@ -50,6 +53,8 @@ class Server:
     cuts: list[int] = field(default_factory=list)
     hold: threading.Event | None = None  # waited for after a cut, the connection still open
     requests: list[tuple[str | None, int]] = field(default_factory=list)  # Range, bytes sent
+    length: str | None = None  # what it says of its length, in place of the truth
+    drip: float = 0.0  # seconds between two kilobytes
     url: str = ""
 
 
@@ -68,13 +73,17 @@ class Handler(BaseHTTPRequestHandler):
             return
         body = serves.content[start:]
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", serves.length or str(len(body)))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
         self.end_headers()
         sent = body[: serves.cuts.pop(0)] if serves.cuts else body
         serves.requests.append((asked, len(sent)))
-        self.wfile.write(sent)
+        step = 1000 if serves.drip else len(sent)
+        with suppress(OSError):  # given up
+            for at in range(0, len(sent), step):
+                time.sleep(serves.drip)
+                self.wfile.write(sent[at : at + step])
         if serves.hold is not None and len(sent) < len(body):
             serves.hold.wait(30)
 
@@ -211,6 +220,26 @@ def test_a_cut_connection_goes_on_where_it_stopped(place: Place, server: Server)
         (f"bytes={2 * (size // 3)}-", size - 2 * (size // 3)),
     ]
     assert len(open_images(place.output).train_images) == 40
+
+
+@pytest.mark.parametrize("length", ["many", "-5", "1e6", "0x10", "²"])
+def test_a_length_that_is_none_is_passed_over(place: Place, server: Server, length: str) -> None:
+    server.length = length
+    place.bring()
+    assert len(open_images(place.output).train_images) == 40
+
+
+def test_a_server_that_is_too_slow_is_given_up(
+    place: Place, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "MINUTE", 0.3)
+    monkeypatch.setattr(transfer, "SLOW", 50_000.0)
+    server.drip = 0.05
+    start = time.monotonic()
+    assert "slower than 50 kB/s; use another" in place.fails()
+    assert time.monotonic() - start < 3
+    assert len(server.requests) == 1
+    assert place.partial.stat().st_size > 0
 
 
 def test_a_connection_cut_for_good_keeps_what_came_for_the_next_run(
@@ -564,7 +593,7 @@ def test_the_official_archive_is_the_published_one() -> None:
 def test_the_environment_says_where_from(
     server: Server, copies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    write_params(tmp_path, FROZEN.model_dump())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["download", "cifar10"])
     monkeypatch.setenv("CIFAR10_URL", server.url)
@@ -574,6 +603,9 @@ def test_the_environment_says_where_from(
     monkeypatch.setenv("CIFAR10_SOURCE", str(copies / "unpacked"))
     with pytest.raises(InputError, match=r"CIFAR10_SOURCE: .*data_batch_1: MD5 .*, not c99cafc152"):
         stage.main()
+    monkeypatch.setenv("CIFAR10_SOURCE", "~nobody-of-this-name/copy")
+    with pytest.raises(InputError, match="CIFAR10_SOURCE: ~nobody-of-this-name/copy: no such home"):
+        stage.main()
     assert len(server.requests) == 1
     assert not (tmp_path / "data" / "cifar10").exists()
 
@@ -581,7 +613,7 @@ def test_the_environment_says_where_from(
 def test_the_stage_fails_with_one_line_and_touches_nothing(place: Place, copies: Path) -> None:
     place.bring(copies / "unpacked")
     before = place.bytes()
-    shutil.copy(ROOT / "params.yaml", place.output.parents[1])
+    write_params(place.output.parents[1], FROZEN.model_dump())
     ended = subprocess.run(
         [sys.executable, "-m", "stages.download", "cifar10"],
         cwd=place.output.parents[1],

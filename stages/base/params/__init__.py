@@ -9,6 +9,7 @@ from stages.base.params.images import (
     ImageSet,
     Manifold,
     ManifoldImages,
+    NamedImages,
     PublishedImages,
 )
 from stages.base.params.imports import CurveTags, EpochSteps, Import, Quantity
@@ -52,6 +53,7 @@ __all__ = [
     "ManifoldImages",
     "Method",
     "Michaud",
+    "NamedImages",
     "Params",
     "Parity",
     "ParityConfiguration",

@@ -17,7 +17,7 @@ from stages.base.params.cnn import Cnn, Method, Study
 from stages.base.params.dimension import Dimension
 from stages.base.params.fields import Name, Section
 from stages.base.params.fits import Calibration, Fit, Quanta
-from stages.base.params.images import ImageSet
+from stages.base.params.images import ImageSet, NamedImages
 from stages.base.params.imports import Import
 from stages.base.params.parity import Parity
 from stages.base.params.plot import Plot
@@ -51,9 +51,9 @@ class Params(Section):
     verdict: Verdict
 
     @property
-    def origin(self) -> dict[str, Any]:
-        """What makes the images of the sweeps, as a part records it."""
-        return self.images[self.cnn.images].origin
+    def cnn_images(self) -> NamedImages:
+        """What the sweeps are trained on."""
+        return NamedImages(self.cnn.images, self.images[self.cnn.images])
 
     @property
     def trained(self) -> dict[str, Study]:

@@ -1,5 +1,7 @@
 """Section `images`: what networks are trained and measured on."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -60,3 +62,16 @@ class ManifoldImages(Manifold):
 
 
 ImageSet = Annotated[PublishedImages | ManifoldImages, Field(discriminator="source")]
+
+
+@dataclass(frozen=True)
+class NamedImages:
+    """An entry of section `images`, with its name."""
+
+    name: str
+    settings: PublishedImages | ManifoldImages
+
+    @property
+    def record(self) -> Path:
+        """What git knows of them: see `stages.images.stored`."""
+        return Path("data") / f"{self.name}.json"
