@@ -17,9 +17,10 @@ from stages.manifold import verdict
 from stages.pages import text as pages
 from stages.statistics.equivalence import OUTCOMES, RULE, Target, judge
 from stages.statistics.estimate import Estimate, missing, over_networks
+from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 
-P = params.load(ROOT / "params.yaml")
+P = FROZEN
 SK = params.published(ROOT / "published.yaml").sharma_kaplan
 TEN = Target(10.0, 10.0)
 

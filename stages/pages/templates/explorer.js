@@ -44,7 +44,7 @@ const explorers = {
     draw(controls, say) {
       const { sweep, metric, epochs, failed } = Object.fromEntries(new FormData(controls.sweep.form));
       const same = (row) => data.cnn.choices.every((name) => String(row[name]) === controls[name].value
-        || (name === "failed" && !data.cnn.failed.includes(row.failed)));
+        || (name === "failed" && (row.failed === "any" || row.failed.split(", ").includes(controls.failed.value))));
       const row = this.rows.find(same);
       if (!row) { say("No such fit: this sweep lacks what was chosen."); return {}; }
       const runs = data.cnn.sweeps[sweep];
