@@ -13,7 +13,7 @@ from stages.base.params.images import (
     NamedImages,
     PublishedImages,
 )
-from stages.base.params.imports import CurveTags, EpochSteps, Import, Quantity
+from stages.base.params.imports import TABLES, CurveTags, EpochSteps, Import, Quantity
 from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
 from stages.base.params.plot import Plot
 from stages.base.params.published import Curve, Michaud, Published, SharmaKaplan
@@ -31,6 +31,7 @@ from stages.base.params.verdict import (
 __all__ = [
     "FAMILY",
     "PARAMS",
+    "TABLES",
     "Calibration",
     "Cnn",
     "CnnSweep",
