@@ -57,7 +57,7 @@ def study_part(images: NamedImages, name: str, study: Study) -> Part:
     path = STUDY_FOLDER / f"{name}.parquet"
     classes = images.settings.classes
     rows = keys(*(_rows(name, study.training, width, classes) for width in study.widths))
-    made |= {"widths": study.widths, "params": study.training.model_dump()}
+    made |= {"widths": study.widths, "params": study.training.configuration}
     stage = f"train_study@{name}"
     return Part(stage, path, SCHEMA, RANGES, made, rows, images.record, has_weights=True)
 
@@ -66,7 +66,7 @@ def method_part(settings: Method, dimension: int) -> Part:
     """The part of one known dimension: every width, seed and epoch."""
     sweep, widths = settings.training, settings.widths
     made: dict[str, Any] = {"data": settings.manifold(dimension).model_dump()}
-    made |= {"widths": widths, "params": sweep.model_dump()}
+    made |= {"widths": widths, "params": sweep.configuration}
     path, stage = METHOD_FOLDER / f"{dimension}.parquet", f"calibrate_method@{dimension}"
     rows = keys(*(_rows(f"d{dimension}", sweep, width) for width in widths))
     return Part(stage, path, SCHEMA, RANGES, made, rows, has_weights=True)

@@ -1,6 +1,14 @@
 """params.yaml as typed, validated objects, a module for each part of it."""
 
-from stages.base.params.cnn import Cnn, CnnSweep, InitialWeights, Method, Study, Training
+from stages.base.params.cnn import (
+    Cnn,
+    CnnSweep,
+    InitialWeights,
+    Method,
+    Study,
+    StudyTraining,
+    Training,
+)
 from stages.base.params.dimension import Dimension, KnownDimension
 from stages.base.params.document import PARAMS, Params, load, lookup, published
 from stages.base.params.fits import Calibration, Fit, Quanta, Sensitivity
@@ -69,6 +77,7 @@ __all__ = [
     "StudentProtocol",
     "Students",
     "Study",
+    "StudyTraining",
     "Training",
     "Verdict",
     "load",

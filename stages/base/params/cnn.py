@@ -1,6 +1,6 @@
 """Sections `cnn` and `method`: the CNN's training protocols, and where they are run."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -51,6 +51,31 @@ class CnnSweep(Training):
         return self
 
 
+class StudyTraining(CnnSweep):
+    """The protocol of a study: a sweep's, and what students of teachers have beyond it.
+
+    Attributes:
+        schedule: of the learning rate; linear: it falls to 0 after the last step.
+        label_temperature: of the softmax that makes the classes' probabilities of the functions
+            behind generated labels; 0: the labels are certain. Losses are divergences from them.
+        fresh_images: whether each epoch has generated images of its own.
+    """
+
+    schedule: Literal["constant", "linear"] = "constant"
+    label_temperature: Annotated[Real, Field(ge=0)] = 0
+    fresh_images: bool = False
+
+    @classmethod
+    def of(cls, sweep: CnnSweep) -> Self:
+        """A sweep's protocol as a study's."""
+        return cls(**sweep.model_dump())
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """As parts name it: without what is not made use of."""
+        return self.model_dump(exclude_defaults=True)
+
+
 class Cnn(Section):
     """Section `cnn`: the images, the widths, and the sweeps over them."""
 
@@ -63,7 +88,7 @@ class Study(Section):
     """A training protocol with widths of its own, trained as one stage into one part."""
 
     widths: Widths
-    training: CnnSweep
+    training: StudyTraining
 
     @model_validator(mode="after")
     def _rows_of_a_part_fit(self) -> Self:

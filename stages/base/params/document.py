@@ -13,7 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from stages.base.errors import InputError
-from stages.base.params.cnn import Cnn, Method, Study
+from stages.base.params.cnn import Cnn, Method, Study, StudyTraining
 from stages.base.params.dimension import Dimension
 from stages.base.params.fields import Name, Section
 from stages.base.params.fits import Calibration, Fit, Quanta
@@ -59,7 +59,8 @@ class Params(Section):
     def trained(self) -> dict[str, Study]:
         """Every sweep that is trained here by its name, those of section `studies` last."""
         widths = self.cnn.widths
-        sweeps = {name: Study(widths=widths, training=s) for name, s in self.cnn.sweeps.items()}
+        training = {name: StudyTraining.of(sweep) for name, sweep in self.cnn.sweeps.items()}
+        sweeps = {name: Study(widths=widths, training=t) for name, t in training.items()}
         return sweeps | self.studies
 
     @model_validator(mode="after")
