@@ -33,7 +33,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.base.params import Manifold
-from stages.images.arrays import CLASSES, IMAGE, Images
+from stages.base.params.images import CIFAR
+from stages.images.arrays import CLASSES, Images
 
 Floats = NDArray[np.float64]
 UInt8 = NDArray[np.uint8]
@@ -125,7 +126,7 @@ def picture_of(
 ) -> Callable[[Arrays], Arrays]:
     """The map from places, (n, d), to images, (n, 32, 32, 3); arguments as of `Made`."""
     draw = _generator(settings.seed, 1)
-    height, width, channels = IMAGE
+    height, width, channels = CIFAR
     modes = _modes()
     waves = channels * modes.shape[1]
     across = np.linalg.qr(draw.standard_normal((waves, settings.dimension)))[0].T
@@ -168,7 +169,7 @@ def scores_of(
 
 def _modes() -> Floats:
     """Cosines and sines of the image's lowest Fourier modes, (2, modes, 1024)."""
-    height, width, _ = IMAGE
+    height, width, _ = CIFAR
     waves = [
         (u, v)
         for u in range(CYCLES + 1)

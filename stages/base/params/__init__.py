@@ -1,10 +1,10 @@
 """params.yaml as typed, validated objects, a module for each part of it."""
 
 from stages.base.params.cnn import (
+    BY_HAND,
     Cnn,
     CnnSweep,
     InitialWeights,
-    Method,
     Study,
     StudyTraining,
     Training,
@@ -36,6 +36,7 @@ from stages.base.params.verdict import (
 )
 
 __all__ = [
+    "BY_HAND",
     "FAMILY",
     "PARAMS",
     "Calibration",
@@ -59,7 +60,6 @@ __all__ = [
     "LearningRule",
     "Manifold",
     "ManifoldImages",
-    "Method",
     "Michaud",
     "NamedImages",
     "Params",

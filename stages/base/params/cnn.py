@@ -1,11 +1,10 @@
-"""Sections `cnn` and `method`: the CNN's training protocols, and where they are run."""
+"""Sections `cnn` and `studies`: training protocols, and the networks and images that they are of."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stages.base.params.fields import (
-    Distinct,
     Name,
     Positive,
     PositiveReal,
@@ -14,7 +13,6 @@ from stages.base.params.fields import (
     Widths,
     rows_fit,
 )
-from stages.base.params.images import Dimensions, GeneratedImages, Manifold
 
 
 class Training(Section):
@@ -76,6 +74,10 @@ class StudyTraining(CnnSweep):
         return self.model_dump(exclude_defaults=True)
 
 
+BY_HAND = "cnn"
+"""The network of Figure 6, which the sweeps train, and which engines written by hand train."""
+
+
 class Cnn(Section):
     """Section `cnn`: the images, the widths, and the sweeps over them."""
 
@@ -85,8 +87,13 @@ class Cnn(Section):
 
 
 class Study(Section):
-    """A training protocol with widths of its own, trained as one stage into one part."""
+    """A network of stages/networks on images of section `images`, at widths of its own.
 
+    All of it is trained as one stage into one part.
+    """
+
+    images: Name
+    network: Name
     widths: Widths
     training: StudyTraining
 
@@ -94,14 +101,3 @@ class Study(Section):
     def _rows_of_a_part_fit(self) -> Self:
         rows_fit(len(self.widths) * self.training.seeds * self.training.epochs)
         return self
-
-
-class Method(Study):
-    """Section `method`: the whole method where the dimension is known, on generated images."""
-
-    dimensions: Annotated[list[Dimensions], Field(min_length=1), Distinct]
-    images: GeneratedImages
-
-    def manifold(self, dimension: int) -> Manifold:
-        """The images of one known dimension."""
-        return Manifold(dimension=dimension, **self.images.model_dump())

@@ -13,7 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from stages.base.errors import InputError
-from stages.base.params.cnn import Cnn, Method, Study, StudyTraining
+from stages.base.params.cnn import BY_HAND, Cnn, Study, StudyTraining
 from stages.base.params.dimension import Dimension
 from stages.base.params.fields import Name, Section
 from stages.base.params.fits import Calibration, Fit, Quanta
@@ -39,7 +39,6 @@ class Params(Section):
     images: Annotated[dict[Name, ImageSet], Field(min_length=1)]
     cnn: Cnn
     studies: dict[Name, Study]
-    method: Method
     imports: dict[Name, Import]
     parity: Parity
     quanta: Quanta
@@ -53,21 +52,31 @@ class Params(Section):
     @property
     def cnn_images(self) -> NamedImages:
         """What the sweeps are trained on."""
-        return NamedImages(self.cnn.images, self.images[self.cnn.images])
+        return self.named_images(self.cnn.images)
+
+    def named_images(self, name: str) -> NamedImages:
+        """Images of section `images`."""
+        return NamedImages(name, self.images[name])
 
     @property
     def trained(self) -> dict[str, Study]:
         """Every sweep that is trained here by its name, those of section `studies` last."""
-        widths = self.cnn.widths
-        training = {name: StudyTraining.of(sweep) for name, sweep in self.cnn.sweeps.items()}
-        sweeps = {name: Study(widths=widths, training=t) for name, t in training.items()}
+        cnn, sweeps = self.cnn, {}
+        for name, sweep in cnn.sweeps.items():
+            training = StudyTraining.of(sweep)
+            sweeps[name] = Study(
+                images=cnn.images, network=BY_HAND, widths=cnn.widths, training=training
+            )
         return sweeps | self.studies
 
     @model_validator(mode="after")
     def _images_are_known(self) -> Self:
-        if self.cnn.images not in self.images:
-            known = ", ".join(self.images)
-            raise ValueError(f"cnn.images must be one of {known} (got {self.cnn.images!r})")
+        asked = {"cnn": self.cnn.images}
+        asked |= {f"studies.{name}": study.images for name, study in self.studies.items()}
+        known = ", ".join(self.images)
+        for where, images in asked.items():
+            if images not in self.images:
+                raise ValueError(f"{where}.images must be one of {known} (got {images!r})")
         return self
 
     @model_validator(mode="after")
