@@ -24,6 +24,7 @@ from stages.base.params.imports import CurveTags, EpochSteps, Import, Quantity
 from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
 from stages.base.params.plot import Plot
 from stages.base.params.published import Curve, Michaud, Published, SharmaKaplan
+from stages.base.params.regime import Change, Regime
 from stages.base.params.students import StudentConfiguration, StudentProtocol, Students
 from stages.base.params.verdict import (
     Definition,
@@ -40,6 +41,7 @@ __all__ = [
     "FAMILY",
     "PARAMS",
     "Calibration",
+    "Change",
     "Cnn",
     "CnnSweep",
     "Curve",
@@ -71,6 +73,7 @@ __all__ = [
     "PublishedImages",
     "Quanta",
     "Quantity",
+    "Regime",
     "Sensitivity",
     "SharmaKaplan",
     "StudentConfiguration",

@@ -1,4 +1,4 @@
-"""Sections `cnn` and `studies`: training protocols, and the networks and images that they are of."""
+"""Sections `cnn` and `studies`: training protocols, and their networks and images."""
 
 from typing import Annotated, Any, Literal, Self
 
