@@ -65,8 +65,8 @@ class StudyTraining(CnnSweep):
 
     @classmethod
     def of(cls, sweep: CnnSweep) -> Self:
-        """A sweep's protocol as a study's."""
-        return cls(**sweep.model_dump())
+        """A sweep's protocol as a study's, if it is not one."""
+        return sweep if isinstance(sweep, cls) else cls(**sweep.model_dump())
 
     @property
     def configuration(self) -> dict[str, Any]:
