@@ -1,4 +1,4 @@
-"""Train a study: the network of Figure 6 by the engines written by hand, any other by its module."""
+"""Train a study: the network of Figure 6 by engines written by hand, any other by its module."""
 
 import pandas as pd
 import torch
@@ -8,16 +8,14 @@ from torch import Tensor, nn
 from stages.base import files, progress
 from stages.base.params import BY_HAND, Study
 from stages.base.parts import Part
-from stages.classification import one
+from stages.classification import one, splits
 from stages.classification.history import Report, Run, Trained
 from stages.classification.modules import Kind
-from stages.classification.splits import Data, Split
 from stages.cnn import train as by_hand
 from stages.images.arrays import Images
 from stages.networks.cnn import Network
 from stages.studies import branches
 from stages.training import kept
-from stages.training.adam import Adam
 
 
 def train(part: Part, name: str, study: Study, images: Images, device: torch.device) -> None:
@@ -69,11 +67,8 @@ def _any(
     """Train by the networks' own modules, all widths and seeds side by side."""
     training = study.training
     runs = [Run(width, seed) for width in study.widths for seed in range(training.seeds)]
-    data = Data(
-        Split.of(images.train_images, images.train_labels),
-        Split.of(images.test_images, images.test_labels),
-    )
-    rates = Adam.of(training).rates(training.epochs * -(-len(data.train) // training.batch_size))
+    data = splits.data(training, images, device)
+    rates = splits.rates(training, data)
 
     def initial(run: Run) -> nn.Module:
         return kind.initial(run.width, run.seed, training.initial_weights)

@@ -1,4 +1,4 @@
-"""Sections `cnn` and `studies`: training protocols, and the networks and images that they are of."""
+"""Sections `cnn` and `studies`: training protocols, and what networks and images they are of."""
 
 from typing import Annotated, Any, Literal, Self
 
