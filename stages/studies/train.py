@@ -1,4 +1,4 @@
-"""Train a study: the network of Figure 6 by the engines written by hand, any other by its own."""
+"""Train a study: the network of Figure 6 by engines written by hand, any other by its module."""
 
 from collections.abc import Mapping
 from dataclasses import replace

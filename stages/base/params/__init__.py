@@ -13,6 +13,7 @@ from stages.base.params.dimension import Dimension, KnownDimension
 from stages.base.params.document import PARAMS, Params, load, lookup, published
 from stages.base.params.fits import Calibration, Fit, Quanta, Sensitivity
 from stages.base.params.images import (
+    FolderImages,
     GeneratedImages,
     ImageSet,
     Manifold,
@@ -53,6 +54,7 @@ __all__ = [
     "EpochSteps",
     "Fit",
     "FitRule",
+    "FolderImages",
     "GeneratedImages",
     "ImageSet",
     "Import",

@@ -1,4 +1,4 @@
-"""Sections `cnn` and `studies`: training protocols, and their networks and images."""
+"""Sections `cnn` and `studies`: training protocols, and what networks and images they are of."""
 
 from typing import Annotated, Any, Literal, Self
 

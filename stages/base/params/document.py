@@ -17,7 +17,7 @@ from stages.base.params.cnn import BY_HAND, Cnn, Study, StudyTraining
 from stages.base.params.dimension import Dimension
 from stages.base.params.fields import Name, Section
 from stages.base.params.fits import Calibration, Fit, Quanta
-from stages.base.params.images import ImageSet, NamedImages
+from stages.base.params.images import CIFAR, GREY, ImageSet, NamedImages, sizes
 from stages.base.params.imports import Import
 from stages.base.params.parity import Parity
 from stages.base.params.plot import Plot
@@ -78,12 +78,19 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _images_are_known(self) -> Self:
-        asked = {"cnn": self.cnn.images}
-        asked |= {f"studies.{name}": study.images for name, study in self.studies.items()}
+        asked = {"cnn": (self.cnn.images, BY_HAND)}
+        asked |= {f"studies.{n}": (s.images, s.network) for n, s in self.studies.items()}
         known = ", ".join(self.images)
-        for where, images in asked.items():
+        for where, (images, network) in asked.items():
             if images not in self.images:
                 raise ValueError(f"{where}.images must be one of {known} (got {images!r})")
+            shape = self.images[images].shape
+            if network == BY_HAND and shape not in (CIFAR, GREY):
+                raise ValueError(
+                    f"{where}.images: the network cnn takes {sizes(CIFAR)}, and grey "
+                    f"{sizes(GREY[:2])}; {images} has {sizes(shape)}: choose another network, "
+                    "in studies"
+                )
         return self
 
     @model_validator(mode="after")

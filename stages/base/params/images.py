@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from stages.base.params.fields import Positive, RandomSeed, Section
 
@@ -81,7 +81,22 @@ class ManifoldImages(Manifold):
         return self.model_dump()
 
 
-ImageSet = Annotated[PublishedImages | ManifoldImages, Field(discriminator="source")]
+class FolderImages(Section):
+    """Images of one's own: see `stages.images.folder`."""
+
+    source: Literal["folder"]
+    folder: Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")]
+    shape: Annotated[tuple[Positive, Positive, Positive], Field(strict=False)]
+    classes: Annotated[int, Field(ge=2, le=2**8)]
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What makes the images, as their record and parts name it: wherever they lie."""
+        return {"source": self.source, "shape": [*self.shape], "classes": self.classes}
+
+
+AnyImages = PublishedImages | ManifoldImages | FolderImages
+ImageSet = Annotated[AnyImages, Field(discriminator="source")]
 
 
 @dataclass(frozen=True)
@@ -89,7 +104,7 @@ class NamedImages:
     """An entry of section `images`, with its name."""
 
     name: str
-    settings: PublishedImages | ManifoldImages
+    settings: AnyImages
 
     @property
     def record(self) -> Path:
