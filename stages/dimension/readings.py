@@ -6,7 +6,6 @@ import pandas as pd
 
 from stages.base.params import DimensionRule
 
-
 IMAGES = "images"
 """The `source` of the images that the sweeps are of; that of a network is its sweep or study."""
 

@@ -22,6 +22,7 @@ from stages.statistics.power_law import Request
 
 LOSSES = {"test_loss": "validation_loss", "train_loss": "train_loss"}
 MEDIAN = 0.5
+COLUMNS = "known quantity widths dimension low high ratio outcome status".split()
 HOLDS = dict(zip(OUTCOMES, ("agrees", "differs", "cannot be told"), strict=True))
 
 
@@ -117,11 +118,13 @@ def table(
                     "status": estimate.status,
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def losses(runs: dict[int, pd.DataFrame], epochs: str) -> pd.DataFrame:
     """The test loss that the exponents are fitted to: `median` and quartiles, by d and N."""
+    if not runs:
+        return pd.DataFrame(columns=["known", "parameters", "low", "median", "high"])
     chosen = [selection.choose(rows, epochs).assign(known=known) for known, rows in runs.items()]
     by_size = pd.concat(chosen).groupby(["known", "parameters"])["validation_loss"]
     quartiles = {"low": 0.25, "median": 0.5, "high": 0.75}

@@ -10,12 +10,13 @@ import yaml
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
+from stages.base import params
 from stages.sweeping.graph import TRAINING
 from tests.helpers.root import ROOT
 
 UNNAMED = {
     f"stages.base.{name}"
-    for name in ("errors", "files", "item", "params", "progress", "tables", "workers")
+    for name in ("errors", "files", "item", "params", "progress", "tables", "workers", "workspace")
 }
 """What a stage may use without naming it: of stages/base, what no number depends on.
 
@@ -63,6 +64,19 @@ def needs(module: str) -> set[str]:
     while todo:
         found |= todo
         todo = {n for m in todo for n in imports(m) if n.startswith("stages.")} - found - beyond
+    return found
+
+
+NETWORKS = "stages.networks."
+
+
+def used(stage: PipelineStage) -> set[str]:
+    """The modules that run when a stage runs: of networks, where it is of a study, the study's."""
+    found = needs(module_of(stage))
+    family, _, item = stage.name.partition("@")
+    if family in ("train_study", "measure_study"):
+        network = f"{NETWORKS}{params.load(ROOT / 'params.yaml').studies[item].network}"
+        found = {name for name in found if not name.startswith(NETWORKS)} | needs(network)
     return found
 
 
