@@ -162,7 +162,7 @@ def test_an_unknown_key_is_named(tiny_params: dict[str, Any], tmp_path: Path, se
     ]
 
 
-@pytest.mark.parametrize("path", ["data", "cnn.widths", f"{PAPER}.epochs", f"{TASKS}.seeds"])
+@pytest.mark.parametrize("path", ["images", "cnn.widths", f"{PAPER}.epochs", f"{TASKS}.seeds"])
 def test_a_missing_key_is_named(tiny_params: dict[str, Any], tmp_path: Path, path: str) -> None:
     *sections, key = path.split(".")
     section = tiny_params

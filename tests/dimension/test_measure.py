@@ -26,6 +26,7 @@ from stages.cnn import part as cnn_part
 from stages.cnn.network import initial
 from stages.dimension.activations import last_hidden
 from stages.dimension.estimators import estimators, measure
+from stages.images import stored
 from stages.images.arrays import Images, open_images, save_images
 from stages.networks.cnn import Network
 from tests.helpers.rows import rows
@@ -82,6 +83,7 @@ def root(
     images[-REPEATED:] = images[0]
     labels = np.zeros(300, np.uint8)
     save_images(Path("data/cifar10"), Images(images, labels, images, labels))
+    stored.write_record(stored.Place(Path("data"), "cifar10", p.images["cifar10"]))
     for name, sweep in p.cnn.sweeps.items():
         for width in p.cnn.widths:
             save(cnn_part.sweep_part(p.cnn_images, name, sweep, width), dead=width == 1)

@@ -22,7 +22,8 @@ UNNAMED = {
 
 params only validates: what a stage gets from it is its section of params.yaml, which is a
 dependency by value. The others say how a stage fails, how far it is, how much it does at once, and
-how files are read and written, not what is in them. An edit of these must not train anything again.
+how files are read and written and whether there is room, not what is in them. An edit of these must
+not train anything again.
 """
 
 
