@@ -1,10 +1,10 @@
 """Stage `measure_dimension`: the intrinsic dimension of images and last layers, as one table.
 
-The measured side of Figure 6, where Sharma & Kaplan report 17.04: seed 0 of every sweep or study and
-width, on the test images; the last hidden layer before its ReLU and after, and the logits. After the
-ReLU `coordinates` counts the live units, those that are not the same at all images. The table holds
-what the estimators read, never corrected; beside it stands the dimension at which Gaussian and
-uniform data would read the same.
+The measured side of Figure 6, where Sharma & Kaplan report 17.04: of the test images, and of seed 0
+of every sweep or study and width the last hidden layer before its ReLU and after, and the logits.
+After the ReLU `coordinates` counts the live units, those that are not the same at all images. The
+table holds what the estimators read, never corrected; beside it stands the dimension at which
+Gaussian and uniform data would read the same.
 """
 
 from pathlib import Path

@@ -41,6 +41,5 @@ def of_images(
 ) -> pd.DataFrame:
     """One row per estimator and number of blocks: each image is a point."""
     found = measure(images.reshape(len(images), -1), settings, apply)
-    rows = pd.DataFrame([{"source": source, "layer": None} | vars(each) for each in found])
-    rows.insert(1, "width", pd.array([pd.NA] * len(rows), "Int64"))
-    return rows
+    head = {"source": source, "width": pd.NA, "layer": None}
+    return pd.DataFrame([head | vars(estimate) for estimate in found]).astype({"width": "Int64"})

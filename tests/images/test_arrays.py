@@ -218,15 +218,15 @@ def test_the_network_cnn_refuses_other_shapes_by_name() -> None:
         images(shape=(64, 64, 3)).for_cnn()
 
 
-def test_the_hash_of_a_folder_is_the_one_that_dvc_records(
-    small_images: Path, tmp_path: Path
-) -> None:
+def test_the_hash_of_a_file_is_the_one_that_dvc_records(small_images: Path, tmp_path: Path) -> None:
     tree = Clone(tmp_path / "tree", isolated(tmp_path))
-    shutil.copytree(small_images, tree.root / "images")
+    name = f"{ARRAYS[0]}.npy"
+    tree.root.mkdir()
+    shutil.copy(small_images / name, tree.root)
     tree.run("git", "init", "--quiet")
     tree.run("dvc", "init", "--quiet")
-    tree.run("dvc", "add", "--quiet", "images")
-    assert f"md5: {files.digest(small_images)}\n" in (tree.root / "images.dvc").read_text()
+    tree.run("dvc", "add", "--quiet", name)
+    assert f"md5: {files.digest(tree.root / name)}\n" in (tree.root / f"{name}.dvc").read_text()
 
 
 @pytest.mark.parametrize("renamed", [0, 1])

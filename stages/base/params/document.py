@@ -76,6 +76,20 @@ class Params(Section):
         """The studies of section `regime`, each with every change, by their names."""
         return {name: self.regime.changed(self.studies[name]) for name in self.regime.studies}
 
+    def alike(self, name: str) -> list[str]:
+        """The sweeps and studies on the images and the network of one, and the imported ones.
+
+        Those are what may stand for each other where a choice is made otherwise. Of imported runs
+        nobody told us the images: they are taken for runs like those of the sweeps.
+        """
+
+        def kind(study: Study) -> tuple[str, str]:
+            return study.images, study.network
+
+        same = kind(self.trained[name]) if name in self.trained else (self.cnn.images, BY_HAND)
+        found = [other for other, study in self.trained.items() if kind(study) == same]
+        return [*found, *self.imports]
+
     @model_validator(mode="after")
     def _images_are_known(self) -> Self:
         asked = {"cnn": (self.cnn.images, BY_HAND)}
