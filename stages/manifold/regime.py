@@ -66,7 +66,7 @@ def statement(table: pd.DataFrame, tolerance: float) -> str:
     )
     lines = []
     for known, of_study in rows.groupby("known", sort=False):
-        each = ", ".join(f"{_words(row.change)} {shown(row)}" for row in of_study.itertuples())
+        each = ", ".join(f"{_words(str(row.change))} {shown(row)}" for row in of_study.itertuples())
         lines.append(f"- d = {known}: {each}.")
     return "\n".join([summary, "", *lines, ""])
 
