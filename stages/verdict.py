@@ -23,6 +23,13 @@ METRICS = Path("metrics")
 PARITY = ["runs", "emergence", "exponents"]
 """The tables of `fit_parity` that are judged."""
 
+TESTED = {
+    "Students of random teachers": "students",
+    "The CNN on generated images": "method",
+    "The same, trained otherwise": "regime",
+}
+"""Where d is known, and the files that say what 4/alpha is there."""
+
 
 def headline(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """By quantity, what the rule says, and the tolerances at which that changes."""
@@ -88,7 +95,10 @@ def main() -> None:
     tables.write_json(counts, METRICS / "verdict_parity.json")
     filled = pages.verdict(table, curve, p) | pages.dimension(dimensions, p)
     filled |= pages.parity(of_parity)
-    page = pages.render("verdict.md", **filled, other_images=names.other_images(p))
+    theory = {
+        of: (METRICS / f"{name}.md").read_text().split("\n")[0] for of, name in TESTED.items()
+    }
+    page = pages.render("verdict.md", **filled, other_images=names.other_images(p), theory=theory)
     files.write(METRICS / "verdict.md", page)
     for name, entry in found.items():
         print(f"{name}: {entry['outcome']}")
