@@ -5,8 +5,10 @@ CIFAR-10 is 184 MB; opening it takes milliseconds and reads next to nothing.
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,8 @@ ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 class Images:
     """A data set: images of shape (n, rows, columns, channels) and labels of shape (n,), all uint8.
 
+    `made` is `stages.images.generated.Made` of their settings, if they are generated.
+
     Raises:
         InputError: an array has another type or shape, is empty or too large, or does not fit the
             others.
@@ -33,6 +37,7 @@ class Images:
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.uint8]
     classes: int = CLASSES
+    made: Callable[[Any, Any], Any] | None = None
 
     def __post_init__(self) -> None:
         for split in ("train", "test"):
@@ -102,7 +107,7 @@ def open_images(folder: Path, classes: int = CLASSES) -> Images:
         InputError: a file is missing, damaged, or not what `Images` allows.
     """
     mend = "remove the folder and run it again"
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name in ARRAYS:
         path = folder / f"{name}.npy"
         try:

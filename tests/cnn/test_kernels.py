@@ -17,7 +17,7 @@ from tests.helpers.frozen import FROZEN
 pytest.importorskip("triton", reason="PyTorch brings no Triton on this platform")
 
 from stages.base.params import CnnSweep
-from stages.classification import draws
+from stages.classification import draws, splits
 from stages.cnn import replicas
 from stages.cnn.network import initial
 from stages.images.arrays import Images, open_images
@@ -68,14 +68,8 @@ def trained(
     s: CnnSweep, width: int, seeds: list[int], images: Images
 ) -> tuple[replicas.Replicas, dict[str, replicas.Results]]:
     """The state after one epoch, and the results of its passes."""
-    train, test = (
-        replicas.DeviceImages(pixels, labels, DEVICE, images.classes)
-        for pixels, labels in (
-            (images.train_images, images.train_labels),
-            (images.test_images, images.test_labels),
-        )
-    )
-    engine = replicas.Replicas(s, width, len(seeds), train, test)
+    data = splits.data(s, images, DEVICE)
+    engine = replicas.Replicas(s, width, len(seeds), data, images.classes)
     engine.load([initial(width, seed, images.classes, s.initial_weights) for seed in seeds])
     orders = replicas._orders(engine, s, seeds, epoch=1)
     return engine, replicas._launch_epoch(engine, orders)
@@ -178,13 +172,6 @@ def test_a_launch_with_other_arguments_than_the_kernels_is_refused(
     (wrong,) = left_out | special.keys()
     with pytest.raises(TypeError, match=f"adam: {wrong}: missing, unknown or given twice"):
         launch(kernels.adam, (1,), **special)
-
-
-def test_more_images_than_a_draw_can_name_are_refused() -> None:
-    pixels = np.broadcast_to(np.zeros((), np.uint8), (draws.MAX_IMAGES + 1, 32, 32, 3))
-    labels = np.zeros(draws.MAX_IMAGES + 1, np.uint8)
-    with pytest.raises(ValueError, match="at most 131072 images"):
-        replicas.DeviceImages(pixels, labels, DEVICE)
 
 
 @pytest.mark.gpu

@@ -1,6 +1,14 @@
 """params.yaml as typed, validated objects, a module for each part of it."""
 
-from stages.base.params.cnn import Cnn, CnnSweep, InitialWeights, Method, Study, Training
+from stages.base.params.cnn import (
+    BY_HAND,
+    Cnn,
+    CnnSweep,
+    InitialWeights,
+    Study,
+    StudyTraining,
+    Training,
+)
 from stages.base.params.dimension import Dimension, KnownDimension
 from stages.base.params.document import PARAMS, Params, load, lookup, published
 from stages.base.params.fits import Calibration, Fit, Quanta, Sensitivity
@@ -29,6 +37,7 @@ from stages.base.params.verdict import (
 )
 
 __all__ = [
+    "BY_HAND",
     "FAMILY",
     "PARAMS",
     "TABLES",
@@ -54,7 +63,6 @@ __all__ = [
     "LearningRule",
     "Manifold",
     "ManifoldImages",
-    "Method",
     "Michaud",
     "NamedImages",
     "Params",
@@ -72,6 +80,7 @@ __all__ = [
     "StudentProtocol",
     "Students",
     "Study",
+    "StudyTraining",
     "Training",
     "Verdict",
     "load",
