@@ -25,6 +25,7 @@ from stages.base.params.imports import TABLES, CurveTags, EpochSteps, Import, Qu
 from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
 from stages.base.params.plot import Plot
 from stages.base.params.published import Curve, Michaud, Published, SharmaKaplan
+from stages.base.params.regime import Change, Regime
 from stages.base.params.students import StudentConfiguration, StudentProtocol, Students
 from stages.base.params.verdict import (
     Definition,
@@ -42,6 +43,7 @@ __all__ = [
     "PARAMS",
     "TABLES",
     "Calibration",
+    "Change",
     "Cnn",
     "CnnSweep",
     "Curve",
@@ -74,6 +76,7 @@ __all__ = [
     "PublishedImages",
     "Quanta",
     "Quantity",
+    "Regime",
     "Sensitivity",
     "SharmaKaplan",
     "StudentConfiguration",
