@@ -1,8 +1,8 @@
 """Parts of networks trained on images: one of each sweep and width, and of each study."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from stages.base.parts import Part, keys
 
 FOLDER = Path("metrics/runs/cnn")
 STUDY_FOLDER = Path("metrics/runs/studies")
+REGIME_FOLDER = Path("metrics/runs/regime")
 
 SCHEMA = pa.schema(
     [
@@ -91,6 +92,19 @@ def study_part(images: NamedImages, name: str, study: Study) -> Part:
         keys(*rows),
         images.record,
         has_weights=True,
+    )
+
+
+def regime_part(images: NamedImages, name: str, changed: Mapping[str, Study]) -> Part:
+    """The part of a study with each change of its training: the rows of each, without weights."""
+    first, *others = (study_part(images, change, study) for change, study in changed.items())
+    return replace(
+        first,
+        stage=f"train_regime@{name}",
+        path=REGIME_FOLDER / f"{name}.parquet",
+        configuration={"study": name, "changes": [p.configuration for p in (first, *others)]},
+        keys=first.keys.append([part.keys for part in others]),
+        has_weights=False,
     )
 
 

@@ -5,7 +5,6 @@ CIFAR-10 is 184 MB; opening it takes milliseconds and reads next to nothing.
 
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ class Images:
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.uint8]
     classes: int = CLASSES
-    made: Callable[[Any, Any], Any] | None = None
+    made: Any = None
 
     def __post_init__(self) -> None:
         for split in ("train", "test"):
@@ -107,7 +106,7 @@ def open_images(folder: Path, classes: int = CLASSES) -> Images:
         InputError: a file is missing, damaged, or not what `Images` allows.
     """
     mend = "remove the folder and run it again"
-    arrays: dict[str, Any] = {}
+    arrays = {}
     for name in ARRAYS:
         path = folder / f"{name}.npy"
         try:

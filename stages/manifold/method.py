@@ -22,7 +22,7 @@ from stages.statistics.power_law import Request
 
 LOSSES = {"test_loss": "validation_loss", "train_loss": "train_loss"}
 MEDIAN = 0.5
-COLUMNS = "known quantity widths dimension low high ratio outcome status".split()
+COLUMNS = ["known", "quantity", "widths", "dimension", "low", "high", "ratio", "outcome", "status"]
 HOLDS = dict(zip(OUTCOMES, ("agrees", "differs", "cannot be told"), strict=True))
 
 

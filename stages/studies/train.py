@@ -1,5 +1,8 @@
 """Train a study: the network of Figure 6 by engines written by hand, any other by its module."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import pandas as pd
 import torch
 from safetensors.torch import save_file
@@ -17,6 +20,8 @@ from stages.networks.cnn import Network
 from stages.studies import branches
 from stages.training import kept
 
+Found = list[Trained[Network]] | list[Trained[nn.Module]]
+
 
 def train(part: Part, name: str, study: Study, images: Images, device: torch.device) -> None:
     """Train every width and seed of a study, which is called `name`, into its part.
@@ -27,6 +32,40 @@ def train(part: Part, name: str, study: Study, images: Images, device: torch.dev
         InputError: the network is not what `stages.classification.modules` asks for, does not take
             the images, or does not fit the device's memory.
     """
+    found, frame, keeping = _trained(part, name, study, images, device)
+    weights: dict[str, Tensor] = {}
+    for trained in found:
+        for width, network in trained.networks.items():
+            weights |= {f"{width}.{key}": value for key, value in network.state_dict().items()}
+    with files.aside(part.weights) as path:
+        save_file(weights, path, metadata={"fingerprint": part.fingerprint})
+    part.write(frame)
+    keeping.remove()
+
+
+def train_changed(
+    part: Part, changed: Mapping[str, Study], images: Images, device: torch.device
+) -> None:
+    """Train a study with each change of its training, likewise, into one part without weights."""
+    frames, keepings = [], []
+    for name, study in changed.items():  # each is kept until all are trained
+        one_of_them = replace(
+            part,
+            stage=f"{part.stage}-{name}",
+            configuration=part.configuration | {"change": name},
+        )
+        _, frame, keeping = _trained(one_of_them, name, study, images, device)
+        frames.append(frame)
+        keepings.append(keeping)
+    part.write(pd.concat(frames, ignore_index=True))
+    for keeping in keepings:
+        keeping.remove()
+
+
+def _trained(
+    part: Part, name: str, study: Study, images: Images, device: torch.device
+) -> tuple[Found, pd.DataFrame, kept.Kept]:
+    """The networks of a study, its rows, and what is kept of it until its part is written."""
     if study.network == BY_HAND:
         images = images.for_cnn()
     rows, columns, channels = images.shape
@@ -37,7 +76,7 @@ def train(part: Part, name: str, study: Study, images: Images, device: torch.dev
     total = runs * training.epochs
     with progress.Progress(part.stage, total, "run-epochs", part.stage, runs) as report:
         keeping = by_hand.kept_of(part, images, device, report)
-        found: list[Trained[Network]] | list[Trained[nn.Module]]
+        found: Found
         if study.network == BY_HAND:
             seeds = range(training.seeds)
             found = [
@@ -45,15 +84,8 @@ def train(part: Part, name: str, study: Study, images: Images, device: torch.dev
             ]
         else:
             found = [_any(kind, study, images, device, report, keeping)]
-    weights: dict[str, Tensor] = {}
-    for trained in found:
-        for width, network in trained.networks.items():
-            weights |= {f"{width}.{key}": value for key, value in network.state_dict().items()}
-    with files.aside(part.weights) as path:
-        save_file(weights, path, metadata={"fingerprint": part.fingerprint})
     histories = [trained.history.frame(name, kind.parameters) for trained in found]
-    part.write(pd.concat(histories, ignore_index=True))
-    keeping.remove()
+    return found, pd.concat(histories, ignore_index=True), keeping
 
 
 def _any(

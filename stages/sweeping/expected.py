@@ -25,6 +25,7 @@ def expected(p: Params) -> dict[str, list[Part]]:
         cnn_part.study_part(p.named_images(study.images), name, study)
         for name, study in p.studies.items()
     ]
+    parts += [cnn_part.regime_part(p.named_images(n), n, each) for n, each in p.changed.items()]
     parts += [students.part(name, c) for name, c in configurations(p.students).items()]
     by_stage: dict[str, list[Part]] = {}
     for part in parts:

@@ -16,10 +16,11 @@ from tests.helpers.frozen import FROZEN
 
 pytest.importorskip("triton", reason="PyTorch brings no Triton on this platform")
 
-from stages.base.params import CnnSweep
+from stages.base.params import CnnSweep, Manifold, StudyTraining
 from stages.classification import draws, splits
-from stages.cnn import replicas
+from stages.cnn import one, replicas
 from stages.cnn.network import initial
+from stages.images import generated
 from stages.images.arrays import Images, open_images
 from stages.training import kernels
 from stages.training.adam import Adam
@@ -115,6 +116,20 @@ def test_an_epoch_agrees_with_the_reference_to_rounding(
     torch.testing.assert_close(
         engine.weights.values[0].cpu(), replicas.flatten(reference.network), rtol=1e-3, atol=1e-4
     )
+
+
+def test_soft_labels_fresh_images_and_a_falling_rate_are_those_of_the_cpus_loop() -> None:
+    made = generated.images(Manifold(dimension=2, seed=0, patches=9, train=3, test=2))
+    beyond = {"label_temperature": 0.5, "fresh_images": True, "schedule": "linear"}
+    s = StudyTraining(**sweep("paper", epochs=3, learning_rate=0.01).model_dump() | beyond)
+    ours = replicas.train(s, 2, [1], made, DEVICE, lambda *_: None)
+    theirs = one.train(s, 2, [1], made, lambda *_: None)
+    for metric, values in theirs.history.values.items():
+        np.testing.assert_allclose(ours.history.values[metric], values, rtol=1e-3, err_msg=metric)
+    assert ours.history.values["validation_loss"].max() < np.log(10)  # less the labels' entropy
+    state = theirs.networks[2].state_dict()
+    for key, value in ours.networks[2].state_dict().items():
+        torch.testing.assert_close(value, state[key], rtol=1e-2, atol=1e-3)
 
 
 def test_a_replica_is_the_same_to_the_bit_alone_and_beside_others(images: Images) -> None:

@@ -21,10 +21,11 @@ from stages.base.params.images import (
     NamedImages,
     PublishedImages,
 )
-from stages.base.params.imports import CurveTags, EpochSteps, Import, Quantity
+from stages.base.params.imports import TABLES, CurveTags, EpochSteps, Import, Quantity
 from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
 from stages.base.params.plot import Plot
 from stages.base.params.published import Curve, Michaud, Published, SharmaKaplan
+from stages.base.params.regime import Change, Regime
 from stages.base.params.students import StudentConfiguration, StudentProtocol, Students
 from stages.base.params.verdict import (
     Definition,
@@ -40,7 +41,9 @@ __all__ = [
     "BY_HAND",
     "FAMILY",
     "PARAMS",
+    "TABLES",
     "Calibration",
+    "Change",
     "Cnn",
     "CnnSweep",
     "Curve",
@@ -73,6 +76,7 @@ __all__ = [
     "PublishedImages",
     "Quanta",
     "Quantity",
+    "Regime",
     "Sensitivity",
     "SharmaKaplan",
     "StudentConfiguration",

@@ -22,6 +22,7 @@ from stages.base.params.imports import Import
 from stages.base.params.parity import Parity
 from stages.base.params.plot import Plot
 from stages.base.params.published import Published
+from stages.base.params.regime import Regime
 from stages.base.params.students import Students
 from stages.base.params.verdict import Verdict
 
@@ -39,6 +40,7 @@ class Params(Section):
     images: Annotated[dict[Name, ImageSet], Field(min_length=1)]
     cnn: Cnn
     studies: dict[Name, Study]
+    regime: Regime
     imports: dict[Name, Import]
     parity: Parity
     quanta: Quanta
@@ -83,6 +85,11 @@ class Params(Section):
         found = [other for other, study in self.trained.items() if kind(study) == same]
         return [*found, *self.imports]
 
+    @property
+    def changed(self) -> dict[str, dict[str, Study]]:
+        """The studies of section `regime`, each with every change, by their names."""
+        return {name: self.regime.changed(self.studies[name]) for name in self.regime.studies}
+
     @model_validator(mode="after")
     def _images_are_known(self) -> Self:
         asked = {"cnn": (self.cnn.images, BY_HAND)}
@@ -97,6 +104,24 @@ class Params(Section):
                     f"{where}.images: the network cnn takes {sizes(CIFAR)}, and grey "
                     f"{sizes(GREY[:2])}; {images} has {sizes(shape)}: choose another network, "
                     "in studies"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _regime_is_of_known_dimension(self) -> Self:
+        for name, study in self.studies.items():
+            asks = study.training.label_temperature or study.training.fresh_images
+            if asks and self.images[study.images].source != "manifold":
+                raise ValueError(
+                    f"studies.{name}: label_temperature and fresh_images need images of source "
+                    f"manifold ({study.images} is not)"
+                )
+        for name in self.regime.studies:  # a stage names the record of its images by the study
+            known = name in self.studies and self.studies[name].images == name
+            if not known or self.images[name].source != "manifold":
+                raise ValueError(
+                    f"regime.studies: {name!r} must be a study of images of that name, of source "
+                    "manifold"
                 )
         return self
 
