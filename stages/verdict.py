@@ -95,9 +95,8 @@ def main() -> None:
     tables.write_json(counts, METRICS / "verdict_parity.json")
     filled = pages.verdict(table, curve, p) | pages.dimension(dimensions, p)
     filled |= pages.parity(of_parity)
-    theory = {
-        of: (METRICS / f"{name}.md").read_text().split("\n")[0] for of, name in TESTED.items()
-    }
+    said = {of: (METRICS / f"{name}.md").read_text(encoding="utf-8") for of, name in TESTED.items()}
+    theory = {of: text.split("\n")[0] for of, text in said.items()}
     page = pages.render("verdict.md", **filled, other_images=names.other_images(p), theory=theory)
     files.write(METRICS / "verdict.md", page)
     for name, entry in found.items():

@@ -233,8 +233,9 @@ def statement(table: pd.DataFrame, tolerance: float) -> str:
         ]
         said += [
             f"The interval of 4/alpha against {words} {'; '.join(sides)}. Of those above, 4/alpha is "
-            f"less over the narrower half of the widths, before the loss levels off, of "
-            f"{_among(steeper)}. Held against the theory's value to {tolerance:.0%}, it {'; '.join(counted)}.",
+            "less over the narrower half of the widths, before the loss levels off, of "
+            f"{_among(steeper)}. Held against the theory's value to {tolerance:.0%}, it "
+            f"{'; '.join(counted)}.",
             "",
         ]
     said += [f"- {_one(name, rows)}" for name in names]

@@ -217,7 +217,8 @@ def test_where_no_dimension_is_known_that_is_said(
 ) -> None:
     table = method.table({}, {}, CALIBRATION, "best", RULE, 0.1, RESAMPLING)
     losses = method.losses({}, "best")
-    assert table.empty and losses.empty
+    assert table.empty
+    assert losses.empty
     assert "agrees at none, differs at none, cannot be told at none" in method.statement(table, 0.1)
     tables.write(table, small / "metrics/method.csv")
     tables.write(losses, small / "metrics/method_losses.csv")

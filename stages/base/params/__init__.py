@@ -21,7 +21,7 @@ from stages.base.params.images import (
     NamedImages,
     PublishedImages,
 )
-from stages.base.params.imports import CurveTags, EpochSteps, Import, Quantity
+from stages.base.params.imports import TABLES, CurveTags, EpochSteps, Import, Quantity
 from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
 from stages.base.params.plot import Plot
 from stages.base.params.published import Curve, Michaud, Published, SharmaKaplan
@@ -41,6 +41,7 @@ __all__ = [
     "BY_HAND",
     "FAMILY",
     "PARAMS",
+    "TABLES",
     "Calibration",
     "Change",
     "Cnn",

@@ -71,11 +71,6 @@ class Params(Section):
             )
         return sweeps | self.studies
 
-    @property
-    def changed(self) -> dict[str, dict[str, Study]]:
-        """The studies of section `regime`, each with every change, by their names."""
-        return {name: self.regime.changed(self.studies[name]) for name in self.regime.studies}
-
     def alike(self, name: str) -> list[str]:
         """The sweeps and studies on the images and the network of one, and the imported ones.
 
@@ -89,6 +84,11 @@ class Params(Section):
         same = kind(self.trained[name]) if name in self.trained else (self.cnn.images, BY_HAND)
         found = [other for other, study in self.trained.items() if kind(study) == same]
         return [*found, *self.imports]
+
+    @property
+    def changed(self) -> dict[str, dict[str, Study]]:
+        """The studies of section `regime`, each with every change, by their names."""
+        return {name: self.regime.changed(self.studies[name]) for name in self.regime.studies}
 
     @model_validator(mode="after")
     def _images_are_known(self) -> Self:
