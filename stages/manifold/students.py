@@ -232,7 +232,7 @@ def statement(table: pd.DataFrame, tolerance: float) -> str:
             and rows[row.configuration, quantity, "narrower"].value < row.value
         ]
         said += [
-            f"The interval of 4/alpha against {words} {'; '.join(sides)}. Of those above, 4/alpha is "
+            f"The interval of 4/alpha against {words} {'; '.join(sides)}. Of those above, it is "
             "less over the narrower half of the widths, before the loss levels off, of "
             f"{_among(steeper)}. Held against the theory's value to {tolerance:.0%}, it "
             f"{'; '.join(counted)}.",
