@@ -14,7 +14,6 @@ import vl_convert
 
 from stages.base.params import Definition, Params, SharmaKaplan
 from stages.manifold import selection
-from stages.manifold.verdict import METRICS
 from stages.quanta.emergence import LEARNED
 from stages.statistics.equivalence import Target
 from stages.statistics.estimate import Estimate
@@ -41,8 +40,7 @@ def cnn(
         runs: metrics/cnn.parquet.
         fits: metrics/cnn_fits.csv.
     """
-    fits = fits[fits["epochs"].isin(EPOCHS) & (fits["failed"] != "short_excluded")]
-    theirs = {metric: getattr(published, name) for name, metric in METRICS.items()}
+    theirs = {metric: getattr(published, name) for name, metric in selection.FIGURE_6.items()}
     judged = []
     for row in fits.to_dict("records"):
         bounds = (row["dimension"], row["dimension_low"], row["dimension_high"])

@@ -8,7 +8,7 @@ from stages.base.params.images import Data, GeneratedImages, Manifold
 from stages.base.params.imports import CurveTags, EpochSteps, Import, Quantity
 from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
 from stages.base.params.plot import Plot
-from stages.base.params.published import Curve, Michaud, Published, SharmaKaplan
+from stages.base.params.published import Figure6, Michaud, Published, SharmaKaplan
 from stages.base.params.students import StudentConfiguration, StudentProtocol, Students
 from stages.base.params.verdict import (
     Definition,
@@ -26,7 +26,6 @@ __all__ = [
     "Calibration",
     "Cnn",
     "CnnSweep",
-    "Curve",
     "CurveTags",
     "Data",
     "DataLimited",
@@ -34,6 +33,7 @@ __all__ = [
     "Dimension",
     "DimensionRule",
     "EpochSteps",
+    "Figure6",
     "Fit",
     "FitRule",
     "GeneratedImages",
