@@ -14,7 +14,7 @@ export PYTHON REV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro sweep demo review test bench lint format lock clean
+.PHONY: help setup repro sweep demo review test quick bench lint format lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ demo: $(READY) ## the whole graph on small generated images, as an experiment (n
 test: lint ## lint, then run the tests (ALL=1: those too that take minutes)
 	@$(IN_VENV) python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope \
 	  --no-loadscope-reorder $(if $(ALL),,-m "not slow")
+
+quick: $(READY) ## the tests that need no graph, cluster or kernel: in a minute on 2 cores
+	@$(IN_VENV) python -m pytest --quiet --numprocesses 2 --dist loadscope -m "not slow and not long"
 
 bench: $(READY) ## time training against the notebook's loop: a table, and bench/<device>.json
 	@$(IN_VENV) python -m bench

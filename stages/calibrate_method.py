@@ -10,7 +10,7 @@ steps are a minute or two on an H200, and hours on two cores.
 
 import argparse
 
-from stages.base import errors, params
+from stages.base import errors, item, params
 from stages.cnn import part as cnn_part
 from stages.cnn.train import train_widths
 from stages.images import generated as manifold
@@ -22,7 +22,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("dimension", type=int)
-    dimension = parser.parse_args().dimension
+    dimension = parser.parse_args(item.arguments()).dimension
     settings = params.load().method
     if dimension not in settings.dimensions:
         known = ", ".join(map(str, settings.dimensions))

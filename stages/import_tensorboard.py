@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from stages.base import errors, files, params
+from stages.base import errors, files, item, params
 from stages.tensorboard import imported, quality
 from stages.tensorboard.part import import_part
 
@@ -53,8 +53,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, metavar="LOGDIR")
-    parser.add_argument("--out", type=Path, metavar="PART", required=True, help="a parquet file")
+    parser.add_argument("folder", type=Path, nargs="?", metavar="LOGDIR")
+    parser.add_argument("--out", type=Path, metavar="PART", help="a parquet file")
     parser.add_argument("--name", help="of the sweep, by which params.yaml may know it")
     parser.add_argument(
         "--set",
@@ -63,14 +63,18 @@ def main() -> None:
         metavar="KEY=VALUE",
         help="instead of imports.NAME of params.yaml: tags.train_loss=loss, epoch.first=1",
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(item.arguments("--name"))
     p = params.load()
-    name = arguments.name or arguments.out.stem
+    name, out = arguments.name or (arguments.out or Path()).stem, arguments.out
     known = p.imports[name].model_dump() if name in p.imports else {}
-    spec = specify(arguments.set, known | {"folder": str(arguments.folder)})
-    table, found = imported.read_folder(name, arguments.folder, spec, p.fit.failed_above)
+    if arguments.folder:
+        known["folder"] = str(arguments.folder)
+    if "folder" not in known or not (out or name in p.imports):
+        parser.error("name LOGDIR and --out, or by --name an import of params.yaml")
+    spec = specify(arguments.set, known)
+    table, found = imported.read_folder(name, Path(spec.folder), spec, p.fit.failed_above)
     widths = quality.of_widths(found)
-    part = import_part(name, spec, arguments.out)
+    part = import_part(name, spec, out)
     part.write(table)
     for kind, frame in [("widths", widths), ("files", found)]:
         files.write(part.beside(kind), frame.to_csv(index=False))

@@ -23,7 +23,7 @@ from stages.cnn import part as cnn_part
 from stages.dimension.activations import LAYERS, last_hidden, layers, trained
 from stages.dimension.estimators import estimators, measure
 from stages.dimension.known import in_context
-from stages.images.arrays import open_images
+from stages.images.stored import stored
 from stages.networks.cnn import Network
 
 Summary = dict[str, dict[str, float | None]]
@@ -35,12 +35,13 @@ def networks(p: params.Params, name: str) -> list[Network]:
     Raises:
         InputError: weights are missing or damaged, from other params, or of another width.
     """
+    classes = p.images[p.cnn.images].classes
     if name in p.studies:
-        part = cnn_part.study_part(p.origin, name, p.studies[name])
-        return [trained(part, p.data.classes, width) for width in p.studies[name].widths]
+        part = cnn_part.study_part(p.cnn_images, name, p.studies[name])
+        return [trained(part, classes, width) for width in p.studies[name].widths]
     sweep = p.cnn.sweeps[name]
-    parts = [cnn_part.sweep_part(p.origin, name, sweep, width) for width in p.cnn.widths]
-    return [trained(part, p.data.classes) for part in parts]
+    parts = [cnn_part.sweep_part(p.cnn_images, name, sweep, width) for width in p.cnn.widths]
+    return [trained(part, classes) for part in parts]
 
 
 def measure_networks(p: params.Params, images: NDArray[np.uint8]) -> pd.DataFrame:
@@ -86,7 +87,7 @@ def summarise(table: pd.DataFrame, calibration: pd.DataFrame, p: params.Params) 
 
 def main() -> None:
     p = params.load()
-    images = open_images(p.data.folder, p.data.classes).test_images
+    images = stored(p.cnn.images, p.images[p.cnn.images]).test_images
     calibration = tables.read(Path("metrics/dimension_calibration.csv"))
     of_images = tables.read(Path("metrics/dimension_images.csv"))
     of_images = of_images.assign(source="images", width=None, layer=None)

@@ -10,12 +10,12 @@ import pandas as pd
 
 from stages.base import errors, params, tables, workers
 from stages.dimension.estimators import measure
-from stages.images.arrays import open_images
+from stages.images.stored import stored
 
 
 def main() -> None:
     p = params.load()
-    images = open_images(p.data.folder, p.data.classes).test_images
+    images = stored(p.cnn.images, p.images[p.cnn.images]).test_images
     with workers.threads() as apply:
         table = pd.DataFrame(measure(images.reshape(len(images), -1), p.dimension, apply))
     tables.write(table, Path("metrics/dimension_images.csv"), digits=5)

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load
 
 from stages.base import errors, params, tables, workers
 from stages.base.parts import Part
-from stages.dimension import weights
 from stages.dimension.estimators import measure
 from stages.students import draws
 from stages.students.configuration import Configuration
@@ -33,7 +33,7 @@ Cloud = tuple[str, int, NDArray[np.float32 | np.float64]]
 
 def clouds(c: Configuration, made: Part) -> Iterator[Cloud]:
     """What is measured of a configuration."""
-    trained, width = weights.read(made), c.widths[-1]
+    trained, width = load(made.read_weights()), c.widths[-1]
     for teacher in range(c.teachers):
         sample = np.arange(c.evaluation_samples)
         inputs = draws.inputs(c, teacher, draws.EVALUATION, sample, c.steps)
@@ -52,7 +52,7 @@ def live(c: Configuration, made: Part) -> Iterator[dict[str, int]]:
     A unit that is 0 for all samples is not there, and an input that the teacher does not use need
     not be: what is left is a network of `parameters`.
     """
-    trained, inputs = weights.read(made), c.dimension * c.factors
+    trained, inputs = load(made.read_weights()), c.dimension * c.factors
     for teacher in range(c.teachers):
         sample = np.arange(c.evaluation_samples)
         drawn = draws.inputs(c, teacher, draws.EVALUATION, sample, c.steps)

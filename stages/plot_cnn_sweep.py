@@ -6,7 +6,7 @@ As plots/cnn_scaling_<sweep>.svg and plots/cnn_violin_<sweep>.svg. Takes a few s
 import argparse
 from pathlib import Path
 
-from stages.base import errors, params
+from stages.base import errors, item, params
 from stages.drawing import cnn_scaling, style
 from stages.drawing.cnn import Drawn
 
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("sweep")
     parser.add_argument("--tables", type=Path, default=Path("metrics"), help="folder")
     parser.add_argument("--output", type=Path, default=Path("plots"), help="folder")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(item.arguments())
     plot = params.load().plot
     with style.drawing():
         draw(Drawn.read(arguments.tables), arguments.sweep, plot, arguments.output)

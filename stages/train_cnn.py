@@ -8,10 +8,10 @@ from functools import partial
 
 from safetensors.torch import save_file
 
-from stages.base import errors, files, params, progress
+from stages.base import errors, files, item, params, progress
 from stages.cnn import part as cnn_part
 from stages.cnn.train import kept_of, train
-from stages.images.arrays import open_images
+from stages.images.stored import stored
 from stages.training import device
 
 
@@ -19,13 +19,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sweep")
     parser.add_argument("width", type=int)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(item.arguments())
     name, width = arguments.sweep, arguments.width
 
     p = params.load()
     sweep = params.lookup(p.cnn.sweeps, name, "cnn.sweeps")
-    part = cnn_part.sweep_part(p.origin, name, sweep, width)
-    images = open_images(p.data.folder, p.data.classes)
+    part = cnn_part.sweep_part(p.cnn_images, name, sweep, width)
+    images = stored(p.cnn.images, p.images[p.cnn.images])
     seeds = range(sweep.seeds)
     total = sweep.seeds * sweep.epochs
     chosen = device.choose()

@@ -4,7 +4,7 @@ import argparse
 
 import pandas as pd
 
-from stages.base import errors, params, progress
+from stages.base import errors, item, params, progress
 from stages.parity import part as parity_part
 from stages.parity.plan import families
 from stages.parity.train import train
@@ -14,7 +14,9 @@ from stages.training import device, kept
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("configuration")
-    name = parser.parse_args().configuration
+    parser.add_argument("--family", action="store_true", help="it is an alpha of the family")
+    arguments = parser.parse_args(item.arguments())
+    name = params.FAMILY * arguments.family + arguments.configuration
 
     configurations = params.load().parity.named
     configuration = params.lookup(configurations, name, "parity.configurations")

@@ -4,7 +4,7 @@ import argparse
 
 from safetensors.numpy import save_file
 
-from stages.base import errors, files, params, progress
+from stages.base import errors, files, item, params, progress
 from stages.students.part import part
 from stages.students.plan import configurations
 from stages.students.train import train
@@ -14,7 +14,7 @@ from stages.training import device, kept
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("configuration")
-    name = parser.parse_args().configuration
+    name = parser.parse_args(item.arguments()).configuration
 
     known = configurations(params.load().students)
     c = params.lookup(known, name, "students.configurations")

@@ -9,10 +9,10 @@ minutes on an H200, and hours on two cores.
 
 import argparse
 
-from stages.base import errors, params
+from stages.base import errors, item, params
 from stages.cnn import part as cnn_part
 from stages.cnn.train import train_widths
-from stages.images.arrays import open_images
+from stages.images.stored import stored
 from stages.training import device
 
 
@@ -21,11 +21,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("study")
-    name = parser.parse_args().study
+    name = parser.parse_args(item.arguments()).study
     p = params.load()
     study = params.lookup(p.studies, name, "studies")
-    part = cnn_part.study_part(p.origin, name, study)
-    images = open_images(p.data.folder, p.data.classes)
+    part = cnn_part.study_part(p.cnn_images, name, study)
+    images = stored(p.cnn.images, p.images[p.cnn.images])
     train_widths(part, name, study.training, study.widths, images, device.choose())
 
 

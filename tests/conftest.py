@@ -16,7 +16,8 @@ from dvc.repo import Repo
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from stages.base import workspace
+from stages.base import params, workspace
+from stages.images import stored
 from stages.images.arrays import Images, save_images
 from tests.helpers.clone import Clone, isolated
 from tests.helpers.root import ROOT
@@ -58,12 +59,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByFile(config, log)
 
 
+WHOLE = {"finished", "clone", "done", "workspace"}
+"""Fixtures that run DVC on a graph."""
+LONG = ("test_kernels.py", "sweeping/test_ray.py", "test_plots_diff.py")
+"""Files whose tests interpret kernels, start a cluster or wait for DVC."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Order the tests for several processes.
+    """Mark the tests that take long, and order all for several processes.
 
     The first that needs the finished graph makes it while the others run the files; the rest of
     those come last.
     """
+    for item in items:
+        slow = WHOLE & {*getattr(item, "fixturenames", ())} or item.path.as_posix().endswith(LONG)
+        if slow:
+            item.add_marker("long")
     if not config.pluginmanager.hasplugin("xdist"):
         return
     of_graph = [item for item in items if "finished" in getattr(item, "fixturenames", ())]
@@ -187,6 +198,8 @@ def _finish(committed: Clone, tree: Clone, images: Path) -> None:
         (tree.root / lock).unlink(missing_ok=True)
     write_params(tree.root, tiny())
     shutil.copytree(images, tree.root / "data/cifar10")
+    settings = params.PublishedImages(source="cifar10")
+    stored.write_record(stored.Place(tree.root / "data", "cifar10", settings))
     tree.run("python", "-m", "stages.validate")
     tree.run("dvc", "commit", "--force", "download")
     tree.run("dvc", "repro", timeout=900)
@@ -206,15 +219,13 @@ def ready(finished: Clone, fresh: Clone) -> Clone:
 
     Not with DVC's cache of runs: what is stale runs.
     """
-    for name in ("data/cifar10", ".dvc/cache/files", "stages"):
+    for name in ("data/cifar10", "stages"):
         shutil.copytree(finished.root / name, fresh.root / name, dirs_exist_ok=True)
     return fresh
 
 
 @pytest.fixture
 def offline() -> list[str]:
-    """What runs a command without network."""
-    prefix = ["unshare", "--map-root-user", "--net"]
-    if not shutil.which("unshare") or subprocess.run([*prefix, "true"], check=False).returncode:
-        pytest.skip("cannot take the network away here: needs Linux's unshare")
-    return prefix
+    """What runs a command without network: every request goes to a port where nothing listens."""
+    proxies = [f"{kind}_proxy=http://127.0.0.1:9" for kind in ("http", "https", "all")]
+    return ["env", "--unset=no_proxy", "--unset=NO_PROXY", *proxies]

@@ -179,3 +179,9 @@ def test_the_lock_holds_what_the_project_asks_for() -> None:
         version = str(pin.specifier).removeprefix("==")
         assert wanted.specifier.contains(version), f"{wanted} but {pin}"
         assert not pin.marker, f"{pin}: needed on every platform"
+
+
+def test_no_command_of_the_graph_holds_what_params_say() -> None:
+    # A shell runs a command, and whatever stands in it.
+    for name, stage in as_written().items():
+        assert "$" not in stage.get("do", stage)["cmd"], name

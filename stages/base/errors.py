@@ -1,5 +1,6 @@
 """The one error that a user can mend, and how a stage ends on it."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,9 @@ def run(main: Callable[[], None]) -> None:
     except (InputError, OSError) as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
+        if "DVC_EXP_NAME" in os.environ and ".dvc" not in Path.cwd().parts:  # in the working tree
+            back = "git checkout -- params.yaml dvc.lock metrics plots"
+            print(f"to put back what the experiment changed: {back}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; run it again to go on", file=sys.stderr)

@@ -1,5 +1,6 @@
-"""How an output appears: whole or not at all."""
+"""How an output appears: whole or not at all; and a file's hash."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,12 @@ def aside(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # where nothing can be written: the first error says so
             temporary.unlink(missing_ok=True)
+
+
+def digest(path: Path) -> str:
+    """MD5 (hex) of a file, as dvc.lock has it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def write(path: Path, text: str) -> None:

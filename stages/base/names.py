@@ -3,10 +3,10 @@
 The published numbers are of CIFAR-10, and the images of other numbers are named where they differ.
 """
 
-from stages.base.params import Params
+from stages.base.params import ManifoldImages, Params
 
 PUBLISHED = "cifar10"
-"""The `data.source` that the published numbers are of."""
+"""The source of images that the published numbers are of."""
 DATA_SETS = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
@@ -18,14 +18,15 @@ DATA_SETS = {
 
 def images(p: Params) -> str:
     """What everything of ours is trained and measured on."""
-    if p.data.source == "manifold":
-        return f"generated images of d = {p.manifold.dimension}"
-    return DATA_SETS[p.data.source]
+    settings = p.images[p.cnn.images]
+    if isinstance(settings, ManifoldImages):
+        return f"generated images of d = {settings.dimension}"
+    return DATA_SETS[settings.source]
 
 
 def other_images(p: Params) -> str:
     """The same, where the published numbers are of another data set; else empty."""
-    return "" if p.data.source == PUBLISHED else images(p)
+    return "" if p.images[p.cnn.images].source == PUBLISHED else images(p)
 
 
 def sweep(p: Params, name: str) -> str:

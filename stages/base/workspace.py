@@ -17,8 +17,6 @@ from stages.base.errors import InputError
 from stages.base.progress import LIVE
 
 LOCKS = Path("dvc.lock"), Path("metrics/runs/dvc.lock")
-IMAGES = "data/"
-"""Where the images lie: what starts so in a lock is made only where it is not here."""
 LEAST = 50_000_000
 """Bytes that are free before anything starts, whatever the locks say."""
 COPIES = 3
@@ -39,22 +37,29 @@ def prepare(root: Path) -> None:
         )
     if not os.access(root, os.W_OK):
         raise InputError(f"{root.resolve()}: cannot be written to; work in a copy: git clone")
-    see_room(root, images=False)
+    see_room(root)
     for path in (root / LIVE).glob("*.json"):  # what runs just now is there again in a moment
         path.unlink(missing_ok=True)
     _mend_rwlock(root / ".dvc/tmp")
 
 
-def see_room(root: Path, images: bool) -> None:
-    """See that the disk has room for all that the locks' stages make, with or without images.
+def see_room(root: Path) -> None:
+    """See that the disk has room for all that the locks' stages make.
 
     Raises:
         InputError: it has not, or dvc.lock is damaged.
     """
     stages = [stage for lock in LOCKS for stage in _locked(root / lock).values()]
     outs = [out for stage in stages for out in stage.get("outs", [])]
-    sizes = [out.get("size", 0) for out in outs if images or not out["path"].startswith(IMAGES)]
-    needed = max(LEAST, COPIES * sum(sizes))
+    see_free(root, max(LEAST, COPIES * sum(out.get("size", 0) for out in outs)))
+
+
+def see_free(root: Path, needed: int) -> None:
+    """See that so many bytes are free where `root` lies.
+
+    Raises:
+        InputError: they are not.
+    """
     free = shutil.disk_usage(root).free
     if free < needed:
         raise InputError(

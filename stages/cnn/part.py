@@ -1,11 +1,13 @@
 """The CNN's parts: one of each sweep and width, of each study, and of each known dimension."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from stages.base.params import CnnSweep, Method, Study
+from stages.base.params import CnnSweep, Method, NamedImages, Study
 from stages.base.parts import Part, keys
 
 FOLDER = Path("metrics/runs/cnn")
@@ -28,44 +30,58 @@ SCHEMA = pa.schema(
     ]
 )
 
+POSITIVE = (math.ulp(0.0), math.inf)
+SHARE = (0.0, 1.0)
+RANGES = {name: POSITIVE for name in SCHEMA.names if name.endswith("_loss")}
+RANGES |= {name: SHARE for name in SCHEMA.names if name.endswith("_accuracy")}
 
-def sweep_part(data: dict[str, Any], name: str, sweep: CnnSweep, width: int) -> Part:
-    """The part of one sweep and width on images of the origin `data`: every seed and epoch."""
+
+def sweep_part(images: NamedImages, name: str, sweep: CnnSweep, width: int) -> Part:
+    """The part of one sweep and width: every seed and epoch."""
+    data = images.settings.origin
     return Part(
         f"train_cnn@{name}-{width}",
         FOLDER / f"{name}-{width}.parquet",
         SCHEMA,
+        RANGES,
         {"data": data, "sweep": name, "width": width, "params": sweep.model_dump()},
-        keys({"seed": range(sweep.seeds), "epoch": range(1, sweep.epochs + 1)}),
+        keys(_rows(name, sweep, width, images.settings.classes)),
+        images.record,
+        has_weights=True,
     )
 
 
-def study_part(data: dict[str, Any], name: str, study: Study) -> Part:
-    """The part of one study on images of the origin `data`: every width, seed and epoch."""
-    made = {"data": data, "study": name}
+def study_part(images: NamedImages, name: str, study: Study) -> Part:
+    """The part of one study: every width, seed and epoch."""
+    made: dict[str, Any] = {"data": images.settings.origin, "study": name}
     path = STUDY_FOLDER / f"{name}.parquet"
-    return _of_widths(f"train_study@{name}", path, made, study.widths, study.training)
+    classes = images.settings.classes
+    rows = keys(*(_rows(name, study.training, width, classes) for width in study.widths))
+    made |= {"widths": study.widths, "params": study.training.model_dump()}
+    stage = f"train_study@{name}"
+    return Part(stage, path, SCHEMA, RANGES, made, rows, images.record, has_weights=True)
 
 
 def method_part(settings: Method, dimension: int) -> Part:
     """The part of one known dimension: every width, seed and epoch."""
-    made = {"data": settings.manifold(dimension).model_dump()}
-    path = METHOD_FOLDER / f"{dimension}.parquet"
-    stage = f"calibrate_method@{dimension}"
-    return _of_widths(stage, path, made, settings.widths, settings.training)
+    sweep, widths = settings.training, settings.widths
+    made: dict[str, Any] = {"data": settings.manifold(dimension).model_dump()}
+    made |= {"widths": widths, "params": sweep.model_dump()}
+    path, stage = METHOD_FOLDER / f"{dimension}.parquet", f"calibrate_method@{dimension}"
+    rows = keys(*(_rows(f"d{dimension}", sweep, width) for width in widths))
+    return Part(stage, path, SCHEMA, RANGES, made, rows, has_weights=True)
 
 
-def _of_widths(
-    stage: str, path: Path, made: dict[str, Any], widths: list[int], sweep: CnnSweep
-) -> Part:
-    epochs = range(1, sweep.epochs + 1)
-    return Part(
-        stage,
-        path,
-        SCHEMA,
-        made | {"widths": widths, "params": sweep.model_dump()},
-        keys({"width": widths, "seed": range(sweep.seeds), "epoch": epochs}),
-    )
+def _rows(
+    name: str, sweep: CnnSweep, width: int, classes: int = 10
+) -> dict[str, Sequence[int | str]]:
+    return {
+        "sweep": [name],
+        "width": [width],
+        "parameters": [parameters(width, classes)],
+        "seed": range(sweep.seeds),
+        "epoch": range(1, sweep.epochs + 1),
+    }
 
 
 def parameters(width: int, classes: int = 10) -> int:

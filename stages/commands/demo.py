@@ -7,7 +7,7 @@ dimension of the images. The experiment is called demo, and takes the place of a
 
 More overrides can be given, and other stages than the report to end with:
 
-    python -m stages.demo -S manifold.dimension=8 fit_cnn measure_dimension
+    python -m stages.demo -S images.demo.dimension=8 fit_cnn measure_dimension
 """
 
 import argparse
@@ -34,12 +34,16 @@ PAGE = Path("dvc_plots/demo.html")
 SWEEP, PARITY = "notebook", "notebook"
 """Its only sweep and parity configuration; the others of params.yaml are left out."""
 SMALL = {"epochs": 6, "seeds": 2, "batch_size": 64, "learning_rate": 1e-3}
+IMAGES_OF = {
+    "source": "manifold",
+    "dimension": 3,
+    "seed": 0,
+    "patches": 30,
+    "train": 4000,
+    "test": 2000,
+}
 OVERRIDES = {
-    "data.source": "manifold",
-    "manifold.dimension": 3,
-    "manifold.patches": 30,
-    "manifold.train": 4000,
-    "manifold.test": 2000,
+    "cnn.images": "demo",
     "cnn.widths": [1, 2, 4, 8],
     f"cnn.sweeps.{SWEEP}.augment": "false",
     **{f"cnn.sweeps.{SWEEP}.{key}": value for key, value in SMALL.items()},
@@ -106,7 +110,9 @@ def _run(overrides: list[str], stages: list[str]) -> None:
     if _experiment():
         dvc("exp", "remove", "--quiet", NAME)
     p = params.load()
-    given = [f"{key}={value}" for key, value in OVERRIDES.items()]
+    given = [f"+images.demo.{key}={value}" for key, value in IMAGES_OF.items()]
+    given += [f"~images.{name}" for name in p.images]
+    given += [f"{key}={value}" for key, value in OVERRIDES.items()]
     configurations = p.parity.configurations
     given += [f"~cnn.sweeps.{name}" for name in p.cnn.sweeps if name != SWEEP]
     given += [f"~studies.{name}" for name in p.studies]
@@ -137,7 +143,8 @@ def main() -> None:
     tables = [pd.read_csv(io.StringIO(result(f"metrics/{name}.csv"))) for name in names]
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(result("plots/report.html"), encoding="utf-8")
-    print(f"\n{text(p.manifold.dimension, table(p, *tables))}\n")
+    known = p.cnn_images.settings.origin["dimension"]
+    print(f"\n{text(known, table(p, *tables))}\n")
     print(f"All results: {PAGE}. They are the experiment {NAME}: dvc exp show, or to have them")
     print(f"in the working tree dvc exp apply {NAME}; to forget them dvc exp remove {NAME}.")
 

@@ -1,11 +1,4 @@
-"""What `make repro` runs: `dvc repro`, less a download that nothing needs, then the metrics.
-
-A clone has every result but not the images of `data.source`, CIFAR-10 unless params.yaml was
-changed. Plain `dvc repro` fetches or makes them even if nothing is stale. `dvc repro
---allow-missing` does not, but then DVC passes over any other deleted file as well, and of a stale
-stage that reads the images it deletes the outputs before it finds that there are none. So the flag
-is given only where neither can happen.
-"""
+"""What `make repro` runs: `dvc repro` in a workspace that is mended first, then the metrics."""
 
 import json
 from collections.abc import Iterator
@@ -15,30 +8,7 @@ from typing import Any
 from stages.base import errors, params
 from stages.base.errors import InputError
 from stages.base.processes import dvc, dvc_output
-from stages.base.workspace import prepare, see_room
-
-Changes = list[dict[str, dict[str, Any]] | str]
-"""Of one stage, as `dvc status --json` lists them: {"changed deps": {path: how}}, or a word."""
-
-
-def needs_data(status: dict[str, Changes], images: Path) -> bool:
-    """Whether `dvc repro` needs the absent images, or must not be run with `--allow-missing`."""
-    absent = images.as_posix()
-    for changes in status.values():
-        deps, outs = _changed("deps", changes), _changed("outs", changes)
-        if any(how == "deleted" and path != absent for path, how in (deps | outs).items()):
-            return True
-        if absent in deps and (len(deps) > 1 or len(changes) > 1):
-            return True
-    return False
-
-
-def _changed(kind: str, changes: Changes) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for change in changes:
-        if isinstance(change, dict):
-            found |= change.get(f"changed {kind}", {})
-    return found
+from stages.base.workspace import prepare
 
 
 def table(metrics: dict[str, Any]) -> str:
@@ -66,13 +36,9 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
-    images = params.load().data.folder
+    params.load()
     prepare(Path())
-    absent = not images.exists()
-    safe = absent and not needs_data(json.loads(dvc_output("status", "--json")), images)
-    if absent and not safe:
-        see_room(Path(), images=True)
-    dvc("repro", *(["--allow-missing"] if safe else []))
+    dvc("repro")
     metrics = json.loads(dvc_output("metrics", "show", "--json"))
     print(table(metrics[""].get("data", {})))
 

@@ -8,6 +8,7 @@ Vega in it, charts open offline; DVC's own page fetches Vega from the network. A
 
 import argparse
 import base64
+import html
 import json
 import re
 import tempfile
@@ -88,10 +89,7 @@ def metrics(revision: str) -> Section:
 
 
 def stages() -> Section:
-    """The stages that `dvc repro` would run, why, and those that may follow.
-
-    Absent images alone make nothing stale: `make repro` fetches them when something needs them.
-    """
+    """The stages that `dvc repro` would run, why, and those that may follow."""
     status = _dvc_json("status")
     why = {name.rpartition(":")[2]: causes(changes) for name, changes in status.items()}
     stale = {name for name, of_stage in why.items() if of_stage}
@@ -115,7 +113,7 @@ def stages() -> Section:
 
 
 def causes(changes: list[Any]) -> list[str]:
-    """Why a stage is stale, from its entry in `dvc status --json`; nothing but absent data: []."""
+    """Why a stage is stale, from its entry in `dvc status --json`."""
     found = []
     for change in changes:
         if isinstance(change, str):
@@ -124,7 +122,7 @@ def causes(changes: list[Any]) -> list[str]:
         for path, how in (item for entries in change.values() for item in entries.items()):
             if isinstance(how, dict):
                 found += how  # params
-            elif not (path.startswith("data/") and how in ("deleted", "not in cache")):
+            else:
                 found.append(path if how == "modified" else f"{path} ({how})")
     return found
 
@@ -153,7 +151,7 @@ def markdown(title: str, commits: str, sections: list[Section]) -> str:
         if not section.rows:
             lines.append(section.none)
             continue
-        table = [[cell.replace("|", "\\|") for cell in row] for row in section.rows]
+        table = [[_plain(cell) for cell in row] for row in section.rows]
         table = [section.header, *table]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         table.insert(1, ["-" * width for width in widths])
@@ -205,6 +203,11 @@ def _inlined(source: re.Match[str]) -> str:
     """A figure that DVC put beside the page, in the page: one file is the whole review."""
     content = base64.b64encode((OUTPUT / source[1]).read_bytes()).decode()
     return f'src="data:image/svg+xml;base64,{content}"'
+
+
+def _plain(cell: str) -> str:
+    """What params say, as text of a cell: no HTML, no cell or line of its own."""
+    return html.escape(" ".join(cell.split()), quote=False).replace("|", "\\|")
 
 
 def _some(names: list[str]) -> str:

@@ -12,6 +12,7 @@ killed or in part failed goes on when it is run again. docs/sweeps.md says more.
 from __future__ import annotations
 
 import argparse
+import math
 import sqlite3
 import sys
 import time
@@ -22,7 +23,8 @@ if __name__ != "__mp_main__":  # a worker process runs this module again, and ne
     from stages.base import errors, params
     from stages.base.errors import InputError
     from stages.base.processes import dvc
-    from stages.base.workspace import prepare, see_room
+    from stages.base.workspace import prepare
+    from stages.images import stored
     from stages.sweeping import expected
     from stages.sweeping.board import Board
     from stages.sweeping.finished import Finished
@@ -43,14 +45,27 @@ def _arguments() -> argparse.Namespace:
     add("--engine", choices=["local", "ray"], default="local", help="where stages run (local)")
     add("--workers", type=_positive, help="local: processes (1 a GPU, or 1 a core)")
     add("--address", help="ray: of the cluster (one that runs here, or else a new one)")
-    add("--cpus", type=float, default=1.0, help="ray: cores for each stage (1)")
-    add("--gpus", type=float, help="ray: GPUs for each stage, such as 0.5 (1, if there are any)")
+    add("--cpus", type=_cpus, default=1.0, help="ray: cores for each stage (1)")
+    add("--gpus", type=_gpus, help="ray: GPUs for each stage, such as 0.5 (1, if there are any)")
     add("--adopt", type=Path, metavar="FOLDER", help="record parts of another workspace instead")
     return parser.parse_args()
 
 
 def _positive(text: str) -> int:
     if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def _cpus(text: str) -> float:
+    if not 0 < (number := float(text)) < math.inf:
+        raise ValueError
+    return number
+
+
+def _gpus(text: str) -> float:
+    number = float(text)
+    if not (0 <= number <= 1 or (number > 0 and number.is_integer())):  # Ray shares one GPU only
         raise ValueError
     return number
 
@@ -68,11 +83,6 @@ def _engine(arguments: argparse.Namespace, graph: Graph) -> Engine:
     return Cluster(graph.root, logs, arguments.address, arguments.cpus, arguments.gpus)
 
 
-def _first(graph: Graph, names: list[str]) -> list[str]:
-    """What must run before the training stages, such as the download of the images."""
-    return graph.upstream(names, missing=bool(graph.stale(names)))
-
-
 def _run(arguments: argparse.Namespace, graph: Graph) -> dict[str, str]:
     """Do what the arguments say; why stages failed, by name."""
     start = time.monotonic()
@@ -85,6 +95,10 @@ def _run(arguments: argparse.Namespace, graph: Graph) -> dict[str, str]:
     if arguments.adopt:
         faults = adopt(arguments.adopt, tasks, finished, recorder)
     elif tasks:
+        p = params.load()
+        for name, settings in p.images.items():
+            if any(str(stored.DATA / name) in task.inputs for task in tasks):
+                stored.stored(name, settings)  # once, for all workers
         # Widths are listed from narrow to wide: let what takes longest not start last.
         with _engine(arguments, graph) as engine, Board(len(tasks)) as board:
             faults = sweep(engine, tasks[::-1], finished, recorder, board)
@@ -101,16 +115,15 @@ def main() -> None:
     if arguments.dry_run:
         with Graph(Path()) as graph:
             names = graph.training(arguments.stages)
-            listed = [*_first(graph, names), *graph.stale(names)]
+            listed = [*graph.upstream(names), *graph.stale(names)]
             print("\n".join(listed) or "nothing is stale")
         return
     try:
         with alone(Path()), ExitStack() as stack:
             graph = stack.enter_context(Graph(Path()))
             names = graph.training(arguments.stages)
-            if not arguments.adopt and (first := _first(graph, names)):
+            if not arguments.adopt and (first := graph.upstream(names)):
                 stack.close()
-                see_room(Path(), images=True)
                 dvc("repro", *first)
                 graph = stack.enter_context(Graph(Path()))
             faults = _run(arguments, graph)

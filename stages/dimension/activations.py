@@ -16,13 +16,12 @@ from typing import Any, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load
 from torch import Tensor
 from torch.nn import functional as F
 
-from stages.base.errors import InputError, remedy
 from stages.base.params import Layer
 from stages.base.parts import Part
-from stages.dimension import weights
 from stages.images.arrays import CLASSES
 from stages.networks.cnn import HIDDEN, Network
 
@@ -45,14 +44,14 @@ def trained(part: Part, classes: int = CLASSES, width: int | None = None) -> Net
     """
     network = Network(width or part.configuration["width"], classes=classes)
     prefix = f"{width}." if width else ""
-    of_all = weights.read(part)
+    of_all = load(part.read_weights())
     own = {name.removeprefix(prefix): w for name, w in of_all.items() if name.startswith(prefix)}
     try:
         network.load_state_dict(own)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        wrong = f"{part.weights}: not this network's weights ({reason})"
-        raise InputError(f"{wrong}; {remedy(part.weights, part.verb)}") from None
+        wrong = f"not this network's weights ({reason})"
+        raise part.refused(wrong, part.weights) from None
     return network
 
 

@@ -17,7 +17,6 @@ IMAGE = (32, 32, 3)
 CLASSES = 10
 """Kinds of label of CIFAR-10 and, unless said otherwise, of any data set."""
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-MEND = "restore it: dvc checkout --force {}, or fetch it: dvc repro download"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +60,7 @@ def open_images(folder: Path, classes: int = CLASSES) -> Images:
     Raises:
         InputError: a file is missing, damaged, or not what `Images` allows.
     """
-    mend = MEND.format(folder)
+    mend = "remove the folder and run it again"
     arrays = {}
     for name in ARRAYS:
         path = folder / f"{name}.npy"

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.base import files
 from stages.base.errors import InputError
 from stages.images.arrays import CLASSES, IMAGE, Images
 
@@ -32,9 +33,7 @@ class File:
 
     def check(self, path: Path) -> None:
         """Raise an InputError unless `path` is this file."""
-        with path.open("rb") as file:
-            hashed = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-        _compare(hashed.hexdigest(), self.md5, path)
+        _compare(files.digest(path), self.md5, path)
 
 
 class Published(Protocol):

@@ -14,6 +14,7 @@ from stages.base.errors import InputError
 
 CHUNK = 1 << 20
 TIMEOUT = 30.0  # seconds without a byte
+SLOW, MINUTE = 1000.0, 60.0  # bytes a second, over so many seconds, below which it is given up
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds
 
 
@@ -68,7 +69,8 @@ def fetch(url: str, path: Path, log: TextIO, pauses: Iterable[float] = PAUSES) -
     the right file is for the caller to check.
 
     Raises:
-        InputError: the address cannot be reached, refuses, or cuts the connection for good.
+        InputError: the address cannot be reached, refuses, cuts the connection for good, or is so
+            slow that it would take days.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     furthest = 0
@@ -94,8 +96,9 @@ def _receive(url: str, path: Path, progress: _Progress) -> None:
     response, done = _open(url, path.stat().st_size if path.exists() else 0)
     with response, path.open("ab" if done else "wb") as file:
         length = response.headers.get("Content-Length")
-        total = done + int(length) if length else None
+        total = done + int(length) if length and length.isdecimal() else None
         progress.begin(done, total)
+        mark, since = done, time.monotonic()
         while True:
             try:
                 chunk = response.read1(CHUNK)
@@ -106,6 +109,10 @@ def _receive(url: str, path: Path, progress: _Progress) -> None:
             file.write(chunk)
             done += len(chunk)
             progress.at(done)
+            if (seconds := time.monotonic() - since) > MINUTE:
+                if done - mark < SLOW * seconds:
+                    raise InputError(f"{url}: slower than {SLOW / 1000:g} kB/s; use another")
+                mark, since = done, time.monotonic()
         if total is not None and done < total:
             raise _CutError("closed by the server", done)
 

@@ -1,6 +1,9 @@
 """The parts of a parity configuration: its losses, its tasks' learning, and their curves."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -47,26 +50,40 @@ SCHEMAS = {
 }
 """What a parity configuration leaves, each a part of its own."""
 
+SHARE = (0.0, 1.0)
+
+
+def ranges(configuration: ParityConfiguration) -> dict[str, dict[str, tuple[float, float]]]:
+    """What the measured columns of each of `SCHEMAS` may hold."""
+    steps = (0.0, float(max(family.steps for family in families(configuration))))
+    of_tasks = {"loss": (0.0, math.inf), "accuracy": SHARE}
+    at = dict.fromkeys(["not_before", "learned", "first_under", "began"], steps)
+    mean = {"mean_loss": (math.ulp(0.0), math.inf)}
+    return {"losses": mean, "tasks": at | of_tasks, "curves": of_tasks}
+
 
 def configuration_parts(name: str, configuration: ParityConfiguration) -> dict[str, Part]:
     """The parts of one parity configuration, by their names in `SCHEMAS`."""
     c = configuration
     tasks = range(1, c.tasks + 1)
+    own: dict[str, Sequence[Any]] = {"configuration": [name]}
     trained = [
-        ({"width": f.widths, "samples": f.samples, "seed": f.seeds}, f.evaluated)
+        ({**own, "width": f.widths, "samples": f.samples, "seed": f.seeds}, f.evaluated)
         for f in families(c)
     ]
-    widest = {"width": [max(c.widths)], "samples": [0], "seed": range(c.seeds)}
+    widest = {**own, "width": [max(c.widths)], "samples": [0], "seed": range(c.seeds)}
     rows = {
         "losses": keys(*({**family, "step": steps} for family, steps in trained)),
         "tasks": keys(*({**family, "task": tasks} for family, _ in trained)),
         "curves": keys({**widest, "step": curve_steps(c), "task": tasks}),
     }
+    allowed = ranges(c)
     return {
         kind: Part(
             _stage(name),
             FOLDER / f"{name}{'' if kind == 'losses' else f'-{kind}'}.parquet",
             schema,
+            allowed[kind],
             {"configuration": name, "params": c.model_dump()},
             rows[kind],
         )

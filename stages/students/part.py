@@ -1,8 +1,11 @@
 """The part of students of one configuration: every student's loss at every evaluation."""
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -32,17 +35,27 @@ def part(name: str, configuration: Configuration) -> Part:
     """The part of a configuration of some name: every teacher, width, seed and evaluation."""
     c = configuration
     made_by = json.loads(json.dumps(asdict(c)))  # as it is read back: lists for tuples
+    rows: list[dict[str, Sequence[Any]]] = [
+        {
+            "configuration": [name],
+            "dimension": [c.dimension],
+            "loss_function": [str(c.loss)],
+            "teacher": [teacher],
+            "width": [width],
+            "parameters": [c.parameters(width)],
+            "effective_parameters": [c.parameters(width, c.seen)],
+            "seed": range(c.seeds),
+            "step": [step for _, step in c.evaluated()],
+        }
+        for teacher in range(c.teachers)
+        for width in c.widths
+    ]
     return Part(
         f"train_students@{name}",
         PARTS / f"{name}.parquet",
         SCHEMA,
+        {"loss": (0.0, math.inf)},
         {"configuration": name, "params": made_by},
-        keys(
-            {
-                "teacher": range(c.teachers),
-                "width": c.widths,
-                "seed": range(c.seeds),
-                "step": [step for _, step in c.evaluated()],
-            }
-        ),
+        keys(*rows),
+        has_weights=True,
     )

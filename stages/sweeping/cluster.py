@@ -12,7 +12,10 @@ import logging
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -31,6 +34,10 @@ from stages.sweeping.work import Result, Share, Task
 Files = dict[str, NDArray[np.uint8]]
 """Contents by path. Ray maps arrays into each process, where it would copy bytes."""
 
+PERIOD = 10.0
+"""Seconds between two looks at whether the head of the cluster is still there."""
+PATIENCE = 20.0
+"""Seconds for Ray to say that it is there."""
 RETRIES = 3
 """Of a stage whose worker or node was lost, before it fails."""
 
@@ -55,9 +62,11 @@ class Cluster:
         self._pending: dict[Any, Task] = {}
         self._ready: list[Result] = []
         self._stack = ExitStack()
+        self._room = 0
 
     def __enter__(self) -> Self:
-        _see_that_it_answers(self._address)
+        if self._address and self._address.rpartition(":")[2].isdecimal():
+            _see_that_it_answers(self._address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         code = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         shutil.copytree(
@@ -91,15 +100,15 @@ class Cluster:
 
     @property
     def running(self) -> int:
-        """How many stages run just now, by the resources that Ray has given away."""
-        kind, each = ("GPU", self._gpus) if self._gpus else ("CPU", self._cpus)
-        taken = ray.cluster_resources().get(kind, 0) - ray.available_resources().get(kind, 0)
-        return round(taken / each) if each else 0
+        """How many stages run just now: all that are left, or what the cluster had room for."""
+        return min(len(self._pending), self._room)
 
     def run(self, tasks: list[Task]) -> Iterator[Result | None]:
         """The results as they come; None whenever a second has passed without one."""
         if self._gpus is None:
             self._gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
+        self._room = self._see_that_there_is_room()
+        checked = time.monotonic()
         inputs = {path for task in tasks for path in task.inputs}
         files = _files(self._root, inputs)
         train = ray.remote(
@@ -116,6 +125,29 @@ class Cluster:
             while self._ready:
                 yield self._ready.pop()
             yield None
+            if time.monotonic() - checked > PERIOD:
+                _see_that_it_answers(ray.get_runtime_context().gcs_address)
+                checked = time.monotonic()
+
+    def _see_that_there_is_room(self) -> int:
+        """For how many stages at a time there is.
+
+        Raises:
+            InputError: for none: Ray would wait for a node without end.
+        """
+        wanted = {"CPU": self._cpus, "GPU": self._gpus or 0.0}
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        rooms = [
+            min(int(node.get(kind, 0) // each) for kind, each in wanted.items() if each)
+            for node in nodes
+        ]
+        if not sum(rooms):
+            largest = {kind: max(node.get(kind, 0) for node in nodes) for kind in wanted}
+            raise InputError(
+                f"Ray: no node has {self._cpus:g} cores and {wanted['GPU']:g} GPUs for a stage; "
+                f"the most are {largest['CPU']:g} and {largest['GPU']:g}: see --cpus and --gpus"
+            )
+        return sum(rooms)
 
     def ended(self) -> list[Result]:
         """The results that are there and that `run` has not given yet."""
@@ -139,22 +171,28 @@ class Cluster:
         return result
 
 
-def _see_that_it_answers(address: str | None) -> None:
-    """See that someone listens at an address `host:port`: Ray would try for minutes.
+def _see_that_it_answers(address: str) -> None:
+    """See that Ray answers at an address `host:port`: its own client would try for minutes.
 
     Raises:
-        InputError: no one does.
+        InputError: nothing does, or something else.
     """
-    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        return  # one that Ray is to find
+    client = address.startswith("ray://")  # of another protocol, that Ray cannot ask after
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(
-            f"Ray at {address}: {reason}; `ray start --head` says where it is"
-        ) from None
+        if not client:
+            ask = ["-m", "ray.scripts.scripts", "health-check", "--address", address]
+            subprocess.run(
+                [sys.executable, *ask], capture_output=True, timeout=PATIENCE, check=True
+            )
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+    except subprocess.SubprocessError:
+        reason = "what listens there does not answer as Ray"
+    else:
+        return
+    raise InputError(f"Ray at {address}: {reason}; `ray start --head` says where it is")
 
 
 def _train(task: Task, files: Files, digest: str, cpus: float, gpus: float) -> tuple[Result, str]:

@@ -1,11 +1,9 @@
-"""Which parts a stage must leave, and whether files are these parts: by fingerprint and rows."""
+"""Which parts a stage must leave, and whether files are these parts."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
-from stages.base.errors import InputError
 from stages.base.params import Params
 from stages.base.parts import Part
 from stages.cnn import part as cnn_part
@@ -17,13 +15,13 @@ from stages.students.plan import configurations
 def expected(p: Params) -> dict[str, list[Part]]:
     """The parts that params.yaml asks for, by the stage that makes them."""
     parts: list[Part] = [
-        cnn_part.sweep_part(p.origin, name, sweep, width)
+        cnn_part.sweep_part(p.cnn_images, name, sweep, width)
         for name, sweep in p.cnn.sweeps.items()
         for width in p.cnn.widths
     ]
     for name, configuration in p.parity.named.items():
         parts += parity_part.configuration_parts(name, configuration).values()
-    parts += [cnn_part.study_part(p.origin, name, study) for name, study in p.studies.items()]
+    parts += [cnn_part.study_part(p.cnn_images, name, study) for name, study in p.studies.items()]
     parts += [cnn_part.method_part(p.method, dimension) for dimension in p.method.dimensions]
     parts += [students.part(name, c) for name, c in configurations(p.students).items()]
     by_stage: dict[str, list[Part]] = {}
@@ -32,19 +30,14 @@ def expected(p: Params) -> dict[str, list[Part]]:
     return by_stage
 
 
-def check(parts: list[Part], folder: Path) -> None:
+def check(parts: list[Part], folder: Path, hashes: Mapping[str, str]) -> None:
     """See that what lies in `folder`, by the paths of the workspace, is `parts`.
 
+    `hashes` are those of what the stage depends on, by path.
+
     Raises:
-        InputError: a part is missing or damaged, made with other params, or short of rows.
+        InputError: a part is missing or damaged, not what params.yaml asks for, of other images, or
+            its weights are another's.
     """
     for part in parts:
-        replace(part, path=folder / part.path).read()
-        if (weights := folder / part.weights).exists():
-            try:
-                with safe_open(weights, "numpy") as tensors:
-                    made = (tensors.metadata() or {}).get("fingerprint")
-            except (OSError, SafetensorError) as error:
-                raise InputError(f"{weights}: damaged ({error})") from None
-            if made != part.fingerprint:
-                raise InputError(f"{weights}: the weights of other params")
+        replace(part, path=folder / part.path).check(hashes)

@@ -32,7 +32,7 @@ from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.stage.serialize import to_single_stage_lockfile
 from dvc.utils.serialize import dump_yaml, loads_yaml
 
-from stages.base.errors import InputError
+from stages.base.errors import InputError, remedy
 from stages.sweeping.work import Task
 
 TRAINING = "metrics/runs/dvc.yaml"
@@ -82,9 +82,6 @@ class Graph:
                     name: [dep.hash_info for dep in stage.deps]
                     for name, stage in self._stages.items()
                 }
-                self._made = {
-                    out.fs_path: out for stage in order for out in stage.outs if out.hash_info
-                }
                 self._graph = self._repo.index.graph
                 self._lock_file = self._lock_bytes()
                 self._contents = _parsed(self._lock_file)
@@ -132,30 +129,25 @@ class Graph:
         return [name for name in names if name in matched]
 
     def stale(self, names: Iterable[str]) -> list[str]:
-        """Those of `names` that have changed. Of data that is not here, dvc.lock knows what it is.
+        """Those of `names` that have changed.
 
         Nothing is said of what changes once `upstream` has run.
         """
         with self._repo.lock:
-            measured = _Measured(self._made)
+            measured = _Measured()
             return [name for name in names if self._is_stale(name, measured)]
 
-    def upstream(self, names: Collection[str], missing: bool) -> list[str]:
-        """The stages before `names` that have changed or, with `missing`, whose outs are not here.
-
-        In DVC's order.
-        """
+    def upstream(self, names: Collection[str]) -> list[str]:
+        """The stages before `names` that have changed, in DVC's order."""
         below = plan_repro(self._graph, [self._stages[name] for name in names])
         found = {stage.name for stage in below} - {*names}
         with self._repo.lock:
-            measured = _Measured(self._made)
+            measured = _Measured()
             return [
-                name
-                for name in self._stages
-                if name in found and self._is_stale(name, measured, missing)
+                name for name in self._stages if name in found and self._is_stale(name, measured)
             ]
 
-    def _is_stale(self, name: str, measured: "_Measured", missing: bool = True) -> bool:
+    def _is_stale(self, name: str, measured: "_Measured") -> bool:
         stage = self._stages[name]
         if stage.is_callback or stage.always_changed or stage.changed_stage():
             return True
@@ -165,7 +157,7 @@ class Graph:
                 return True
         except InputError:
             return True  # something that it needs is not here
-        return any(out.status() for out in stage.outs if missing or out.exists)
+        return any(out.status() for out in stage.outs)
 
     def tasks(self, names: Collection[str]) -> list[Task]:
         """What workers need to run `names`.
@@ -184,6 +176,7 @@ class Graph:
             case _:
                 raise InputError(f"{TRAINING}: {name}: not `python -m module`, but {stage.cmd}")
         deps = {self._relative(dep.fs_path) for dep in stage.deps}
+        deps |= {path.removesuffix(".json") for path in deps if path.startswith("data/")}
         return Task(
             name,
             module,
@@ -203,7 +196,7 @@ class Graph:
             InputError: something that a stage depends on is missing.
         """
         with self._repo.lock:
-            measured = _Measured(self._made)
+            measured = _Measured()
             return {name: self._key(name, measured) for name in names}
 
     def _key(self, name: str, measured: "_Measured") -> str:
@@ -214,6 +207,11 @@ class Graph:
         depends = to_single_stage_lockfile(stage)
         depends.pop("outs", None)
         return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+
+    def hashes(self, name: str) -> dict[str, str]:
+        """Of the files and folders that a stage depends on, as `keys` last found them, by path."""
+        files = [d for d in self._stages[name].deps if not isinstance(d, ParamsDependency)]
+        return {self._relative(dep.fs_path): dep.hash_info.value for dep in files}
 
     def record(self, keys: dict[str, str], place: Callable[[str], None]) -> dict[str, str]:
         """Write stages that were made from `keys` into their lock; why the others were not.
@@ -227,7 +225,7 @@ class Graph:
         with self._repo.lock, self._repo.scm_context(quiet=True) as scm:
             if (found := self._lock_bytes()) != self._lock_file:
                 self._lock_file, self._contents = found, _parsed(found)
-            measured = _Measured(self._made)
+            measured = _Measured()
             for name, key in keys.items():
                 try:
                     if name not in self._stages or self._key(name, measured) != key:
@@ -290,8 +288,7 @@ class Graph:
 class _Measured:
     """Dependencies as they are now; each file is hashed once, each params file read once."""
 
-    def __init__(self, made: dict[str, Any]) -> None:
-        self._made = made
+    def __init__(self) -> None:
         self._files: dict[str, tuple[Any, Any]] = {}
         self._params: dict[str, dict[str, Any]] = {}
 
@@ -305,16 +302,13 @@ class _Measured:
         return self._files[dep.fs_path]
 
     def _file(self, dep: Any) -> tuple[Any, Any]:
-        if dep.exists:
-            before = dep.hash_info, dep.meta
-            dep.save()
-            now = dep.hash_info, dep.meta
-            dep.hash_info, dep.meta = before
-            return now
-        if dep.fs_path in self._made:  # data that another stage makes: as dvc.lock knows it
-            out = self._made[dep.fs_path]
-            return out.hash_info, out.meta
-        raise InputError(f"{dep}: missing; restore it: git checkout")
+        if not dep.exists:
+            raise InputError(f"{dep}: missing; {remedy(Path(dep.def_path))}")
+        before = dep.hash_info, dep.meta
+        dep.save()
+        now = dep.hash_info, dep.meta
+        dep.hash_info, dep.meta = before
+        return now
 
     def _values(self, dep: Any) -> Any:
         if dep.fs_path not in self._params:

@@ -50,7 +50,7 @@ class Recorder:
     """Puts finished stages in their places and into dvc.lock: those that fit, and no other.
 
     One fits if it was made from the command, params, code and data that it would be made from at
-    this moment, and if its parts have the fingerprint and the rows that params.yaml asks for.
+    this moment, and if its parts are those that params.yaml asks for (`parts.Part.check`).
     """
 
     def __init__(self, graph: Graph, finished: Finished, expected: Expected) -> None:
@@ -74,7 +74,7 @@ class Recorder:
 
         def place(name: str) -> None:
             outs = self._finished.outs(name)
-            wanted.check(expected.get(name, []), outs)
+            wanted.check(expected.get(name, []), outs, self._graph.hashes(name))
             self._finished.place(name, self._graph.root)
 
         refused = self._graph.record(keys, place)

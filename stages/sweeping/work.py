@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from stages.base import progress
+from stages.base import item, progress
 
 KEPT = ".dvc/tmp/training"
 """Where a stage that was killed is taken up again; `stages.training.kept`, which imports torch."""
@@ -111,6 +111,7 @@ def _run(task: Task, share: Share) -> str:
     """Run the module; what went wrong, in a line."""
     arguments = sys.argv
     sys.argv = [task.module, *task.arguments]
+    os.environ[item.VARIABLE] = task.name  # as DVC does
     try:
         with _on(share):
             runpy.run_module(task.module, run_name="__main__", alter_sys=True)
@@ -121,6 +122,7 @@ def _run(task: Task, share: Share) -> str:
         return repr(error)
     finally:
         sys.argv = arguments
+        del os.environ[item.VARIABLE]
         gc.collect()
     return ""
 

@@ -65,19 +65,17 @@ def read(content: bytes) -> Log:
 
 
 def _varint(data: bytes, place: int) -> tuple[int, int]:
+    """A number of 64 bits, and where it ends: after ten bytes at most."""
     value = data[place]
-    place += 1
     if value < 0x80:
-        return value, place
+        return value, place + 1
     value &= 0x7F
-    shift = 7
-    while True:
-        byte = data[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
+    for i in range(1, 10):
+        byte = data[place + i]
+        value |= (byte & 0x7F) << 7 * i
         if byte < 0x80:
-            return value, place
-        shift += 7
+            return value & 0xFFFFFFFFFFFFFFFF, place + i + 1
+    raise ValueError("a number of more than 64 bits")
 
 
 def _signed(value: int) -> int:

@@ -5,17 +5,27 @@ Where these are found is section `imports` of params.yaml, as a `stages.base.par
 
 import math
 import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import get_args
+
+import numpy as np
 
 from stages.base.errors import InputError
 from stages.base.params import Import, Quantity
+from stages.cnn.part import RANGES
 from stages.cnn.part import parameters as parameters_of
 from stages.tensorboard import events
 from stages.tensorboard.events import Log
 
 ACCURACIES = ("train_accuracy", "validation_accuracy")
+SECONDS = 2.0
+"""For an expression to look through a path."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +89,12 @@ def read(path: Path, folder: Path, spec: Import) -> Run:
     by_metric, duplicates = _by_metric(log, path, spec)
     held = [set(of) for of in by_metric.values()]
     epochs = sorted(set.intersection(*held))
-    curves = {metric: [of[epoch] for epoch in epochs] for metric, of in by_metric.items()}
-    _check_accuracies(curves, epochs, path, spec)
+    with np.errstate(over="ignore"):  # as the table has them: what is too large is infinite
+        curves = {
+            metric: np.array([of[epoch] for epoch in epochs]).astype(np.float32).tolist()
+            for metric, of in by_metric.items()
+        }
+    _check_ranges(curves, epochs, path, spec)
     width, parameters = _size(stated, path, spec, needed=bool(epochs))
     return Run(
         file,
@@ -152,15 +166,19 @@ def _epoch(step: int, numbers: dict[int, float] | None, path: Path, tag: str, sp
     return int(passed) + 1
 
 
-def _check_accuracies(
+def _check_ranges(
     curves: dict[str, list[float]], epochs: list[int], path: Path, spec: Import
 ) -> None:
-    for metric in ACCURACIES:
-        for epoch, value in zip(epochs, curves.get(metric, []), strict=False):
-            if value < 0 or value > 1:
+    for metric, values in curves.items():
+        least, most = RANGES[metric]
+        for epoch, value in zip(epochs, values, strict=True):
+            if value < least or value > most:
+                expected = "more than 0 nats"
+                if metric in ACCURACIES:
+                    expected = "0 to 1; for percentages set imports.*.percent"
                 raise InputError(
                     f"{path}: {getattr(spec.tags, metric)} is {value:g} at epoch {epoch}; "
-                    "expected 0 to 1; for percentages set imports.*.percent"
+                    f"expected {expected}"
                 )
 
 
@@ -170,7 +188,8 @@ def _stated(log: Log, whole_path: str, path: Path, spec: Import) -> dict[Quantit
     Raises:
         InputError: two places disagree, or one has no whole number.
     """
-    matched = re.search(spec.path, whole_path)
+    with _at_most(SECONDS, f"{path}: imports.*.path {spec.path!r} finds no end; mend it"):
+        matched = re.search(spec.path, whole_path)
     groups = matched.groupdict() if matched else {}
     stated: dict[Quantity, int] = {}
     for quantity in get_args(Quantity):
@@ -194,6 +213,28 @@ def _stated(log: Log, whole_path: str, path: Path, spec: Import) -> dict[Quantit
         if places:
             stated[quantity] = next(iter(places.values()))
     return stated
+
+
+@contextmanager
+def _at_most(seconds: float, said: str) -> Iterator[None]:
+    """Raise an InputError once so much time has passed: an expression may backtrack for years.
+
+    In the main thread, to which signals come; in others there is no end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def late(number: int, frame: FrameType | None) -> None:
+        raise InputError(said)
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _size(stated: dict[Quantity, int], path: Path, spec: Import, needed: bool) -> tuple[int, int]:
@@ -228,8 +269,9 @@ def width_of(parameters: int) -> int:
 def _whole(text: str, quantity: str, place: str, path: Path) -> int:
     found = re.findall(r"\d+(?:[,_]\d{3})*(?:\.\d+)?", text)
     value = re.sub("[,_]", "", found[0]) if len(found) == 1 else ""
-    if not value.isdecimal() or int(value) == 0 or int(value) >= 1 << 31:
+    if not value.isdecimal() or len(value) > 10 or not 0 < int(value) < 1 << 31:
+        said = repr(text) if len(text) <= 100 else f"{text[:100]!r}..."
         raise InputError(
-            f"{path}: {quantity} by {place} is {text!r}; expected one whole number from 1"
+            f"{path}: {quantity} by {place} is {said}; expected one whole number from 1"
         )
     return int(value)

@@ -47,5 +47,6 @@ def import_part(name: str, spec: Import, path: Path | None = None) -> ImportPart
         f"import_tensorboard@{name}",
         path or PARTS / f"{name}.parquet",
         cnn_part.SCHEMA,
+        cnn_part.RANGES,
         {"import": name, "params": spec.model_dump()},
     )

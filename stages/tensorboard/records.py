@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 HEADER, FOOTER = 12, 4
 """Bytes before and after the data of a record."""
+LONGEST = 1 << 20
+"""Bytes of a record: a longer one is an image or a graph, and is passed over, whatever it holds."""
 FEW = 8
 """Records left, under which each goes on by itself: a file has a few long ones."""
 
@@ -24,8 +26,8 @@ class Records:
     """What a file holds.
 
     Attributes:
-        data: of each record with good checksums, in order.
-        bad: records with a bad checksum. One whose data alone is bad is skipped; after a bad
+        data: of each record of at most `LONGEST` bytes with good checksums, in order.
+        bad: such records with a bad checksum. One whose data alone is bad is skipped; after a bad
             length nothing can be found, and the rest of the file is lost.
         lost: bytes at the end that are no whole record, or follow a bad length.
     """
@@ -94,11 +96,12 @@ def read(content: bytes) -> Records:
     ends = [s + HEADER + n for s, n in zip(starts[:whole], lengths[:whole], strict=True)]
     wanted = [struct.unpack_from("<I", content, end)[0] for end in ends]
     size = np.array(lengths[:whole], np.int64)
-    good = _masked(_crc(content, begin[:whole] + HEADER, size)) == np.array(wanted, np.int64)
+    read = size <= LONGEST
+    crc = _masked(_crc(content, begin[:whole][read] + HEADER, size[read]))
+    good = crc == np.array(wanted, np.int64)[read]
     data = [
-        content[start + HEADER : end]
-        for start, end, ok in zip(starts, ends, good.tolist(), strict=False)
-        if ok
+        content[start + HEADER : start + HEADER + length]
+        for start, length in zip(begin[:whole][read][good], size[read][good], strict=True)
     ]
     lost = len(content) - (ends[-1] + FOOTER if ends else 0)
     return Records(data, int((~good).sum()) + (known < len(starts)), lost)

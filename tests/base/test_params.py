@@ -13,6 +13,8 @@ from ruamel.yaml import YAML
 
 from stages.base import params
 from stages.base.errors import InputError
+from tests.helpers import frozen
+from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 from tests.helpers.tiny import dumped
 
@@ -67,10 +69,13 @@ def test_params_cannot_be_changed_after_validation(tiny_params: dict[str, Any]) 
         p.cnn.sweeps["paper"].epochs = 3  # type: ignore[misc]
 
 
+MADE = {"source": "manifold", "dimension": 2, "seed": 0, "patches": 9, "train": 9, "test": 9}
 BAD: list[tuple[str, Any, str]] = [
-    ("data.source", "imagenet", "'manifold', 'mnist' or 'svhn' (got 'imagenet')"),
-    ("manifold.dimension", 0, "greater than or equal to 1 (got 0)"),
-    ("manifold.train", 200000, "less than or equal to 131072 (got 200000)"),
+    ("images", {}, "at least 1 item"),
+    ("images.cifar10", {"source": "imagenet"}, "'imagenet' found using 'source'"),
+    ("images.cifar10", MADE | {"dimension": 0}, "greater than or equal to 1 (got 0)"),
+    ("images.cifar10", MADE | {"train": 200000}, "less than or equal to 131072 (got 200000)"),
+    ("cnn.images", "mnist", "must be one of cifar10 (got 'mnist')"),
     ("method.dimensions", [2, 2], "must not repeat a value (got [2, 2])"),
     ("cnn.widths", [], "at least 1 item"),
     ("cnn.widths", [1, 2, 1], "must not repeat a value (got [1, 2, 1])"),
@@ -318,8 +323,8 @@ def test_what_would_end_in_a_memory_error_is_refused(
 
 
 def test_rows_up_to_the_limit_are_allowed(tiny_params: dict[str, Any], tmp_path: Path) -> None:
-    tiny_params["cnn"]["sweeps"]["paper"] |= {"seeds": 10_000, "epochs": 1000}
-    assert load(dumped(tiny_params), tmp_path).cnn.sweeps["paper"].epochs == 1000
+    tiny_params["cnn"]["sweeps"]["paper"] |= {"seeds": 10_000, "epochs": 500}
+    assert load(dumped(tiny_params), tmp_path).cnn.sweeps["paper"].epochs == 500
 
 
 def test_a_name_that_is_not_there_is_refused_with_those_that_are() -> None:
@@ -354,3 +359,13 @@ def _value(content: Any, key: str) -> Any:
     for part in key.split("."):
         content = content[part]
     return content
+
+
+def test_the_params_of_the_tests_stay_when_those_of_the_project_change() -> None:
+    live = params.load(ROOT / "params.yaml").model_dump()
+    live["fit"] |= {"quantiles": [0.5], "widths": {"other": [2, 3]}, "new": 1}
+    live["cnn"]["sweeps"] = {"another": live["cnn"]["sweeps"]["paper"] | {"epochs": 7, "new": 2}}
+    found = frozen.pinned(live, frozen.PINNED)
+    assert found["fit"] == FROZEN.fit.model_dump() | {"new": 1}
+    sweeps = {name: sweep.model_dump() for name, sweep in FROZEN.cnn.sweeps.items()}
+    assert found["cnn"]["sweeps"] == {name: sweep | {"new": 2} for name, sweep in sweeps.items()}

@@ -11,11 +11,11 @@ import pytest
 from dvc.lock import Lock
 
 from stages.base.errors import InputError
-from stages.base.workspace import prepare, see_room
+from stages.base.workspace import prepare
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Path]:
+def folder(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / ".git").mkdir()
     (tmp_path / ".dvc/tmp").mkdir(parents=True)
     yield tmp_path
@@ -28,70 +28,67 @@ def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b'{"read": {', b"\xff\xfe", b"[]"])
-def test_a_list_of_readers_that_is_none_is_removed(workspace: Path, content: bytes) -> None:
-    rwlock = workspace / ".dvc/tmp/rwlock"
+def test_a_list_of_readers_that_is_none_is_removed(folder: Path, content: bytes) -> None:
+    rwlock = folder / ".dvc/tmp/rwlock"
     rwlock.write_bytes(content)
-    prepare(workspace)
+    prepare(folder)
     assert not rwlock.exists()
 
 
-def test_a_list_of_readers_stays(workspace: Path) -> None:
-    rwlock = workspace / ".dvc/tmp/rwlock"
+def test_a_list_of_readers_stays(folder: Path) -> None:
+    rwlock = folder / ".dvc/tmp/rwlock"
     content = json.dumps({"read": {"a": [{"pid": 1, "cmd": "dvc"}]}, "write": {}})
     rwlock.write_text(content)
-    prepare(workspace)
+    prepare(folder)
     assert rwlock.read_text() == content
 
 
-def test_a_list_that_dvc_writes_just_now_is_left_to_it(workspace: Path) -> None:
-    rwlock = workspace / ".dvc/tmp/rwlock"
+def test_a_list_that_dvc_writes_just_now_is_left_to_it(folder: Path) -> None:
+    rwlock = folder / ".dvc/tmp/rwlock"
     rwlock.touch()
     with (
         Lock(str(rwlock.with_name("rwlock.lock"))),
         pytest.raises(InputError, match="a command of DVC runs in this workspace"),
     ):
-        prepare(workspace)
+        prepare(folder)
     assert rwlock.exists()
 
 
 @pytest.mark.parametrize(
     "content", ["", "schema: '2.0'\n", "stages: {a: {cmd", "stages: []\n", "stages: {a: 1}\n"]
 )
-def test_a_damaged_lock_is_named_and_not_taken_for_none(workspace: Path, content: str) -> None:
-    (workspace / "dvc.lock").write_text(content)
+def test_a_damaged_lock_is_named_and_not_taken_for_none(folder: Path, content: str) -> None:
+    (folder / "dvc.lock").write_text(content)
     with pytest.raises(InputError, match=r"dvc\.lock: damaged; restore it: git checkout -- "):
-        prepare(workspace)
-    assert (workspace / "dvc.lock").read_text() == content
+        prepare(folder)
+    assert (folder / "dvc.lock").read_text() == content
 
 
-def locked(workspace: Path, **sizes: Any) -> None:
+def locked(folder: Path, **sizes: Any) -> None:
     outs = [{"path": path.replace("_", "/"), "size": size} for path, size in sizes.items()]
-    (workspace / "dvc.lock").write_text(json.dumps({"stages": {"a": {"outs": outs}}}))
+    (folder / "dvc.lock").write_text(json.dumps({"stages": {"a": {"outs": outs}}}))
 
 
 def test_a_disk_must_hold_thrice_what_stages_make(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    locked(workspace, part=30_000_000, table=20_000_000, data_images=100_000_000)
+    locked(folder, part=30_000_000, table=20_000_000)
     free(monkeypatch, 150_000_000)
-    prepare(workspace)
-    refused = "150 MB are free on this disk, and what is to be written needs 450 MB"
-    with pytest.raises(InputError, match=refused):
-        see_room(workspace, images=True)
+    prepare(folder)
     free(monkeypatch, 149_999_999)
     with pytest.raises(InputError, match="needs 150 MB; make room"):
-        prepare(workspace)
+        prepare(folder)
 
 
 @pytest.mark.parametrize("known", [False, True])
 def test_a_disk_must_hold_something(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+    folder: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     if known:
-        locked(workspace, part=1)
+        locked(folder, part=1)
     free(monkeypatch, 49_999_999)
     with pytest.raises(InputError, match="needs 50 MB"):
-        prepare(workspace)
+        prepare(folder)
 
 
 def test_a_folder_that_is_no_clone_says_what_to_do(tmp_path: Path) -> None:
@@ -100,9 +97,9 @@ def test_a_folder_that_is_no_clone_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_workspace_that_cannot_be_written_to_is_named(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # to root every folder can be written to, whatever its mode
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(InputError, match="cannot be written to"):
-        prepare(workspace)
+        prepare(folder)

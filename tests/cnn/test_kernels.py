@@ -12,11 +12,10 @@ import pytest
 import torch
 
 from tests.helpers import plain
-from tests.helpers.root import ROOT
+from tests.helpers.frozen import FROZEN
 
 pytest.importorskip("triton", reason="PyTorch brings no Triton on this platform")
 
-from stages.base import params
 from stages.base.params import CnnSweep
 from stages.classification import draws
 from stages.cnn import replicas
@@ -26,7 +25,7 @@ from stages.training import kernels
 from stages.training.adam import Adam
 from stages.training.kernels import Launcher, Layer, Weights
 
-SWEEPS = params.load(ROOT / "params.yaml").cnn.sweeps
+SWEEPS = FROZEN.cnn.sweeps
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

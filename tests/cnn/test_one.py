@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from stages.base import params
 from stages.base.params import CnnSweep
 from stages.classification import draws
 from stages.classification.one import Replica
@@ -19,9 +18,9 @@ from stages.images.arrays import Images, open_images
 from stages.networks.cnn import Network
 from stages.training.adam import Adam
 from tests.helpers import plain
-from tests.helpers.root import ROOT
+from tests.helpers.frozen import FROZEN
 
-SWEEPS = params.load(ROOT / "params.yaml").cnn.sweeps
+SWEEPS = FROZEN.cnn.sweeps
 
 
 def small(name: str, **changes: object) -> CnnSweep:
@@ -163,3 +162,30 @@ def test_the_first_seeds_network_is_kept(images: Images) -> None:
     ):
         assert torch.equal(ours, theirs)
         assert ours.is_contiguous()
+
+
+@pytest.mark.parametrize("name", list(SWEEPS))
+@pytest.mark.parametrize("augment_validation", [False, True])
+def test_some_epochs_are_the_papers_loop(
+    name: str, augment_validation: bool, images: Images
+) -> None:
+    """Each epoch has its own order and augmentation, validation those that are asked for."""
+    sweep = small(name, epochs=3, augment=not augment_validation)
+    sweep = sweep.model_copy(update={"augment_validation": augment_validation})
+    trained = one.train(sweep, 2, [3], images, quiet)
+    replica = plain.Replica(sweep, width=2, seed=3)
+    train, test = (
+        (torch.from_numpy(np.array(pixels)), torch.from_numpy(labels.astype(np.int64)))
+        for pixels, labels in [
+            (images.train_images, images.train_labels),
+            (images.test_images, images.test_labels),
+        ]
+    )
+    metrics = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"]
+    for epoch in (1, 2, 3):
+        order = draws.shuffled(len(train[0]), 3, epoch, sweep.augment)
+        expected = replica.epoch(*train, order, train=True)
+        order = draws.validation(len(test[0]), 3, epoch, augment_validation)
+        expected += replica.epoch(*test, order, train=False)
+        found = [trained.history.values[metric][0, epoch - 1] for metric in metrics]
+        assert found == pytest.approx(expected, rel=1e-4)

@@ -10,27 +10,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.base import params
 from stages.base.errors import InputError
 from stages.commands import repro
 from tests.helpers.clone import Clone, isolated
+from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 from tests.helpers.tiny import write_params
 
 GRAPH = {
-    "download": {
-        "cmd": "mkdir -p data/${data.source} && echo images > data/${data.source}/images",
-        "deps": ["download.txt"],
-        "outs": [{"data/${data.source}": {"persist": True}}],
-    },
     "train": {
         "matrix": {"width": "${cnn.widths}"},
-        "cmd": (
-            "cat data/${data.source}/images && mkdir -p runs"
-            " && echo ${cnn.sweeps.paper.epochs} > runs/${item.width}"
-        ),
-        "params": ["data", "cnn.sweeps.paper"],
-        "deps": ["data/${data.source}"],
+        "cmd": "mkdir -p runs && echo ${cnn.sweeps.paper.epochs} > runs/${item.width}",
+        "params": ["cnn.sweeps.paper"],
         "outs": [{"runs/${item.width}": {"cache": False}}],
     },
     "fit": {
@@ -39,13 +30,12 @@ GRAPH = {
         "metrics": [{"fit.json": {"cache": False}}],
     },
 }
-TRAINED = ["download", "train@1", "train@2", "fit"]
+TRAINED = ["train@1", "train@2", "fit"]
 
 
-def configure(tree: Clone, source: str = "mnist", epochs: int = 1) -> None:
-    """Valid params; their images are not the default ones, so that nothing rests on a name."""
-    changed = params.load(ROOT / "params.yaml").model_dump()
-    changed["data"]["source"] = source
+def configure(tree: Clone, epochs: int = 1) -> None:
+    """Valid params."""
+    changed = FROZEN.model_dump()
     changed["cnn"]["widths"] = [1, 2]
     changed["cnn"]["sweeps"]["paper"]["epochs"] = epochs
     write_params(tree.root, changed)
@@ -59,9 +49,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     tree.root.mkdir()
     (tree.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": GRAPH}))
     configure(tree)
-    (tree.root / ".gitignore").write_text("/data/\n")
-    for name in ("download.txt", "fit.txt"):
-        (tree.root / name).write_text(f"{name}\n")
+    (tree.root / "fit.txt").write_text("fit.txt\n")
     tree.run("git", "init", "--quiet")
     tree.run("dvc", "init", "--quiet")
     tree.run("dvc", "repro", "--quiet")
@@ -72,7 +60,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 @pytest.fixture
 def fresh(done: Clone, tmp_path: Path) -> Clone:
-    """A clone of it, without data."""
+    """A clone of it."""
     done.run("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
     return Clone(tmp_path / "clone", done.env)
 
@@ -84,35 +72,22 @@ def reproduce(clone: Clone) -> tuple[list[str], str]:
     return ran, said
 
 
-def test_a_fresh_clone_downloads_and_trains_nothing_and_shows_the_metrics(fresh: Clone) -> None:
+def test_a_fresh_clone_trains_nothing_and_shows_the_metrics(fresh: Clone) -> None:
     ran, said = reproduce(fresh)
     assert not ran
-    assert not (fresh.root / "data").exists()
     assert said.endswith("\nfit.json\n  alpha      0.1235\n  of.runs    2\n  of.status  ok\n")
 
 
-def test_what_needs_no_data_runs_without_it(fresh: Clone) -> None:
-    (fresh.root / "fit.txt").write_text("another\n")
-    assert reproduce(fresh)[0] == ["fit"]
-    assert not (fresh.root / "data").exists()
-
-
-def test_stale_training_downloads_first(fresh: Clone) -> None:
+def test_stale_training_runs(fresh: Clone) -> None:
     configure(fresh, epochs=2)
     assert reproduce(fresh)[0] == TRAINED
     assert (fresh.root / "runs/2").read_text() == "2\n"
 
 
-def test_another_source_is_downloaded_and_trained_on(fresh: Clone) -> None:
-    configure(fresh, source="manifold")
-    assert reproduce(fresh)[0] == TRAINED[:-1]  # these runs have the same bytes, so the fit stands
-    assert [path.name for path in (fresh.root / "data").iterdir()] == ["manifold"]
-
-
 @pytest.mark.parametrize(("deleted", "maker"), [("runs/2", "train@2"), ("fit.json", "fit")])
 def test_a_deleted_result_is_made_again(fresh: Clone, deleted: str, maker: str) -> None:
     (fresh.root / deleted).unlink()
-    assert reproduce(fresh)[0] == ["download", maker]
+    assert reproduce(fresh)[0] == [maker]
     assert not fresh.run("git", "status", "--porcelain").stdout
 
 
@@ -152,7 +127,6 @@ def test_a_lock_that_lost_its_content_is_named(fresh: Clone) -> None:
     ended = fresh.run("python", "-m", "stages.commands.repro", check=False)
     assert ended.returncode == 1
     assert ended.stderr == "error: dvc.lock: damaged; restore it: git checkout -- dvc.lock\n"
-    assert not (fresh.root / "data").exists()
 
 
 def test_an_interrupt_is_one_line_once_dvc_has_ended(fresh: Clone) -> None:

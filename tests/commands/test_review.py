@@ -1,6 +1,7 @@
 """`make review`: what it says of a change, as text and as a page, and of unusable input."""
 
 import base64
+import html
 import re
 import subprocess
 import sys
@@ -154,10 +155,8 @@ def test_a_revision_that_cannot_be_compared_with_is_one_line(
     assert not (branch.root / "dvc_plots").exists()
 
 
-def test_absent_images_alone_make_nothing_stale() -> None:
-    assert review.causes([{"changed outs": {"data/cifar10": "not in cache"}}]) == []
+def test_the_causes_are_what_has_changed() -> None:
     deps = {
-        "data/cifar10": "deleted",
         "stages/fit.py": "modified",
         "params.yaml": {"fit": "new"},
     }
@@ -176,6 +175,15 @@ def test_text_fits_a_terminal_and_a_comment() -> None:
     assert max(map(len, lines)) <= 110
     assert "and 38 more" in lines[-2]
     assert "a\\|b" in lines[-1]
+
+
+@pytest.mark.parametrize("value", ["<img src=x onerror=alert(1)>", "a\n\n# b", "</td><script>"])
+def test_what_params_say_stays_text_of_one_cell(value: str) -> None:
+    section = review.Section("Params", ["param", "main"], [["a", value]], "")
+    *_, row = review.markdown("", "", [section]).splitlines()
+    assert "<" not in row
+    assert row.startswith("| a ")
+    assert html.unescape(row.split("|")[2]).split() == value.split()
 
 
 def test_the_workflow_pins_its_actions_and_writes_nothing_but_the_comment() -> None:

@@ -21,8 +21,9 @@ from stages.dimension.estimators import (
     measure_each,
 )
 from stages.dimension.neighbours import log_distances
+from tests.helpers.frozen import FROZEN
 
-SETTINGS = params.load().dimension
+SETTINGS = FROZEN.dimension
 Points = NDArray[np.float64]
 ALL = [pytest.param(estimator, id=estimator.label) for estimator in estimators(SETTINGS)]
 

@@ -20,6 +20,7 @@ from stages.dimension.activations import last_hidden
 from stages.dimension.estimators import estimators, measure
 from stages.images.arrays import Images, open_images, save_images
 from stages.networks.cnn import Network
+from tests.helpers.rows import rows
 from tests.helpers.tiny import write_params
 
 OUTPUTS = {
@@ -42,7 +43,8 @@ def write(networks: dict[str, Network], part: parts.Part) -> None:
     """Weights, by names that begin with those of the networks."""
     part.weights.parent.mkdir(parents=True, exist_ok=True)
     state = {f"{n}{key}": t for n, each in networks.items() for key, t in each.state_dict().items()}
-    save_file(state, part.weights, metadata={"fingerprint": part.fingerprint})
+    save_file(state, part.weights)
+    part.write(rows(part))
 
 
 def network(width: int, *, dead: bool, seed: int = 0) -> Network:
@@ -74,10 +76,10 @@ def root(
     save_images(Path("data/cifar10"), Images(images, labels, images, labels))
     for name, sweep in p.cnn.sweeps.items():
         for width in p.cnn.widths:
-            save(cnn_part.sweep_part(p.origin, name, sweep, width), dead=width == 1)
+            save(cnn_part.sweep_part(p.cnn_images, name, sweep, width), dead=width == 1)
     for name, study in p.studies.items():
         networks = {f"{n}.": network(n, dead=n == 1, seed=4) for n in study.widths}
-        write(networks, cnn_part.study_part(p.origin, name, study))
+        write(networks, cnn_part.study_part(p.cnn_images, name, study))
     return p
 
 
@@ -157,7 +159,7 @@ def test_a_network_without_a_dimension_is_null_in_the_summary(
     tiny_params["verdict"]["dimension"]["layer"] = "activation"
     write_params(Path(), tiny_params)
     name, sweep = next(iter(root.cnn.sweeps.items()))
-    save(cnn_part.sweep_part(root.origin, name, sweep, 2), dead=True)
+    save(cnn_part.sweep_part(root.cnn_images, name, sweep, 2), dead=True)
     run_all()
     summary = json.loads(OUTPUTS["dimension.json"].read_text())
     assert set(summary[name].values()) == {None}
@@ -170,8 +172,8 @@ def test_outputs_are_the_same_to_the_byte(root: params.Params) -> None:
 def test_missing_weights_stop_the_stage_and_leave_its_outputs(root: params.Params) -> None:
     before = run_all()
     name, sweep = next(iter(root.cnn.sweeps.items()))
-    part = cnn_part.sweep_part(root.origin, name, sweep, 2)
+    part = cnn_part.sweep_part(root.cnn_images, name, sweep, 2)
     part.weights.unlink()
-    with pytest.raises(InputError, match=f"{part.weights}: missing"):
+    with pytest.raises(InputError, match=f"{part.weights}: No such file"):
         measure_dimension.main()
     assert {name: path.read_bytes() for name, path in OUTPUTS.items()} == before

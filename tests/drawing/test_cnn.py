@@ -15,9 +15,10 @@ from stages.base import errors, params
 from stages.drawing import style
 from stages.drawing.cnn import Drawn
 from stages.manifold import fits as cnn_fits
+from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 
-P = params.load(ROOT / "params.yaml")
+P = FROZEN
 PUBLISHED = params.published(ROOT / "published.yaml").sharma_kaplan
 WIDTHS = [1, 2, 3, 4, 5]
 
@@ -151,7 +152,7 @@ def test_other_images_are_named_beside_those_of_the_published_numbers(
 ) -> None:
     assert "CIFAR-10" not in text((plots / "cnn_figure6.svg").read_bytes())
     shutil.copytree(two, tmp_path, dirs_exist_ok=True)
-    other = P.model_copy(update={"data": params.Data(source="svhn")})
+    other = P.model_copy(update={"images": {P.cnn.images: params.PublishedImages(source="svhn")}})
     shown = figure_6(tmp_path, other)
     assert "SVHN" in shown
     assert "CIFAR-10" in shown

@@ -17,10 +17,11 @@ from stages.parity.tasks import frequencies
 from stages.quanta.fits import BIT
 from stages.quanta.simulate import Truth
 from tests.helpers import simulated_parity
+from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 from tests.helpers.tiny import write_params
 
-P = params.load(ROOT / "params.yaml")
+P = FROZEN
 PUBLISHED = params.published(ROOT / "published.yaml").michaud
 NOTEBOOK = simulated_parity.configuration(
     tasks=10, widths=[200], logits=1, steps=2500, evaluate_every=10, seeds=5

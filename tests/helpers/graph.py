@@ -14,7 +14,8 @@ from stages.sweeping.graph import TRAINING
 from tests.helpers.root import ROOT
 
 UNNAMED = {
-    f"stages.base.{name}" for name in ("errors", "files", "params", "progress", "tables", "workers")
+    f"stages.base.{name}"
+    for name in ("errors", "files", "item", "params", "progress", "tables", "workers")
 }
 """What a stage may use without naming it: of stages/base, what no number depends on.
 
@@ -50,12 +51,18 @@ def imports(module: str) -> set[str]:
     return names
 
 
+RECORDED = "stages.images.stored"
+"""What it opens is held against a record, and that is what a stage depends on: not on how images
+are fetched or made. Only the stage that makes the record does."""
+
+
 def needs(module: str) -> set[str]:
     """The modules of `stages` that run when a module runs, itself included."""
     found, todo = set(), {module}
+    beyond = set() if module == "stages.download" else {RECORDED}
     while todo:
         found |= todo
-        todo = {n for m in todo for n in imports(m) if n.startswith("stages.")} - found
+        todo = {n for m in todo for n in imports(m) if n.startswith("stages.")} - found - beyond
     return found
 
 

@@ -54,7 +54,7 @@ TRAIN: dict[str, Any] = {
     "wdir": "../..",
     "matrix": {},
     "cmd": "python -m stages.noop ${item.name}",
-    "params": ["data", "cnn.sweeps.paper"],
+    "params": ["cnn.sweeps.paper"],
     "deps": ["stages/noop.py", "data/things"],
     "outs": [{f"out/${{item.name}}.{kind}": {"cache": False}} for kind in "ab"],
 }

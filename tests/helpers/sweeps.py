@@ -49,7 +49,7 @@ def same(clone: Clone, plain: Clone) -> bool:
 def found_stale(root: Path) -> set[str]:
     with Graph(root) as graph:
         names = graph.training()
-        return {*graph.stale(names), *graph.upstream(names, missing=True)}
+        return {*graph.stale(names), *graph.upstream(names)}
 
 
 def without(clone: Clone, *patterns: str) -> list[Path]:

@@ -8,11 +8,12 @@ from typing import Any
 import yaml
 
 from stages.base import params
+from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 
 
 def tiny() -> dict[str, Any]:
-    made = params.load(ROOT / "params.yaml").model_dump()
+    made = FROZEN.model_dump()
     made["cnn"]["widths"] = [1, 2]
     for sweep in made["cnn"]["sweeps"].values():
         sweep |= {"batch_size": 16, "epochs": 2, "seeds": 2}

@@ -1,6 +1,8 @@
 """The images on disk: what is written is opened again, and nothing else is."""
 
+import os
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.base import files
 from stages.base.errors import InputError
 from stages.images.arrays import ARRAYS, Images, open_images, save_images
+from tests.helpers.clone import Clone, isolated
 
 
 def images(seed: int = 0, train: int = 40, test: int = 10) -> Images:
@@ -101,7 +105,7 @@ def test_a_kill_between_the_renames_is_undone_by_the_next_save(tmp_path: Path) -
     folder = tmp_path / "cifar10"
     save_images(folder, images(0))
     folder.rename(tmp_path / ".cifar10.old.tmp")
-    with pytest.raises(InputError, match="missing; restore it: dvc checkout"):
+    with pytest.raises(InputError, match="missing; remove the folder"):
         open_images(folder)
     with files_of_at_most(50_000), pytest.raises(OSError, match="written"):
         save_images(folder, images(1))
@@ -160,10 +164,45 @@ def test_other_arrays_are_refused_in_one_line(
     message = str(error.value)
     assert message.startswith(f"{path}: ")
     assert says in message
-    assert message.endswith(f"dvc checkout --force {tmp_path}/d, or fetch it: dvc repro download")
+    assert message.endswith("remove the folder and run it again")
     assert "\n" not in message
 
 
 def test_an_empty_split_is_refused() -> None:
     with pytest.raises(InputError, match="0 labels for 0 images"):
         images(test=0)
+
+
+def test_the_hash_of_a_folder_is_the_one_that_dvc_records(
+    small_images: Path, tmp_path: Path
+) -> None:
+    tree = Clone(tmp_path / "tree", isolated(tmp_path))
+    shutil.copytree(small_images, tree.root / "images")
+    tree.run("git", "init", "--quiet")
+    tree.run("dvc", "init", "--quiet")
+    tree.run("dvc", "add", "--quiet", "images")
+    assert f"md5: {files.digest(small_images)}\n" in (tree.root / "images.dvc").read_text()
+
+
+@pytest.mark.parametrize("renamed", [0, 1])
+def test_an_interrupt_of_the_swap_leaves_the_images_that_were_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renamed: int
+) -> None:
+    folder, left = tmp_path / "images", [renamed]
+    save_images(folder, images(seed=0))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    rename = os.replace
+
+    def interrupted(source: Path, target: Path) -> None:
+        if left == [0]:
+            left.clear()  # putting back is not interrupted
+            raise KeyboardInterrupt
+        if left:
+            left[0] -= 1
+        rename(source, target)
+
+    monkeypatch.setattr("os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_images(folder, images(seed=1))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [folder]

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from stages.base import params
 from stages.base.params import Manifold
 from stages.dimension.estimators import measure
 from stages.images import generated as manifold
 from stages.images.arrays import ARRAYS
-from tests.helpers.root import ROOT
+from tests.helpers.frozen import FROZEN
 
-SETTINGS = params.load(ROOT / "params.yaml").dimension.model_copy(
+SETTINGS = FROZEN.dimension.model_copy(
     update={"blocks": [5, 1], "ratio_neighbours": [2], "likelihood_neighbours": [2, 10]}
 )
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from torchvision import datasets
 
 from stages.base.errors import InputError
-from stages.base.params import Data
-from stages.download import Place, download
+from stages.base.params import PublishedImages
 from stages.images.arrays import ARRAYS, Images, open_images
 from stages.images.sources import Archive, File, Files, Published, published
+from stages.images.stored import Place, download
 
 TRAIN, TEST = 12, 5
 RANDOM = np.random.default_rng(0)
@@ -90,7 +90,7 @@ class Case:
     reader: Any  # torchvision's, that knows the MD5s of the small files
 
     def place(self, root: Path) -> Place:
-        return Place(root, self.name)
+        return Place(root, self.name, PublishedImages.model_validate({"source": self.name}))
 
     def theirs(self, root: Path, train: bool) -> Any:
         """What torchvision reads of the same files."""
@@ -253,10 +253,9 @@ def test_grey_images_have_a_black_border_and_three_like_channels(tmp_path: Path)
     assert images[:, ~border].any()
 
 
-def test_every_source_of_params_is_made_or_published() -> None:
-    for name in get_args(Data.model_fields["source"].annotation):
-        if name != "manifold":
-            data = published(name)
-            assert data.classes == Data(source=name).classes
-            assert all(len(file.md5) == 32 for file in data.files)
-            assert all(file.url.endswith(file.name) for file in data.files)
+def test_every_source_of_params_is_published() -> None:
+    for name in get_args(PublishedImages.model_fields["source"].annotation):
+        data = published(name)
+        assert data.classes == PublishedImages(source=name).classes
+        assert all(len(file.md5) == 32 for file in data.files)
+        assert all(file.url.endswith(file.name) for file in data.files)

@@ -19,6 +19,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,11 +30,14 @@ import pytest
 
 from stages import download as stage
 from stages.base.errors import InputError
-from stages.download import download
-from stages.images import sources
+from stages.base.params import PublishedImages
+from stages.images import sources, stored, transfer
 from stages.images.arrays import Images, open_images
 from stages.images.sources import Archive, File
+from stages.images.stored import download
+from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
+from tests.helpers.tiny import write_params
 
 NAME = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-py"
@@ -49,6 +53,8 @@ class Server:
     cuts: list[int] = field(default_factory=list)
     hold: threading.Event | None = None  # waited for after a cut, the connection still open
     requests: list[tuple[str | None, int]] = field(default_factory=list)  # Range, bytes sent
+    length: str | None = None  # what it says of its length, in place of the truth
+    drip: float = 0.0  # seconds between two kilobytes
     url: str = ""
 
 
@@ -67,13 +73,17 @@ class Handler(BaseHTTPRequestHandler):
             return
         body = serves.content[start:]
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", serves.length or str(len(body)))
         if start:
             self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
         self.end_headers()
         sent = body[: serves.cuts.pop(0)] if serves.cuts else body
         serves.requests.append((asked, len(sent)))
-        self.wfile.write(sent)
+        step = 1000 if serves.drip else len(sent)
+        with suppress(OSError):  # given up
+            for at in range(0, len(sent), step):
+                time.sleep(serves.drip)
+                self.wfile.write(sent[at : at + step])
         if serves.hold is not None and len(sent) < len(body):
             serves.hold.wait(30)
 
@@ -130,12 +140,15 @@ def server(made: tuple[Archive, Path]) -> Iterator[Server]:
     thread.join()
 
 
+CIFAR10 = PublishedImages(source="cifar10")
+
+
 @dataclass(frozen=True)
 class Place:
     """Where one test downloads to."""
 
     archive: Archive
-    files: stage.Place
+    files: stored.Place
 
     @property
     def output(self) -> Path:
@@ -166,7 +179,7 @@ class Place:
 
 @pytest.fixture
 def place(made: tuple[Archive, Path], server: Server, tmp_path: Path) -> Place:
-    return Place(made[0].at(server.url), stage.Place(tmp_path / "data", "cifar10"))
+    return Place(made[0].at(server.url), stored.Place(tmp_path / "data", "cifar10", CIFAR10))
 
 
 @pytest.fixture
@@ -194,7 +207,7 @@ def test_a_complete_download_is_what_the_batches_hold(
     assert opened.train_labels[8:16].tolist() == batch["labels"]
     assert (len(opened.train_images), len(opened.test_images)) == (40, 8)
     assert server.requests == [(None, len(server.content))]
-    assert place.beside() == {"cifar10", "cifar10.json"}
+    assert place.beside() == {"cifar10"}
 
 
 def test_a_cut_connection_goes_on_where_it_stopped(place: Place, server: Server) -> None:
@@ -207,6 +220,26 @@ def test_a_cut_connection_goes_on_where_it_stopped(place: Place, server: Server)
         (f"bytes={2 * (size // 3)}-", size - 2 * (size // 3)),
     ]
     assert len(open_images(place.output).train_images) == 40
+
+
+@pytest.mark.parametrize("length", ["many", "-5", "1e6", "0x10", "²"])
+def test_a_length_that_is_none_is_passed_over(place: Place, server: Server, length: str) -> None:
+    server.length = length
+    place.bring()
+    assert len(open_images(place.output).train_images) == 40
+
+
+def test_a_server_that_is_too_slow_is_given_up(
+    place: Place, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "MINUTE", 0.3)
+    monkeypatch.setattr(transfer, "SLOW", 50_000.0)
+    server.drip = 0.05
+    start = time.monotonic()
+    assert "slower than 50 kB/s; use another" in place.fails()
+    assert time.monotonic() - start < 3
+    assert len(server.requests) == 1
+    assert place.partial.stat().st_size > 0
 
 
 def test_a_connection_cut_for_good_keeps_what_came_for_the_next_run(
@@ -310,16 +343,31 @@ def test_an_address_that_is_none_is_refused(place: Place, url: str) -> None:
     assert place.fails().startswith(f"{url}: cannot be had (")
 
 
-def test_what_is_there_whole_is_not_fetched_again(place: Place, server: Server) -> None:
-    place.bring()
+def test_images_are_opened_as_recorded_and_fetched_only_where_they_are_not(
+    place: Place, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "published", lambda source: place.archive)
+    root = place.files.root
+    with pytest.raises(InputError, match=r"cifar10\.json: missing; make it again: dvc repro"):
+        stored.stored("cifar10", CIFAR10, root)
+    stored.record("cifar10", CIFAR10, root)
+    before, recorded = place.bytes(), place.files.record.read_bytes()
     server.requests.clear()
-    before = place.bytes()
-    assert len(place.bring().train_images) == 40
+    assert len(stored.stored("cifar10", CIFAR10, root).train_images) == 40
     assert server.requests == []
     (place.output / "test_labels.npy").write_bytes(before["train_labels.npy"])
-    place.bring()
-    assert len(server.requests) == 1
+    stored.stored("cifar10", CIFAR10, root)
+    shutil.rmtree(place.output)
+    stored.stored("cifar10", CIFAR10, root)
+    assert len(server.requests) == 2
     assert place.bytes() == before
+    assert place.files.record.read_bytes() == recorded
+
+    place.files.record.write_bytes(recorded.replace(b"md5", b"md6"))
+    with pytest.raises(InputError, match=r"not the images that .*cifar10\.json is of"):
+        stored.stored("cifar10", CIFAR10, root)
+    with pytest.raises(InputError, match="made with other params"):
+        stored.stored("cifar10", PublishedImages(source="mnist"), root)
 
 
 # Copies
@@ -412,15 +460,17 @@ def test_a_source_that_is_no_copy_is_refused(place: Place, tmp_path: Path) -> No
 CHILD = """
 import io, resource, signal, sys
 from pathlib import Path
-from stages.download import Place, download
+from stages.base.params import PublishedImages
 from stages.images.sources import Archive, File
+from stages.images.stored import Place, download
 
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 source, limit = {source!r}, {limit!r}
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-download({archive!r}, source and Path(source), Place(Path({root!r}), "cifar10"), sys.stderr)
+place = Place(Path({root!r}), "cifar10", PublishedImages(source="cifar10"))
+download({archive!r}, source and Path(source), place, sys.stderr)
 """
 
 
@@ -440,7 +490,6 @@ def test_killed_in_the_transfer_leaves_the_output_and_resumes(
 ) -> None:
     if earlier:
         place.bring(copies / "unpacked")
-        place.files.record.unlink()
     before = place.bytes() if earlier else {}
     server.cuts, server.hold = [50_000], threading.Event()
     with child(place) as process:
@@ -477,7 +526,7 @@ def test_killed_while_writing_leaves_the_output_as_it_was(
             open_images(place.output)
     place.bring(copies / "packed")
     assert len(open_images(place.output).train_images) == 40
-    assert place.beside() == {"cifar10", "cifar10.json"}
+    assert place.beside() == {"cifar10"}
 
 
 @pytest.mark.parametrize("network", [False, True])
@@ -485,7 +534,6 @@ def test_a_full_disk_is_one_line_and_leaves_the_output(
     place: Place, server: Server, copies: Path, network: bool
 ) -> None:
     place.bring(copies / "unpacked")
-    place.files.record.unlink()  # else nothing would be fetched
     before = place.bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
@@ -545,15 +593,18 @@ def test_the_official_archive_is_the_published_one() -> None:
 def test_the_environment_says_where_from(
     server: Server, copies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    write_params(tmp_path, FROZEN.model_dump())
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["download"])
+    monkeypatch.setattr(sys, "argv", ["download", "cifar10"])
     monkeypatch.setenv("CIFAR10_URL", server.url)
     with pytest.raises(InputError, match=rf"{server.url}: data/.*: MD5 .*, not c58f30108f"):
         stage.main()
     assert server.requests == [(None, len(server.content))]
     monkeypatch.setenv("CIFAR10_SOURCE", str(copies / "unpacked"))
     with pytest.raises(InputError, match=r"CIFAR10_SOURCE: .*data_batch_1: MD5 .*, not c99cafc152"):
+        stage.main()
+    monkeypatch.setenv("CIFAR10_SOURCE", "~nobody-of-this-name/copy")
+    with pytest.raises(InputError, match="CIFAR10_SOURCE: ~nobody-of-this-name/copy: no such home"):
         stage.main()
     assert len(server.requests) == 1
     assert not (tmp_path / "data" / "cifar10").exists()
@@ -562,9 +613,9 @@ def test_the_environment_says_where_from(
 def test_the_stage_fails_with_one_line_and_touches_nothing(place: Place, copies: Path) -> None:
     place.bring(copies / "unpacked")
     before = place.bytes()
-    shutil.copy(ROOT / "params.yaml", place.output.parents[1])
+    write_params(place.output.parents[1], FROZEN.model_dump())
     ended = subprocess.run(
-        [sys.executable, "-m", "stages.download"],
+        [sys.executable, "-m", "stages.download", "cifar10"],
         cwd=place.output.parents[1],
         env={**os.environ, "PYTHONPATH": str(ROOT), "CIFAR10_URL": refused_url()},
         capture_output=True,
@@ -575,5 +626,5 @@ def test_the_stage_fails_with_one_line_and_touches_nothing(place: Place, copies:
     assert ended.stdout == ""
     assert re.fullmatch(r"error: .*Connection refused.*CIFAR10_SOURCE.*\n", ended.stderr)
     assert place.bytes() == before
-    assert place.beside() == {"cifar10", "cifar10.json", "cifar10.part"}
+    assert place.beside() == {"cifar10", "cifar10.part", ".cifar10.lock.tmp"}
     assert not list(place.files.partial.iterdir())

@@ -3,8 +3,8 @@
 import pytest
 from scipy.stats import binom, binomtest
 
-from stages.base import params
 from stages.manifold import coverage
+from tests.helpers.frozen import FROZEN
 
 SWEEPS = 60
 RESAMPLES = 200
@@ -12,7 +12,7 @@ RESAMPLES = 200
 
 @pytest.fixture(scope="module")
 def table() -> dict[str, dict[str, float]]:
-    p = params.load()
+    p = FROZEN
     fit = p.fit.model_copy(update={"resamples": RESAMPLES})
     calibration = p.calibration.model_copy(update={"sweeps": SWEEPS})
     return coverage.measure(fit, calibration).set_index("case").T.to_dict()

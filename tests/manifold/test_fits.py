@@ -17,6 +17,7 @@ from stages.manifold import fits as cnn_fits
 from stages.manifold import simulate
 from stages.manifold.fits import Tables
 from tests.helpers.clone import Clone
+from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 from tests.helpers.tiny import write_params
 
@@ -26,7 +27,7 @@ SAMPLE = ["alpha_sklearn", "width_count", "runs", "rows", "status"]
 
 
 def settings() -> params.Fit:
-    fit = params.load(ROOT / "params.yaml").fit
+    fit = FROZEN.fit
     return params.Fit.model_validate(
         fit.model_dump()
         | {"resamples": 100, "widths": {"published": [1, 6]}}
@@ -329,7 +330,7 @@ def stage(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    whole = params.load(ROOT / "params.yaml").model_dump()
+    whole = FROZEN.model_dump()
     whole["fit"] = settings().model_dump()
     write_params(tmp_path, whole)
     only(simulated(), sweep="paper").to_parquet(tmp_path / "cnn.parquet", index=False)

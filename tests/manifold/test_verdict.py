@@ -26,9 +26,10 @@ from stages.statistics.equivalence import (
 )
 from stages.statistics.estimate import Estimate, missing, over_networks
 from stages.statistics.intervals import student_margin
+from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 
-P = params.load(ROOT / "params.yaml")
+P = FROZEN
 SK = params.published(ROOT / "published.yaml").sharma_kaplan
 TEN = Target(10.0, 10.0)
 

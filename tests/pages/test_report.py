@@ -15,6 +15,7 @@ from stages.base.errors import InputError
 from stages.pages import inline
 from stages.pages import text as pages
 from tests.helpers.browser import AXE, asked, needs_axe, needs_browser
+from tests.helpers.frozen import FROZEN
 from tests.helpers.graph import as_written
 from tests.helpers.root import ROOT
 
@@ -66,7 +67,7 @@ def test_the_graph_names_what_the_page_rests_on() -> None:
 def test_the_page_names_the_stages_that_made_it() -> None:
     graph = as_written()
     made = report.TABLES | {path: name for path, (name, _) in report.FIGURES.items()}
-    sweeps = params.load(ROOT / "params.yaml").cnn.sweeps
+    sweeps = FROZEN.cnn.sweeps
     for path, name in made.items():
         parts = graph[name.partition("@")[0]]
         outs = [out for key in ("outs", "metrics", "plots") for out in parts.get(key, [])]
@@ -103,8 +104,9 @@ def test_the_page_names_its_images(
     place(tmp_path)
     monkeypatch.chdir(tmp_path)
     p = params.load()
-    for source in get_args(params.Data.model_fields["source"].annotation):
-        changed = p.model_copy(update={"data": params.Data(source=source)})
+    for source in get_args(params.PublishedImages.model_fields["source"].annotation):
+        images = {p.cnn.images: params.PublishedImages(source=source)}
+        changed = p.model_copy(update={"images": images})
         assert (names.images(changed) == "CIFAR-10") == (source == "cifar10")
     other = pages.render("report.html", **report.content(changed))
     assert f"Is 4/alpha the dimension of {names.images(changed)}?" in other

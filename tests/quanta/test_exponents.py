@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.base import params
 from stages.parity.tasks import frequencies
 from stages.quanta import coverage as parity_coverage
 from stages.quanta import exponents as parity_exponents
@@ -12,9 +11,9 @@ from stages.quanta import simulate as simulate_parity
 from stages.quanta import theory as quanta
 from stages.quanta.simulate import Truth
 from stages.statistics.bootstrap import Resampling
-from tests.helpers.root import ROOT
+from tests.helpers.frozen import FROZEN
 
-P = params.load(ROOT / "params.yaml")
+P = FROZEN
 FEW = Resampling(0.95, 200, 0)
 MANY_TASKS = 200_000
 

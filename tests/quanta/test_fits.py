@@ -22,10 +22,11 @@ from stages.quanta.fits import Family
 from stages.quanta.simulate import Truth
 from stages.statistics.bootstrap import Resampling
 from tests.helpers import simulated_parity
+from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 from tests.helpers.tiny import write_params
 
-P = params.load(ROOT / "params.yaml")
+P = FROZEN
 PUBLISHED = params.published(ROOT / "published.yaml").michaud
 SLOPE = -0.8
 FEW = Resampling(0.95, 100, 0)

@@ -18,9 +18,10 @@ from stages.quanta.simulate import Truth
 from stages.quanta.verdict import NOT_TRAINED, Fitted
 from stages.statistics.equivalence import OUTCOMES, RULE
 from tests.helpers import simulated_parity
+from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 
-P = params.load(ROOT / "params.yaml")
+P = FROZEN
 PUBLISHED = params.published(ROOT / "published.yaml").michaud
 RULES = P.verdict.parity
 QUICK = P.quanta.model_copy(update={"resamples": 100})

@@ -136,6 +136,49 @@ def test_ray_makes_what_dvc_repro_makes(ready: Clone, cluster: Cluster) -> None:
     assert clone.changed() == []
 
 
+def test_what_the_cluster_does_not_have_is_refused_at_once(
+    workspace: Clone, cluster: Cluster
+) -> None:
+    ended = workspace.run(*SWEEP, *cluster.options, "--cpus", "1000", check=False, timeout=90)
+    assert ended.returncode == 1
+    *_, line = ended.stderr.splitlines()
+    assert line.startswith("error: Ray: no node has 1000 cores and 0 GPUs for a stage; the most ")
+
+
+@pytest.mark.parametrize("option", ["--cpus=-1", "--cpus=0", "--cpus=nan", "--gpus=1.5"])
+def test_amounts_that_are_none_are_refused(workspace: Clone, option: str) -> None:
+    ended = workspace.run(*SWEEP, "--engine", "ray", option, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].endswith(f"value: '{option.partition('=')[2]}'")
+
+
+def test_a_port_where_something_else_listens_is_refused_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.sweeping.cluster.PATIENCE", 3.0)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(InputError, match="what listens there does not answer as Ray"):
+            RayCluster(ROOT, tmp_path, address, 1, None).__enter__()
+
+
+def test_a_cluster_that_is_lost_ends_the_sweep_in_one_line(
+    workspace: Clone, cluster: Cluster
+) -> None:
+    control = Control(workspace)
+    control.do("wait", "a")
+    with started(workspace, *cluster.options, "train_cnn@[ab]") as sweep:
+        until(lambda: control.begun("a", "b"), 120)
+        while cluster.nodes:
+            cluster.lose(-1)
+        said = sweep.communicate(timeout=90)[0]
+    assert sweep.returncode == 1
+    assert "error: Ray at " in said.splitlines()[-1]
+    assert found_stale(workspace.root) == {f"train_cnn@{name}" for name in "acdef"}
+
+
 def test_a_cluster_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen

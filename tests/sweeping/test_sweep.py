@@ -84,15 +84,6 @@ def test_stale_is_what_dvc_says_is_stale(done: Clone) -> None:
     assert "train_cnn@x" in seen[4]
 
 
-def test_data_that_is_not_here_makes_nothing_stale(done: Clone) -> None:
-    (done.root / "data/things").unlink()
-    with Graph(done.root) as graph:
-        names = graph.training()
-        assert graph.stale(names) == []
-        assert graph.upstream(names, missing=False) == []
-        assert graph.upstream(names, missing=True) == ["things"]
-
-
 @pytest.mark.parametrize(
     ("patterns", "found"),
     [

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.helpers.clone import Clone, change, ran
@@ -53,3 +54,21 @@ def test_what_does_not_fit_is_not_adopted(fresh: Clone, elsewhere: Path) -> None
     assert "params.learning_rate: 0.001, params.yaml has 0.01" in errors["train_cnn@paper-1"]
     assert (fresh.root / "dvc.lock").read_bytes() == before
     assert not list((fresh.root / PARTS).glob("cnn/*"))
+
+
+def test_weights_of_others_and_other_images_are_not_adopted(fresh: Clone, elsewhere: Path) -> None:
+    without(fresh, "cnn/paper-*")
+    cnn = elsewhere / PARTS / "cnn"
+    shutil.copy(cnn / "notebook-1.safetensors", cnn / "paper-1.safetensors")
+    table = pq.read_table(cnn / "paper-2.parquet")
+    metadata = table.schema.metadata | {b"images": b"0.dir"}
+    pq.write_table(table.replace_schema_metadata(metadata), cnn / "paper-2.parquet")
+    before = (fresh.root / "dvc.lock").read_bytes()
+
+    ended = fresh.run(*SWEEP, "--adopt", str(elsewhere), "train_cnn", check=False)
+    assert ended.returncode == 1
+    of_paper_1, of_paper_2 = sorted(ended.stderr.splitlines())
+    assert "paper-1.safetensors: damaged, or another part's" in of_paper_1
+    assert "paper-2.parquet: trained on other images (0.dir; data/cifar10 is " in of_paper_2
+    assert (fresh.root / "dvc.lock").read_bytes() == before
+    assert not list((fresh.root / PARTS).glob("cnn/paper-*"))

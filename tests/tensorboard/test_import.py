@@ -27,9 +27,11 @@ from stages.manifold import fits as cnn_fits
 from stages.manifold import selection, simulate
 from stages.tensorboard import events, imported, logs, quality
 from stages.tensorboard.part import ImportPart, import_part
-from tests.helpers.graph import as_written, file_of, needs, unnamed
+from tests.helpers.clone import Clone, isolated
+from tests.helpers.frozen import FROZEN
+from tests.helpers.graph import TRAINING, as_written, file_of, needs, unnamed
 from tests.helpers.root import ROOT
-from tests.helpers.tiny import dumped, write_params
+from tests.helpers.tiny import dumped, tiny, write_params
 
 TAGS = params.CurveTags().model_dump()
 CHANCE = 2.3026
@@ -477,6 +479,7 @@ def test_an_import_joins_the_table_after_our_sweeps_and_leaves_their_rows_alone(
         "train_cnn@paper-1",
         Path("own.parquet"),
         cnn_part.SCHEMA,
+        cnn_part.RANGES,
         {},
         pd.MultiIndex.from_frame(ours[["width", "seed", "epoch"]]),
     )
@@ -487,7 +490,7 @@ def test_an_import_joins_the_table_after_our_sweeps_and_leaves_their_rows_alone(
     pd.testing.assert_frame_equal(
         both[: len(ours)].astype({"sweep": "category"}), alone, check_categorical=False
     )
-    p = params.load(ROOT / "params.yaml")
+    p = FROZEN
     named = p.model_copy(update={"imports": {"mine": spec()}})
     *expected, last = aggregate_cnn.expected(named)
     assert last == import_part("mine", spec(), Path("metrics/runs/imports/mine.parquet"))
@@ -509,7 +512,7 @@ def uneven() -> pd.DataFrame:
 
 
 def test_fits_are_with_and_without_the_runs_that_failed_or_are_short(uneven: pd.DataFrame) -> None:
-    fit = params.load(ROOT / "params.yaml").fit
+    fit = FROZEN.fit
     fit = fit.model_copy(update={"resamples": 100, "quantiles": [0.5], "epochs": ["last"]})
     tables = cnn_fits.fit(uneven, fit)
     (short,) = tables.failed.groupby("sweep")["short"].sum()
@@ -529,7 +532,7 @@ def test_fits_are_with_and_without_the_runs_that_failed_or_are_short(uneven: pd.
 def test_figures_have_room_for_more_sweeps_and_say_what_an_import_lacks(
     uneven: pd.DataFrame,
 ) -> None:
-    p = params.load(ROOT / "params.yaml")
+    p = FROZEN
     fit = p.fit.model_copy(update={"resamples": 100, "quantiles": [0.5], "epochs": ["pooled"]})
     lacking = uneven.assign(train_accuracy=np.nan)
     fitted = cnn_fits.fit(lacking, fit)
@@ -551,7 +554,7 @@ def test_figures_have_room_for_more_sweeps_and_say_what_an_import_lacks(
 
 def test_the_report_rests_on_files_that_the_graph_makes_for_imports() -> None:
     graph = as_written()
-    named = params.load(ROOT / "params.yaml").model_copy(update={"imports": {"mine": spec()}})
+    named = FROZEN.model_copy(update={"imports": {"mine": spec()}})
     tables, drawn = report.imported(named)
     stages = tables | {path: stage for path, (stage, _) in drawn.items()}
     for path, stage in stages.items():
@@ -643,7 +646,6 @@ def test_the_graph_has_a_stage_for_each_import_and_none_without(tmp_path: Path) 
             found = {stage.name: stage for stage in repo.index.stages}
         assert list(found) == names
     stage = found["import_tensorboard@mine"]
-    assert "'my logs'" in stage.cmd
     assert "my logs" in {dep.def_path for dep in stage.deps}
 
 
@@ -656,3 +658,22 @@ def test_the_stages_of_imports_name_the_modules_that_they_use() -> None:
     assert all(any(path == dep or path.startswith(f"{dep}/") for dep in named) for path in used)
     assert all(any(path == dep or path.startswith(f"{dep}/") for path in used) for dep in named)
     assert graph["plot_cnn_import"]["do"]["deps"] == graph["plot_cnn_sweep"]["deps"]
+
+
+@pytest.mark.parametrize("name", ["bob's logs", "logs'; touch X; '", "$(touch X)", "a\nb"])
+def test_no_shell_reads_the_name_of_a_folder(logdir: Path, tmp_path: Path, name: str) -> None:
+    clone = Clone(tmp_path / "clone", isolated(tmp_path) | {"PYTHONPATH": str(ROOT)})
+    clone.root.mkdir()
+    shutil.copytree(logdir / "n_2/a", clone.root / name / "n_2/a")
+    write_params(clone.root, tiny() | {"imports": {"mine": {"folder": name}}})
+    graph = yaml.safe_load((ROOT / TRAINING).read_text())
+    of_import = graph["stages"]["import_tensorboard"]["do"]
+    of_import["deps"] = [dep for dep in of_import["deps"] if "{" in dep]
+    graph["stages"] = {"import_tensorboard": graph["stages"]["import_tensorboard"]}
+    (clone.root / TRAINING).parent.mkdir(parents=True)
+    (clone.root / TRAINING).write_text(yaml.safe_dump(graph))
+    clone.run("git", "init", "--quiet")
+    clone.run("dvc", "init", "--quiet")
+    clone.run("dvc", "repro", "--single-item", f"{TRAINING}:import_tensorboard@mine")
+    assert (clone.root / "metrics/runs/imports/mine.parquet").exists()
+    assert not (clone.root / "X").exists()

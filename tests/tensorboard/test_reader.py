@@ -1,6 +1,8 @@
 """Event files: our reader against TensorBoard's own, and on files that are damaged."""
 
+import re
 import struct
+import time
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -190,3 +192,86 @@ def test_records_that_are_no_events_are_counted_and_the_rest_is_read() -> None:
     log = events.read(other + good)
     assert log.bad == 4
     assert log.scalars == {"a": ([0], [0.5])}
+
+
+def packed(tag: str, *fields: bytes) -> bytes:
+    value = events._pack(1, 2, tag.encode()) + events._pack(8, 2, b"".join(fields))
+    return events._pack(5, 2, events._pack(1, 2, value))
+
+
+@pytest.mark.parametrize("size", [10, 1000, 1_000_000])
+def test_a_number_without_end_is_a_bad_record_at_once(size: int) -> None:
+    start = time.perf_counter()
+    log = events.read(records.frame([b"\x10" + b"\xff" * size + b"\x01"]))
+    assert time.perf_counter() - start < 1
+    assert log.bad == 1
+
+
+def test_a_number_beyond_64_bits_is_cut_as_tensorboard_cuts_it() -> None:
+    int64 = b"\x08\x09"  # dtype
+    log = events.read(records.frame([packed("a", int64, b"\x50" + b"\xff" * 9 + b"\x7f")]))
+    assert TensorProto.FromString(int64 + b"\x50" + b"\xff" * 9 + b"\x7f").int64_val == [-1]
+    assert log.scalars == {"a": ([0], [-1.0])}
+
+
+def test_a_record_of_many_megabytes_is_passed_over() -> None:
+    content = bytearray(records.frame([b"first", bytes(records.LONGEST), b"last"]))
+    content += records.frame([b""])
+    long = struct.pack("<Q", 64 << 20)
+    header = records.frame([long])[records.HEADER + 8 :]  # the checksum of these 8 bytes
+    content += long + header + bytes((64 << 20) + records.FOOTER) + records.frame([b"after"])
+    start = time.perf_counter()
+    found = records.read(bytes(content))
+    assert time.perf_counter() - start < 3
+    assert [len(data) for data in found.data] == [5, records.LONGEST, 4, 0, 5]
+    assert (found.bad, found.lost) == (0, 0)
+
+
+def run(folder: Path, values: dict[str, float], text: str = "2", path: str = "") -> logs.Run:
+    """What is read of one epoch with these metrics, as doubles, and a text that says the width."""
+    metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
+    tensor = TensorProto(dtype=STRING, string_val=[text.encode()])
+    contents = [event("Channel count/text_summary", tensor=tensor, metadata=metadata)]
+    metrics = {"train_loss": 1.0, "train_accuracy": 0.5} | {"validation_loss": 1.0}
+    for metric, value in (metrics | {"validation_accuracy": 0.5} | values).items():
+        tag = getattr(Import(folder=".").tags, metric)
+        contents.append(event(tag, tensor=TensorProto(dtype=DOUBLE, double_val=[value])))
+    written(folder / "tfevents", contents)
+    spec = Import(folder=".", path=path or r"n_(?P<width>\d+)$")
+    return logs.read(folder / "tfevents", folder, spec)
+
+
+def test_a_loss_that_the_table_cannot_hold_is_infinite(tmp_path: Path) -> None:
+    assert run(tmp_path, {"train_loss": 1e300}).curves["train_loss"] == [np.inf]
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "said"),
+    [
+        ("train_loss", 0.0, "Loss/Train is 0 at epoch 1; expected more than 0 nats"),
+        ("validation_loss", -5.0, "Loss/Validation is -5 at epoch 1; expected more than 0 nats"),
+        ("train_loss", 1e-300, "Loss/Train is 0 at epoch 1; expected more than 0 nats"),
+        ("train_accuracy", 7.0, "Accuracy/Train is 7 at epoch 1; expected 0 to 1; for percentages"),
+    ],
+)
+def test_what_no_run_can_have_is_refused(
+    tmp_path: Path, metric: str, value: float, said: str
+) -> None:
+    with pytest.raises(InputError, match=re.escape(said)):
+        run(tmp_path, {metric: value})
+
+
+def test_a_text_of_digits_without_end_is_no_width(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected one whole number from 1") as error:
+        run(tmp_path, {}, text="9" * 5000)
+    assert len(str(error.value)) < 400
+
+
+def test_an_expression_that_backtracks_without_end_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "SECONDS", 0.1)
+    folder = tmp_path / ("a" * 60)
+    folder.mkdir()
+    with pytest.raises(InputError, match=r"imports\.\*\.path '\(a\+\)\+b' finds no end; mend it"):
+        run(folder, {}, path="(a+)+b")

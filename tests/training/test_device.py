@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from stages.base import params
 from stages.base.errors import InputError
 from stages.images.arrays import Images
 from stages.training import device
-from tests.helpers.root import ROOT
+from tests.helpers.frozen import FROZEN
 
 MIB = 1 << 20
 
@@ -74,7 +73,7 @@ def test_on_a_gpu_training_in_groups_gives_the_same_bits() -> None:
     pixels = random.integers(0, 256, (4096, 32, 32, 3), dtype=np.uint8)
     labels = random.integers(0, 10, 4096).astype(np.uint8)
     images = Images(pixels, labels, pixels[:512], labels[:512])
-    sweep = params.load(ROOT / "params.yaml").cnn.sweeps["notebook"]
+    sweep = FROZEN.cnn.sweeps["notebook"]
     sweep = sweep.model_copy(update={"batch_size": 2048, "epochs": 2})
     cuda = torch.device("cuda")
     sizes: list[int] = []

@@ -4,7 +4,14 @@ from stages.base.params.cnn import Cnn, CnnSweep, InitialWeights, Method, Study,
 from stages.base.params.dimension import Dimension, KnownDimension
 from stages.base.params.document import PARAMS, Params, load, lookup, published
 from stages.base.params.fits import Calibration, Fit, Quanta, Sensitivity
-from stages.base.params.images import Data, GeneratedImages, Manifold
+from stages.base.params.images import (
+    GeneratedImages,
+    ImageSet,
+    Manifold,
+    ManifoldImages,
+    NamedImages,
+    PublishedImages,
+)
 from stages.base.params.imports import CurveTags, EpochSteps, Import, Quantity
 from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
 from stages.base.params.plot import Plot
@@ -27,7 +34,6 @@ __all__ = [
     "Cnn",
     "CnnSweep",
     "CurveTags",
-    "Data",
     "DataLimited",
     "Definition",
     "Dimension",
@@ -37,20 +43,24 @@ __all__ = [
     "Fit",
     "FitRule",
     "GeneratedImages",
+    "ImageSet",
     "Import",
     "InitialWeights",
     "KnownDimension",
     "Layer",
     "LearningRule",
     "Manifold",
+    "ManifoldImages",
     "Method",
     "Michaud",
+    "NamedImages",
     "Params",
     "Parity",
     "ParityConfiguration",
     "ParityVerdict",
     "Plot",
     "Published",
+    "PublishedImages",
     "Quanta",
     "Quantity",
     "Sensitivity",

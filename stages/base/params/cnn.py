@@ -52,8 +52,9 @@ class CnnSweep(Training):
 
 
 class Cnn(Section):
-    """Section `cnn`: the widths, and the sweeps over them."""
+    """Section `cnn`: the images, the widths, and the sweeps over them."""
 
+    images: Name
     widths: Widths
     sweeps: Annotated[dict[Name, CnnSweep], Field(min_length=1)]
 
@@ -64,19 +65,17 @@ class Study(Section):
     widths: Widths
     training: CnnSweep
 
-
-class Method(Section):
-    """Section `method`: the whole method where the dimension is known, on generated images."""
-
-    dimensions: Annotated[list[Dimensions], Field(min_length=1), Distinct]
-    images: GeneratedImages
-    widths: Widths
-    training: CnnSweep
-
     @model_validator(mode="after")
     def _rows_of_a_part_fit(self) -> Self:
         rows_fit(len(self.widths) * self.training.seeds * self.training.epochs)
         return self
+
+
+class Method(Study):
+    """Section `method`: the whole method where the dimension is known, on generated images."""
+
+    dimensions: Annotated[list[Dimensions], Field(min_length=1), Distinct]
+    images: GeneratedImages
 
     def manifold(self, dimension: int) -> Manifold:
         """The images of one known dimension."""

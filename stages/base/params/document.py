@@ -5,9 +5,9 @@ every stage at once. A failure is one line per fault: where, what, and what is a
 """
 
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
@@ -17,7 +17,7 @@ from stages.base.params.cnn import Cnn, Method, Study
 from stages.base.params.dimension import Dimension
 from stages.base.params.fields import Name, Section
 from stages.base.params.fits import Calibration, Fit, Quanta
-from stages.base.params.images import Data, Manifold
+from stages.base.params.images import ImageSet, NamedImages
 from stages.base.params.imports import Import
 from stages.base.params.parity import Parity
 from stages.base.params.plot import Plot
@@ -36,8 +36,7 @@ T = TypeVar("T")
 class Params(Section):
     """The whole of params.yaml."""
 
-    data: Data
-    manifold: Manifold
+    images: Annotated[dict[Name, ImageSet], Field(min_length=1)]
     cnn: Cnn
     studies: dict[Name, Study]
     method: Method
@@ -52,10 +51,9 @@ class Params(Section):
     verdict: Verdict
 
     @property
-    def origin(self) -> dict[str, Any]:
-        """What makes the images, as a part records it."""
-        made = self.manifold.model_dump() if self.data.source == "manifold" else {}
-        return self.data.model_dump() | made
+    def cnn_images(self) -> NamedImages:
+        """What the sweeps are trained on."""
+        return NamedImages(self.cnn.images, self.images[self.cnn.images])
 
     @property
     def trained(self) -> dict[str, Study]:
@@ -63,6 +61,13 @@ class Params(Section):
         widths = self.cnn.widths
         sweeps = {name: Study(widths=widths, training=s) for name, s in self.cnn.sweeps.items()}
         return sweeps | self.studies
+
+    @model_validator(mode="after")
+    def _images_are_known(self) -> Self:
+        if self.cnn.images not in self.images:
+            known = ", ".join(self.images)
+            raise ValueError(f"cnn.images must be one of {known} (got {self.cnn.images!r})")
+        return self
 
     @model_validator(mode="after")
     def _sweeps_have_names_of_their_own(self) -> Self:
@@ -96,7 +101,10 @@ def _short(value: Any) -> str:
 
 
 def _line(path: Path, error: Any) -> str:
-    where = ".".join(str(part)[:SHOWN] for part in error["loc"] if part != "[key]")
+    parts = [str(part)[:SHOWN] for part in error["loc"] if part != "[key]"]
+    if parts[:1] == ["images"]:
+        del parts[2:3]  # which of the kinds of images it was taken for
+    where = ".".join(parts)
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         return f"{path}: {where}: missing; add it"

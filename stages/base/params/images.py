@@ -1,34 +1,33 @@
-"""Sections `data` and `manifold`: what images everything is trained and measured on."""
+"""Section `images`: what networks are trained and measured on."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from stages.base.params.fields import Positive, RandomSeed, Section
 
+Generated = Annotated[int, Field(gt=0, le=2**17)]
+"""Images, as many as the order of an epoch can hold."""
 
-class Data(Section):
-    """Where the images come from."""
+Dimensions = Annotated[int, Field(ge=1, le=64)]
 
-    source: Literal["cifar10", "cifar100", "fashion_mnist", "manifold", "mnist", "svhn"]
 
-    @property
-    def folder(self) -> Path:
-        """Where the images lie."""
-        return Path("data") / self.source
+class PublishedImages(Section):
+    """A published data set."""
+
+    source: Literal["cifar10", "cifar100", "fashion_mnist", "mnist", "svhn"]
 
     @property
     def classes(self) -> int:
         """How many kinds of label there are."""
         return 100 if self.source == "cifar100" else 10
 
-
-Generated = Annotated[int, Field(gt=0, le=2**17)]
-"""Images, as many as the order of an epoch can hold."""
-
-
-Dimensions = Annotated[int, Field(ge=1, le=64)]
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What makes the images, as their record and parts name it."""
+        return self.model_dump()
 
 
 class GeneratedImages(Section):
@@ -41,6 +40,38 @@ class GeneratedImages(Section):
 
 
 class Manifold(GeneratedImages):
-    """Section `manifold`: generated images of a known dimension."""
+    """Generated images of a known dimension."""
 
     dimension: Dimensions
+
+
+class ManifoldImages(Manifold):
+    """The same as an entry of section `images`."""
+
+    source: Literal["manifold"]
+
+    @property
+    def classes(self) -> int:
+        """How many kinds of label there are."""
+        return 10
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What makes the images, as their record and parts name it."""
+        return self.model_dump()
+
+
+ImageSet = Annotated[PublishedImages | ManifoldImages, Field(discriminator="source")]
+
+
+@dataclass(frozen=True)
+class NamedImages:
+    """An entry of section `images`, with its name."""
+
+    name: str
+    settings: PublishedImages | ManifoldImages
+
+    @property
+    def record(self) -> Path:
+        """What git knows of them: see `stages.images.stored`."""
+        return Path("data") / f"{self.name}.json"

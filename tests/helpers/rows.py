@@ -1,0 +1,14 @@
+"""Rows that a part can have, without training it."""
+
+import numpy as np
+import pandas as pd
+
+from stages.base.parts import Part
+
+
+def rows(part: Part, seed: int = 0) -> pd.DataFrame:
+    """Its rows, with random numbers in (0, 1) where something is measured."""
+    frame = part.keys.to_frame(index=False)
+    measured = [name for name in part.schema.names if name not in frame]
+    drawn = np.random.default_rng(seed).random((len(frame), len(measured)))
+    return frame.join(pd.DataFrame(drawn, columns=measured))
