@@ -136,8 +136,7 @@ OUTPUT = Path("plots/report.html")
 def imported(p: params.Params) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
     """What else the page rests on for each imported sweep: tables, and figures as `FIGURES`."""
     tables = {
-        f"metrics/runs/imports/{name}-widths.csv": f"import_tensorboard@{name}"
-        for name in p.imports
+        f"metrics/runs/imports/{name}-widths.csv": f"import_runs@{name}" for name in p.imports
     }
     drawn = {
         f"plots/imports/cnn_{kind}_{name}.svg": (
