@@ -47,7 +47,8 @@ def main() -> None:
     arguments = parser.parse_args()
     p = params.load()
     with style.drawing():
-        draw(Drawn.read(arguments.tables), p, params.published().sharma_kaplan, arguments.output)
+        runs = Drawn.read(arguments.tables).only(p.alike(next(iter(p.cnn.sweeps))))
+        draw(runs, p, params.published().sharma_kaplan, arguments.output)
 
 
 if __name__ == "__main__":

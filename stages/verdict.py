@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from stages.base import errors, files, names, params, tables
+from stages.dimension.readings import IMAGES
 from stages.manifold import figure6, verdict
 from stages.pages import text as pages
 from stages.quanta import verdict as parity_verdict
@@ -52,6 +53,14 @@ def quanta(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     }
 
 
+def of_choices(table: pd.DataFrame, column: str, p: params.Params) -> pd.DataFrame:
+    """The rows of what the rules name, and of what may stand for it: of the same images."""
+    rules = (p.verdict.fit, p.verdict.dimension, p.verdict.notebook)
+    named = {name for rule in rules for name in p.alike(rule.sweep)}
+    rows: pd.DataFrame = table[table[column].isin({*named, IMAGES})]
+    return rows
+
+
 def main() -> None:
     p = params.load()
     published = params.published()
@@ -60,6 +69,8 @@ def main() -> None:
         for name in ("cnn_fits", "cnn_sensitivity", "cnn_best_epochs", "dimension")
     )
     cnn, tasks = (tables.read(METRICS / name) for name in ("cnn.parquet", "parity_tasks.parquet"))
+    cnn, fits = of_choices(cnn, "sweep", p), of_choices(fits, "sweep", p)
+    dimensions = of_choices(dimensions, "source", p)
     of_runs, laws, exponents = (
         tables.read(METRICS / f"parity_{name}.csv", texts=["seeds"]) for name in PARITY
     )

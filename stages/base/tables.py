@@ -10,6 +10,9 @@ import pandas as pd
 from stages.base import files
 from stages.base.errors import InputError, remedy
 
+EXACT = 17
+"""Significant digits of what another stage rounds: all that a number of 64 bits has."""
+
 
 def read(path: Path, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table of results.

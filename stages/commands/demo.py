@@ -21,7 +21,8 @@ from stages.base import errors, params
 from stages.base.errors import InputError
 from stages.base.processes import dvc, git
 from stages.dimension import readings
-from stages.manifold.method import IMAGES, MEDIAN
+from stages.dimension.readings import IMAGES
+from stages.manifold.method import MEDIAN
 from stages.manifold.verdict import ALL
 from stages.statistics.estimate import Estimate, over_networks
 

@@ -16,7 +16,7 @@ from stages.base import names, params
 from stages.base.errors import InputError
 from stages.drawing import style
 from stages.drawing.cnn import Drawn
-from stages.pages import inline
+from stages.pages import explorer, inline
 from stages.pages import text as pages
 from tests.helpers.browser import AXE, asked, needs_axe, needs_browser
 from tests.helpers.frozen import FROZEN
