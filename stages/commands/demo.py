@@ -148,6 +148,7 @@ def main() -> None:
     print(f"\n{text(known, table(p, *tables))}\n")
     print(f"All results: {PAGE}. They are the experiment {NAME}: dvc exp show, or to have them")
     print(f"in the working tree dvc exp apply {NAME}; to forget them dvc exp remove {NAME}.")
+    print("With your own network, images or runs: docs/network.md, docs/data.md, docs/import.md.")
 
 
 if __name__ == "__main__":
