@@ -93,7 +93,7 @@ def text(known: int, rows: list[tuple[str, Estimate]]) -> str:
 
     width = max(len(name) for name in (TRUTH, *(name for name, _ in rows)))
     lines = [f"{TRUTH:{width}}  {known}"]
-    for name, (value, low, high, _) in rows:
+    for name, (value, low, high, *_) in rows:
         bounds = ["?" if pd.isna(bound) else f"{bound:.1f}" for bound in (low, high)]
         number = "none" if pd.isna(value) else f"{value:.1f} ({bounds[0]} to {bounds[1]})"
         lines.append(f"{name:{width}}  {number}")
