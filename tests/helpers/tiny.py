@@ -21,7 +21,7 @@ def tiny() -> dict[str, Any]:
     training = made["cnn"]["sweeps"]["paper"] | keras
     study = {"images": "cifar10", "network": "cnn", "widths": [1, 2]}
     made["studies"] = {"paper_keras": study | {"training": training}}
-    made["studies"]["perceptron"] = study | {"network": "mlp", "training": training}
+    made["studies"]["perceptron"] = study | {"network": "mlp", "training": {**training}}
     name, configuration = next(iter(made["parity"]["configurations"].items()))
     configuration |= {"tasks": 3, "bits": 8, "subset_size": 2, "batch_size": 64, "task_curves": 3}
     configuration |= {"widths": [8, 16], "steps": 20, "evaluate_every": 5}
