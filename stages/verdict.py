@@ -1,9 +1,10 @@
 """Stage `verdict`: our numbers beside the published ones, by the rules in params.yaml.
 
 Writes metrics/verdict.csv (every comparison of the CNN's, with those of other choices),
-verdict_curve.csv (the test loss at each N beside the curve of Figure 6), verdict_parity.csv (every
-comparison of multitask sparse parity's), verdict.json and verdict_parity.json (what the rules say)
-and verdict.md, the same to read. About 2 s, half of it imports.
+verdict_curve.csv, verdict_smallest.csv and verdict_shape.csv (Figure 6 point by point, as
+`stages.manifold.figure6` makes them), verdict_parity.csv (every comparison of multitask sparse
+parity's), verdict.json and verdict_parity.json (what the rules say) and verdict.md, the same to
+read. About 8 s.
 """
 
 import math
@@ -14,7 +15,7 @@ import pandas as pd
 
 from stages.base import errors, files, names, params, tables
 from stages.dimension.readings import IMAGES
-from stages.manifold import verdict
+from stages.manifold import figure6, verdict
 from stages.pages import text as pages
 from stages.quanta import verdict as parity_verdict
 from stages.statistics.equivalence import OUTCOMES, RULE
@@ -70,23 +71,32 @@ def of_choices(table: pd.DataFrame, column: str, p: params.Params) -> pd.DataFra
 def main() -> None:
     p = params.load()
     published = params.published()
-    fits, dimensions = (tables.read(METRICS / name) for name in ("cnn_fits.csv", "dimension.csv"))
-    fits, dimensions = of_choices(fits, "sweep", p), of_choices(dimensions, "source", p)
+    fits, sensitivity, best, dimensions = (
+        tables.read(METRICS / f"{name}.csv")
+        for name in ("cnn_fits", "cnn_sensitivity", "cnn_best_epochs", "dimension")
+    )
     cnn, tasks = (tables.read(METRICS / name) for name in ("cnn.parquet", "parity_tasks.parquet"))
+    cnn, fits = of_choices(cnn, "sweep", p), of_choices(fits, "sweep", p)
+    dimensions = of_choices(dimensions, "source", p)
     of_runs, laws, exponents = (
         tables.read(METRICS / f"parity_{name}.csv", texts=["seeds"]) for name in PARITY
     )
     fitted = parity_verdict.Fitted(of_runs, laws, exponents, tasks)
-    table = verdict.verdicts(fits, dimensions, published.sharma_kaplan, p.verdict, p.fit)
+    theirs, rule = published.sharma_kaplan, p.verdict.fit
+    table = verdict.verdicts(cnn, fits, dimensions, theirs, p.verdict, p.fit)
     of_parity = parity_verdict.verdicts(
         fitted,
         p.parity.named,
         published.michaud,
         p.verdict.parity,
+        p.quanta.samples_below,
         p.quanta.confidence,
     )
-    curve = verdict.curve(cnn, published.sharma_kaplan.test_loss_curve, p.verdict.fit)
-    written = {"verdict": table, "verdict_curve": curve, "verdict_parity": of_parity}
+    curve = figure6.points(cnn, theirs.figure_6, rule, p.fit)
+    smallest = figure6.smallest(cnn, theirs.figure_6, rule, p.fit)
+    shape = figure6.shape(cnn, p.verdict, p.fit)
+    written = {"verdict": table, "verdict_curve": curve, "verdict_smallest": smallest}
+    written |= {"verdict_shape": shape, "verdict_parity": of_parity}
     for name, frame in written.items():
         tables.write(frame, METRICS / f"{name}.csv")
     found = headline(table)
@@ -94,6 +104,7 @@ def main() -> None:
     counts = quanta(of_parity)
     tables.write_json(counts, METRICS / "verdict_parity.json")
     filled = pages.verdict(table, curve, p) | pages.dimension(dimensions, p)
+    filled |= pages.figure6(smallest, shape, best, sensitivity, theirs, p)
     filled |= pages.parity(of_parity)
     said = {of: (METRICS / f"{name}.md").read_text(encoding="utf-8") for of, name in TESTED.items()}
     theory = {of: text.split("\n")[0] for of, text in said.items()}
