@@ -181,12 +181,12 @@ def _varied(table: pd.DataFrame) -> Iterator[Line]:
     for factor in ["quantile", "widths", "failed", "model"]:
         here = table[table["factor"] == factor]
         for level in here["level"].unique():
-            fits = here[here["level"] == level]
+            fits = here[(here["level"] == level) & here["epochs"].isin(EPOCHS)]
             first, last = fits[["first_width", "last_width"]].iloc[0]
             name = {
                 "quantile": f"quantile {level}",
                 "widths": f"widths {first} to {last}",
-                "failed": f"failed {level}",
+                "failed": f"failed {level}".replace("failed short_", "short "),
                 "model": level.replace("irreducible_loss", "with a floor").replace("_", " "),
             }[factor]
             yield Line(name, {str(fit["epochs"]): fit for _, fit in fits.iterrows()})

@@ -24,6 +24,8 @@ STEPS = 12
 _BIT = math.log(2)
 CHOICES = ["sweep", "metric", "epochs", "quantile", "widths", "failed"]
 """What names a fit, in the order of the controls."""
+EPOCHS = ("pooled", "last", "best")
+"""Choices of epochs that are shown."""
 _FIT = ["slope", "amplitude", "alpha", "dimension", "dimension_low", "dimension_high"]
 
 
@@ -39,6 +41,7 @@ def cnn(
         runs: metrics/cnn.parquet.
         fits: metrics/cnn_fits.csv.
     """
+    fits = fits[fits["epochs"].isin(EPOCHS) & (fits["failed"] != "short_excluded")]
     theirs = {metric: getattr(published, name) for name, metric in METRICS.items()}
     judged = []
     for row in fits.to_dict("records"):
@@ -71,7 +74,7 @@ def _sweep(
     sound = selection.sound(runs, failures)
     ended = runs[runs["epoch"] == runs["epoch"].max()]
     found: dict[str, Any] = {}
-    for choice in ("pooled", "last", "best"):
+    for choice in EPOCHS:
         # of pooled epochs all are fitted, and the last is drawn
         points = ended if choice == "pooled" else selection.choose(runs, choice)
         out = ~points.index.isin(sound.index)

@@ -105,7 +105,7 @@ BAD: list[tuple[str, Any, str]] = [
     (f"{LIMITED}.samples", [2**30 + 1], "less than or equal to 1073741824"),
     (f"{LIMITED}.samples", [5, 5], "must not repeat a value (got [5, 5])"),
     ("fit.quantiles", [0.5, 1.0], "less than 1 (got 1.0)"),
-    ("fit.epochs", ["first"], "'pooled', 'last' or 'best' (got 'first')"),
+    ("fit.epochs", ["first"], "'pooled', 'last', 'best' or 'best_error' (got 'first')"),
     ("fit.resamples", 99, "greater than or equal to 100 (got 99)"),
     ("fit.confidence", 1, "less than 1 (got 1)"),
     ("fit.seed", -1, "greater than or equal to 0 (got -1)"),

@@ -149,7 +149,10 @@ def test_short_and_dead_runs_stay_in_the_table_and_only_empty_files_are_not(logd
     assert files.loc[files["seed"].isna(), "flags"].str.contains("empty").all()
     failures = selection.failures(table, FAILED_ABOVE)
     failed = {
-        tuple(run) for run in failures[failures["failure"] != ""][["width", "seed"]].to_numpy()
+        tuple(run)
+        for run in failures[failures[[*selection.FAILURES]].any(axis=1)][
+            ["width", "seed"]
+        ].to_numpy()
     }
     bad = files["flags"].str.contains("short|dead|not_finite")
     assert failed == {tuple(run) for run in files.loc[bad, ["width", "seed"]].to_numpy()}
@@ -497,12 +500,13 @@ def test_an_import_joins_the_table_after_our_sweeps_and_leaves_their_rows_alone(
 
 @pytest.fixture(scope="module")
 def uneven() -> pd.DataFrame:
-    """A sweep with a run cut off, one that lost an epoch, one dead and one not finite."""
+    """A sweep with runs that are cut off, lack an epoch, are dead, both, or are not finite."""
     truth = simulate.Truth(epochs=4, drift=2.0)
     table = simulate.sweep(truth, [1, 2, 4, 8], 3, np.random.default_rng(1), "mine")
     of = {(width, seed): rows for (width, seed), rows in table.groupby(["width", "seed"])}
-    table = table.drop(of[1, 2].index[2:]).drop(of[4, 0].index[1])
-    table.loc[of[1, 1].index, ["train_loss", "validation_loss"]] = np.float32(CHANCE)
+    table = table.drop(of[1, 2].index[2:]).drop(of[4, 0].index[1]).drop(of[2, 1].index[2:])
+    dead = of[1, 1].index.union(of[2, 1].index[:2])
+    table.loc[dead, ["train_loss", "validation_loss"]] = np.float32(CHANCE)
     table.loc[of[8, 1].index[3], "validation_loss"] = np.nan
     return table.reset_index(drop=True)
 
@@ -512,10 +516,12 @@ def test_fits_are_with_and_without_the_runs_that_failed_or_are_short(uneven: pd.
     fit = fit.model_copy(update={"resamples": 100, "quantiles": [0.5], "epochs": ["last"]})
     tables = cnn_fits.fit(uneven, fit)
     (short,) = tables.failed.groupby("sweep")["short"].sum()
-    assert (short, tables.failed["failed"].sum()) == (2, 4)
+    assert (short, tables.failed["failed"].sum()) == (3, 5)
+    at_two = tables.failed[tables.failed["width"] == 2].iloc[0]
+    assert (at_two["failed"], at_two["short"], at_two["at_chance"]) == (1, 1, 1)
     fits = tables.fits.query("metric == 'train_loss' and widths == 'all'").set_index("failed")
-    assert fits["runs"].to_dict() == {"included": 12, "excluded": 8}
-    assert fits["rows"].to_dict() == {"included": 12, "excluded": 8}
+    runs = {"included": 12, "short_excluded": 9, "excluded": 7}
+    assert fits["runs"].to_dict() == fits["rows"].to_dict() == runs
     whole = selection.sound(uneven, selection.failures(uneven, fit.failed_above))
     again = cnn_fits.fit(whole, fit).fits
     again = again.query("metric == 'train_loss' and widths == 'all' and failed == 'included'")
@@ -563,7 +569,7 @@ def test_what_is_exported_imports_to_the_same_table(uneven: pd.DataFrame, tmp_pa
     table, files = read(tmp_path / "logs")
     pd.testing.assert_frame_equal(table, uneven.astype({"sweep": "category"}), check_exact=True)
     assert files["flags"].value_counts().to_dict() == {
-        **{"": 8, "short": 2, "dead": 1, "not_finite": 1}
+        **{"": 7, "short": 2, "short dead": 1, "dead": 1, "not_finite": 1}
     }
     export_tensorboard.write(table, tmp_path / "again")
     for path in (tmp_path / "logs").rglob("*tfevents*"):

@@ -5,16 +5,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from stages.base.params.fields import Name, Neighbours, Real, Section, Share
+from stages.base.params.fits import Epochs
 
 
 class FitRule(Section):
     """One fit of the CNN sweeps, by its row in metrics/cnn_fits.csv."""
 
     sweep: Name
-    epochs: Literal["pooled", "last", "best"]
+    epochs: Epochs
     quantile: Share
     widths: Name
-    failed: Literal["included", "excluded"]
+    failed: Literal["included", "short_excluded", "excluded"]
 
 
 Layer = Literal["preactivation", "activation", "logits"]
