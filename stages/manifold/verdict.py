@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from stages.base.params import Curve, DimensionRule, Fit, FitRule, SharmaKaplan, Verdict
-from stages.dimension import readings
-from stages.manifold import selection
+from stages.manifold import readings, selection
 from stages.statistics.equivalence import RULE, Target, judge
 from stages.statistics.estimate import Estimate, missing, over_networks
 

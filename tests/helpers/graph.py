@@ -15,7 +15,7 @@ from tests.helpers.root import ROOT
 
 UNNAMED = {
     f"stages.base.{name}"
-    for name in ("errors", "files", "item", "params", "progress", "tables", "workers")
+    for name in ("errors", "files", "item", "params", "progress", "tables", "workers", "workspace")
 }
 """What a stage may use without naming it: of stages/base, what no number depends on.
 
