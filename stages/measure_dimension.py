@@ -87,7 +87,7 @@ def summarise(table: pd.DataFrame, calibration: pd.DataFrame, p: params.Params) 
 
 def main() -> None:
     p = params.load()
-    images = stored(p.cnn.images, p.images[p.cnn.images]).test_images
+    images = stored(p.cnn.images, p.images[p.cnn.images]).for_cnn().test_images
     calibration = tables.read(Path("metrics/dimension_calibration.csv"))
     of_images = tables.read(Path("metrics/dimension_images.csv"))
     of_images = of_images.assign(source="images", width=None, layer=None)

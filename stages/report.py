@@ -118,8 +118,7 @@ OUTPUT = Path("plots/report.html")
 def of_sweeps(p: params.Params) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
     """What else the page rests on: tables of imported sweeps, and figures of all, as `FIGURES`."""
     quality = {
-        f"metrics/runs/imports/{name}-widths.csv": f"import_tensorboard@{name}"
-        for name in p.imports
+        f"metrics/runs/imports/{name}-widths.csv": f"import_runs@{name}" for name in p.imports
     }
     kinds = {
         "scaling": "loss and accuracy, for training and validation, of all runs and epochs "
@@ -134,22 +133,23 @@ def of_sweeps(p: params.Params) -> tuple[dict[str, str], dict[str, tuple[str, st
     return quality, drawn
 
 
-def figures(drawn: dict[str, tuple[str, str]]) -> Iterator[dict[str, str]]:
-    """Figures, given as `FIGURES`, each as SVG to put into the page.
+def figures(
+    drawn: dict[str, tuple[str, str]], drawings: inline.Drawings
+) -> Iterator[dict[str, str]]:
+    """Figures, given as `FIGURES`, each as SVG to put into the page; `drawings` gets their looks.
 
     Raises:
         InputError: one is missing, or is no SVG.
     """
     for path, (stage, caption) in drawn.items():
         name = Path(path).stem
-        prefix = name.replace("_", "-")
         try:
             text = Path(path).read_text(encoding="utf-8")
-            drawing = {"svg": inline.svg(text, prefix, caption)}
-            drawing["panels"] = inline.panels(text, prefix)
+            svg, panels = drawings.add(text, name.replace("_", "-"), caption)
         except (OSError, ValueError) as error:
             raise errors.InputError(f"{path}: {error}; draw it: dvc repro {stage}") from None
-        yield {"name": name, "path": path, "stage": stage, "caption": caption} | drawing
+        of = {"name": name, "path": path, "stage": stage, "caption": caption}
+        yield of | {"svg": svg, "panels": panels}
 
 
 def sources(made: dict[str, str]) -> list[dict[str, str]]:
@@ -196,7 +196,8 @@ def content(p: params.Params) -> dict[str, Any]:
         for path in made
     }
     fits = read["cnn_fits"]
-    read["cnn_fits"] = fits[~fits["metric"].str.endswith("accuracy")]  # of which no theory speaks
+    fits = fits[~fits["metric"].str.endswith("accuracy")]  # of which no theory speaks
+    read["cnn_fits"] = explorer.once(fits)
     failed = read["cnn_failed"]
     compare = read["dimension_calibration"]
     compare = compare[compare["known"] == p.dimension.known.compare]
@@ -216,7 +217,8 @@ def content(p: params.Params) -> dict[str, Any]:
         "outcomes": list(pages.SYMBOLS),
     }
     files_of = made | {path: stage for path, (stage, _) in drawn.items()}
-    found = {figure["name"]: figure for figure in figures(drawn)}
+    drawings = inline.Drawings()
+    found = {figure["name"]: figure for figure in figures(drawn, drawings)}
     return judged | {
         "theirs": theirs,
         "images": names.images(p),
@@ -228,9 +230,11 @@ def content(p: params.Params) -> dict[str, Any]:
         "theory": theory(read),
         "numbers": numbers(judged),
         "figures": found,
+        "looks": drawings.css,
         "lead": next(name for name in LEADS if name in found),
         "sections": story.sections(read, p, judged),
         "explorers": json.dumps(explorers, separators=(",", ":")).replace("</", "<\\/"),
+        "drawn_runs": explorer.RUNS,
         "vega": explorer.vega(),
         "sources": story.Table.of(
             "Files, their stages and MD5s",

@@ -30,8 +30,10 @@ def train(
     """Train `seeds` of one width; they see the same data from the same weights on any device.
 
     Raises:
-        InputError: a replica does not fit the device's memory.
+        InputError: a replica does not fit the device's memory, or the images are of a shape that
+            the network does not take.
     """
+    images = images.for_cnn()
     if device.type == "cpu":
         from stages.cnn import one  # needs Numba, which a GPU does not
 

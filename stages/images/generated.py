@@ -31,7 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.base.params import Manifold
-from stages.images.arrays import CLASSES, IMAGE, Images
+from stages.base.params.images import CIFAR
+from stages.images.arrays import CLASSES, Images
 
 Floats = NDArray[np.float64]
 UInt8 = NDArray[np.uint8]
@@ -89,7 +90,7 @@ def _mapped(function: Callable[[Places], UInt8], places: Places) -> UInt8:
 def picture_of(settings: Manifold) -> Callable[[Places], UInt8]:
     """The map from places, (n, d), to images, (n, 32, 32, 3)."""
     draw = _generator(settings.seed, stream=1)
-    height, width, channels = IMAGE
+    height, width, channels = CIFAR
     cosines, sines = _modes()
     waves = channels * len(cosines)
     across = np.linalg.qr(draw.standard_normal((waves, settings.dimension)))[0].T
@@ -130,7 +131,7 @@ def label_of(settings: Manifold) -> Callable[[Places], UInt8]:
 
 def _modes() -> Floats:
     """Cosines and sines of the image's lowest Fourier modes, (2, modes, 1024)."""
-    height, width, _ = IMAGE
+    height, width, _ = CIFAR
     waves = [
         (u, v)
         for u in range(CYCLES + 1)

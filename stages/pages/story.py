@@ -29,11 +29,13 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A table to fold: what it is, its heads, and its cells; `numeric` has the numbers' columns."""
+    """A table to fold: what it is, its heads, and its cells; `numbers` are the classes that set
+    columns of numbers to the right, such as "n2 n3".
+    """
 
     caption: str
     heads: list[str]
-    numeric: list[bool]
+    numbers: str
     rows: list[list[Markup]]
 
     @classmethod
@@ -41,8 +43,8 @@ class Table:
         """The rows of a data frame or of mappings, a column each."""
         records: Iterable[Any] = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
         cells = [[escape(column.show(row)) for column in columns] for row in records]
-        heads, numeric = [c.head for c in columns], [c.numeric for c in columns]
-        return cls(caption, heads, numeric, cells)
+        numbers = " ".join(f"n{place}" for place, c in enumerate(columns, 1) if c.numeric)
+        return cls(caption, [c.head for c in columns], numbers, cells)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from tests.helpers.graph import graph
 from tests.helpers.root import ROOT
 
 SMALLEST = {
-    "manifold.train": 64,
-    "manifold.test": 150,
+    "images.demo.train": 64,
+    "images.demo.test": 150,
     "cnn.widths": [1],
     "cnn.sweeps.notebook.epochs": 1,
 }
@@ -33,14 +33,14 @@ def test_the_demo_measures_generated_images_and_leaves_the_working_tree_alone(
     said = ready.run(*offline, "python", "-m", "stages.commands.demo", *overrides, *last).stdout
 
     stages = ran(said)
-    assert stages[:2] == ["validate", "download"]
+    assert stages[:2] == ["validate", "download@demo"]
     assert {*last, "aggregate_cnn", "measure_images"} < set(stages)
     trained = {stage for stage in stages if stage.startswith("train_")}
     assert trained == {"train_cnn@notebook-1"}
 
     assert ready.changed() == before
     assert (ready.root / "dvc.lock").read_bytes() == lock
-    assert not (ready.root / "data/manifold").exists()
+    assert not (ready.root / "data/demo").exists()
     lines = said[said.index("d, the truth") :].splitlines()
     assert lines[0].split() == ["d,", "the", "truth", "3"]
     assert lines[1].startswith("images, measured ")
@@ -69,6 +69,7 @@ def test_the_demo_ends_with_the_stage_that_rests_on_all_others() -> None:
 
 def test_the_overrides_of_the_demo_are_valid_and_small() -> None:
     content = params.load(ROOT / "params.yaml").model_dump()
+    content["images"] = {"demo": demo.IMAGES_OF}
     content["cnn"]["sweeps"] = {demo.SWEEP: content["cnn"]["sweeps"][demo.SWEEP]}
     configurations = content["parity"]["configurations"]
     content["parity"]["configurations"] = {demo.PARITY: configurations[demo.PARITY]}
@@ -81,7 +82,7 @@ def test_the_overrides_of_the_demo_are_valid_and_small() -> None:
         section[key] = yaml.safe_load(str(value))
     p = params.Params.model_validate(content)
     for sweep in p.cnn.sweeps.values():
-        images = p.manifold.train * sweep.epochs * sweep.seeds * len(p.cnn.widths)
+        images = demo.IMAGES_OF["train"] * sweep.epochs * sweep.seeds * len(p.cnn.widths)
         assert images < 500_000
 
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from stages import aggregate_cnn, import_tensorboard, report
+from stages import aggregate_cnn, import_runs, report
 from stages.base import params, parts
 from stages.base.errors import InputError
 from stages.base.params import Import
@@ -65,11 +65,11 @@ def log(
 
 
 def spec(**settings: Any) -> Import:
-    return Import.model_validate({"folder": "logs"} | settings)
+    return Import.model_validate({"runs": "logs"} | settings)
 
 
 def read(folder: Path, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return imported.read_folder("mine", folder, spec(**settings), FAILED_ABOVE)
+    return imported.read("mine", folder, spec(**settings), FAILED_ABOVE)
 
 
 def part_of(frame: pd.DataFrame, path: Path, **settings: Any) -> ImportPart:
@@ -410,7 +410,7 @@ def test_many_faults_are_some_lines_and_a_count(tmp_path: Path) -> None:
 def test_bad_params_of_an_import_are_named(
     key: str, value: object, message: str, tiny_params: dict[str, Any], tmp_path: Path
 ) -> None:
-    tiny_params["imports"] = {"mine": {"folder": "logs", key: value}}
+    tiny_params["imports"] = {"mine": {"runs": "logs", key: value}}
     path = tmp_path / "params.yaml"
     path.write_text(dumped(tiny_params))
     with pytest.raises(InputError, match=rf"imports\.mine\.{key}") as caught:
@@ -422,14 +422,14 @@ def test_bad_params_of_an_import_are_named(
 def test_a_rule_of_the_verdict_may_name_an_import_where_there_are_numbers(
     tiny_params: dict[str, Any],
 ) -> None:
-    tiny_params["imports"] = {"mine": {"folder": "logs"}}
+    tiny_params["imports"] = {"mine": {"runs": "logs"}}
     tiny_params["verdict"]["fit"]["sweep"] = "mine"
     params.Params.model_validate(tiny_params)
     tiny_params["verdict"]["dimension"]["sweep"] = "mine"
     with pytest.raises(ValueError, match=r"verdict\.dimension\.sweep must be one of notebook"):
         params.Params.model_validate(tiny_params)
     for name in ("paper", "paper_keras"):  # a sweep, and a study
-        taken = {"imports": {name: {"folder": "logs"}}}
+        taken = {"imports": {name: {"runs": "logs"}}}
         with pytest.raises(ValueError, match=rf"imports\.{name}: a sweep has that name"):
             params.Params.model_validate(tiny_params | taken)
     studies = {"notebook": tiny_params["studies"]["paper_keras"]}
@@ -601,9 +601,9 @@ def test_without_dvc_a_command_prints_the_quality_table_and_writes_it_beside_the
 ) -> None:
     monkeypatch.chdir(ROOT)
     out = tmp_path / "mine.parquet"
-    command = ["import_tensorboard", str(logdir), "--out", str(out), "--set", "late_from=4"]
+    command = ["import_runs", str(logdir), "--out", str(out), "--set", "late_from=4"]
     monkeypatch.setattr("sys.argv", command)
-    import_tensorboard.main()
+    import_runs.main()
     header, *rows, last = capsys.readouterr().out.splitlines()
     widths = pd.read_csv(tmp_path / "mine-widths.csv")
     assert header.split() == list(widths)
@@ -615,8 +615,8 @@ def test_without_dvc_a_command_prints_the_quality_table_and_writes_it_beside_the
 
 
 def test_settings_of_the_command_are_checked_like_params() -> None:
-    made = import_tensorboard.specify(
-        ["tags.train_loss=loss", "epoch.first=1", r"path=w(?P<width>\d+)"], {"folder": "logs"}
+    made = import_runs.specify(
+        ["tags.train_loss=loss", "epoch.first=1", r"path=w(?P<width>\d+)"], {"runs": "logs"}
     )
     assert made == spec(tags={"train_loss": "loss"}, epoch={"first": 1}, path=r"w(?P<width>\d+)")
     for setting, fault in [
@@ -626,16 +626,16 @@ def test_settings_of_the_command_are_checked_like_params() -> None:
         ("path=(", "--set path: must be a regular expression"),
     ]:
         with pytest.raises(InputError) as caught:
-            import_tensorboard.specify([setting], {"folder": "logs", "path": "x"})
+            import_runs.specify([setting], {"runs": "logs", "path": "x"})
         assert str(caught.value).startswith(fault)
 
 
 def test_the_graph_has_a_stage_for_each_import_and_none_without(tmp_path: Path) -> None:
     graph = as_written()
-    kept = ["import_tensorboard"]
+    kept = ["import_runs"]
     for imports, names in [
         ({}, []),
-        ({"mine": {"folder": "my logs"}}, [f"{name}@mine" for name in kept]),
+        ({"mine": {"runs": "my logs"}}, [f"{name}@mine" for name in kept]),
     ]:
         content = {"imports": imports, "fit": {"failed_above": 2.25}, "plot": {}}
         write_params(tmp_path, content)
@@ -647,14 +647,14 @@ def test_the_graph_has_a_stage_for_each_import_and_none_without(tmp_path: Path) 
         with Repo(str(tmp_path)) as repo:
             found = {stage.name: stage for stage in repo.index.stages}
         assert list(found) == names
-    stage = found["import_tensorboard@mine"]
+    stage = found["import_runs@mine"]
     assert "my logs" in {dep.def_path for dep in stage.deps}
 
 
 def test_the_stages_of_imports_name_the_modules_that_they_use() -> None:
     graph = as_written()
-    deps = graph["import_tensorboard"]["do"]["deps"]
-    modules = {*filterfalse(unnamed, needs("stages.import_tensorboard"))}
+    deps = graph["import_runs"]["do"]["deps"]
+    modules = {*filterfalse(unnamed, needs("stages.import_runs"))}
     used = {str(path) for path in map(file_of, modules) if path and path.name != "__init__.py"}
     named = {dep for dep in deps if dep.startswith("stages/")}
     assert all(any(path == dep or path.startswith(f"{dep}/") for dep in named) for path in used)
@@ -666,15 +666,15 @@ def test_no_shell_reads_the_name_of_a_folder(logdir: Path, tmp_path: Path, name:
     clone = Clone(tmp_path / "clone", isolated(tmp_path) | {"PYTHONPATH": str(ROOT)})
     clone.root.mkdir()
     shutil.copytree(logdir / "n_2/a", clone.root / name / "n_2/a")
-    write_params(clone.root, tiny() | {"imports": {"mine": {"folder": name}}})
+    write_params(clone.root, tiny() | {"imports": {"mine": {"runs": name}}})
     graph = yaml.safe_load((ROOT / TRAINING).read_text())
-    of_import = graph["stages"]["import_tensorboard"]["do"]
+    of_import = graph["stages"]["import_runs"]["do"]
     of_import["deps"] = [dep for dep in of_import["deps"] if "{" in dep]
-    graph["stages"] = {"import_tensorboard": graph["stages"]["import_tensorboard"]}
+    graph["stages"] = {"import_runs": graph["stages"]["import_runs"]}
     (clone.root / TRAINING).parent.mkdir(parents=True)
     (clone.root / TRAINING).write_text(yaml.safe_dump(graph))
     clone.run("git", "init", "--quiet")
     clone.run("dvc", "init", "--quiet")
-    clone.run("dvc", "repro", "--single-item", f"{TRAINING}:import_tensorboard@mine")
+    clone.run("dvc", "repro", "--single-item", f"{TRAINING}:import_runs@mine")
     assert (clone.root / "metrics/runs/imports/mine.parquet").exists()
     assert not (clone.root / "X").exists()

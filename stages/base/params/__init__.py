@@ -5,6 +5,7 @@ from stages.base.params.dimension import Dimension, KnownDimension
 from stages.base.params.document import PARAMS, Params, load, lookup, published
 from stages.base.params.fits import Calibration, Fit, Quanta, Sensitivity
 from stages.base.params.images import (
+    FolderImages,
     GeneratedImages,
     ImageSet,
     Manifold,
@@ -12,7 +13,7 @@ from stages.base.params.images import (
     NamedImages,
     PublishedImages,
 )
-from stages.base.params.imports import CurveTags, EpochSteps, Import, Quantity
+from stages.base.params.imports import TABLES, CurveTags, EpochSteps, Import, Quantity
 from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
 from stages.base.params.plot import Plot
 from stages.base.params.published import Curve, Michaud, Published, SharmaKaplan
@@ -30,6 +31,7 @@ from stages.base.params.verdict import (
 __all__ = [
     "FAMILY",
     "PARAMS",
+    "TABLES",
     "Calibration",
     "Cnn",
     "CnnSweep",
@@ -42,6 +44,7 @@ __all__ = [
     "EpochSteps",
     "Fit",
     "FitRule",
+    "FolderImages",
     "GeneratedImages",
     "ImageSet",
     "Import",

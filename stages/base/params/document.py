@@ -17,7 +17,7 @@ from stages.base.params.cnn import Cnn, Method, Study
 from stages.base.params.dimension import Dimension
 from stages.base.params.fields import Name, Section
 from stages.base.params.fits import Calibration, Fit, Quanta
-from stages.base.params.images import ImageSet, NamedImages
+from stages.base.params.images import CIFAR, GREY, ImageSet, NamedImages, sizes
 from stages.base.params.imports import Import
 from stages.base.params.parity import Parity
 from stages.base.params.plot import Plot
@@ -67,6 +67,11 @@ class Params(Section):
         if self.cnn.images not in self.images:
             known = ", ".join(self.images)
             raise ValueError(f"cnn.images must be one of {known} (got {self.cnn.images!r})")
+        if (shape := self.cnn_images.settings.shape) not in (CIFAR, GREY):
+            raise ValueError(
+                f"cnn.images: the network cnn takes {sizes(CIFAR)}, and grey {sizes(GREY[:2])}; "
+                f"{self.cnn.images} has {sizes(shape)}: choose another network, in studies"
+            )
         return self
 
     @model_validator(mode="after")
