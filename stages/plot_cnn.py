@@ -74,7 +74,8 @@ def main() -> None:
     runs, output = Drawn.read(arguments.tables), arguments.output
     p = tables.as_made(params.load(), arguments.tables / "cnn.parquet")
     with style.drawing():
-        draw(runs, p, params.published().sharma_kaplan, output)
+        beside = runs.only(p.alike(next(iter(p.cnn.sweeps))))
+        draw(beside, p, params.published().sharma_kaplan, output)
         draw_sweeps(runs, [*p.cnn.sweeps, *p.imports], p.plot, output / "sweeps")
 
 

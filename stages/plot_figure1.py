@@ -22,7 +22,12 @@ def main() -> None:
         tables.read(METRICS / f"{name}.csv")
         for name in ("students", "method", "cnn_fits", "dimension")
     )
-    sweeps = dict.fromkeys(p.trained, names.images(p))
+    sweeps = {
+        name: names.images(p, study.images)
+        for name, study in p.trained.items()
+        if not isinstance(p.images[study.images], params.ManifoldImages)  # those of `of_known`
+        or study.images == p.cnn.images
+    }
     fit = p.fit
     marks = figure1.table(
         [

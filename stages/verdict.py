@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 
 from stages.base import errors, files, params, tables
+from stages.dimension.sources import IMAGES
 from stages.manifold import names, verdict
 from stages.pages import text as pages
 from stages.quanta import verdict as parity_verdict
@@ -81,11 +82,20 @@ def headline(
     }
 
 
+def of_choices(table: pd.DataFrame, column: str, p: params.Params) -> pd.DataFrame:
+    """The rows of what the rules name, and of what may stand for it: of the same images."""
+    rules = (p.verdict.fit, p.verdict.dimension, p.verdict.notebook)
+    named = {name for rule in rules for name in p.alike(rule.sweep)}
+    rows: pd.DataFrame = table[table[column].isin({*named, IMAGES})]
+    return rows
+
+
 def main() -> None:
     made = [METRICS / name for name in ("cnn.parquet", "parity_tasks.parquet")]
     cnn, tasks = map(tables.read, made)
     p, published = tables.as_made(params.load(), *made), params.published()
     fits, dimensions = (tables.read(METRICS / name) for name in ("cnn_fits.csv", "dimension.csv"))
+    fits, dimensions = of_choices(fits, "sweep", p), of_choices(dimensions, "source", p)
     of_runs, laws, exponents = (
         tables.read(METRICS / f"parity_{name}.csv", texts=["seeds"]) for name in PARITY
     )

@@ -18,6 +18,9 @@ from stages.base import files
 from stages.base.errors import InputError, remedy
 from stages.base.params import Params
 
+EXACT = 17
+"""Significant digits of what another stage rounds: all that a number of 64 bits has."""
+
 
 def read(path: Path, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table of results.

@@ -19,10 +19,9 @@ from stages.statistics.equivalence import OUTCOMES, Target, judge
 from stages.statistics.estimate import OK, Estimate, missing, over_networks
 from stages.statistics.power_law import Request
 
-IMAGES = "images"
-"""The `source` of images in a table of dimensions; that of a network is its width."""
 LOSSES = {"test_loss": "validation_loss", "train_loss": "train_loss"}
 MEDIAN = 0.5
+COLUMNS = ["known", "quantity", "widths", "dimension", "low", "high", "ratio", "outcome", "status"]
 HOLDS = dict(zip(OUTCOMES, ("agrees", "differs", "cannot be told"), strict=True))
 
 
@@ -56,9 +55,12 @@ def exponents(
 def measured(
     dimensions: pd.DataFrame, rule: DimensionRule, confidence: float
 ) -> Iterable[tuple[str, str, Estimate]]:
-    """The dimension of the images, and of each of the networks' last layers over all widths."""
+    """The dimension of the images, and of each of the networks' last layers over all widths.
+
+    `dimensions` are the rows of both in metrics/dimension.csv.
+    """
     rows = readings.by_estimator(dimensions, rule)
-    of_images = rows["source"].astype(str) == IMAGES
+    of_images = rows["width"].isna()
     for row in rows[of_images].to_dict("records"):
         yield "images", "all", Estimate(row["dimension"], row["low"], row["high"], row["status"])
     for layer, networks in rows[~of_images].groupby("layer", sort=False):
@@ -115,11 +117,13 @@ def table(
                     "status": estimate.status,
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def losses(runs: dict[int, pd.DataFrame], epochs: str) -> pd.DataFrame:
     """The test loss that the exponents are fitted to: `median` and quartiles, by d and N."""
+    if not runs:
+        return pd.DataFrame(columns=["known", "parameters", "low", "median", "high"])
     chosen = [selection.choose(rows, epochs).assign(known=known) for known, rows in runs.items()]
     by_size = pd.concat(chosen).groupby(["known", "parameters"])["validation_loss"]
     quartiles = {"low": 0.25, "median": 0.5, "high": 0.75}

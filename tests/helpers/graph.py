@@ -10,6 +10,7 @@ import yaml
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
+from stages.base import params
 from stages.sweeping.graph import TRAINING
 from tests.helpers.root import ROOT
 
@@ -21,7 +22,8 @@ UNNAMED = {
 
 params only validates: what a stage gets from it is its section of params.yaml, which is a
 dependency by value. The others say how a stage fails, how far it is, how much it does at once, and
-how files are read and written, not what is in them. An edit of these must not train anything again.
+how files are read and written and whether there is room, not what is in them. An edit of these must
+not train anything again.
 """
 
 
@@ -63,6 +65,19 @@ def needs(module: str) -> set[str]:
     while todo:
         found |= todo
         todo = {n for m in todo for n in imports(m) if n.startswith("stages.")} - found - beyond
+    return found
+
+
+NETWORKS = "stages.networks."
+
+
+def used(stage: PipelineStage) -> set[str]:
+    """The modules that run when a stage runs: of networks, where it is of a study, the study's."""
+    found = needs(module_of(stage))
+    family, _, item = stage.name.partition("@")
+    if family in ("train_study", "measure_study"):
+        network = f"{NETWORKS}{params.load(ROOT / 'params.yaml').studies[item].network}"
+        found = {name for name in found if not name.startswith(NETWORKS)} | needs(network)
     return found
 
 

@@ -19,10 +19,9 @@ def tiny() -> dict[str, Any]:
         sweep |= {"batch_size": 16, "epochs": 2, "seeds": 2}
     keras = {"initial_weights": "keras", "evaluate_training": True}
     training = made["cnn"]["sweeps"]["paper"] | keras
-    made["studies"] = {"paper_keras": {"widths": [1, 2], "training": training}}
-    made["method"] |= {"dimensions": [2], "widths": [1, 2]}
-    made["method"]["images"] |= {"train": 100, "test": 100}
-    made["method"]["training"] |= {"batch_size": 32, "epochs": 1, "seeds": 2}
+    study = {"images": "cifar10", "network": "cnn", "widths": [1, 2]}
+    made["studies"] = {"paper_keras": study | {"training": training}}
+    made["studies"]["perceptron"] = study | {"network": "mlp", "training": training}
     name, configuration = next(iter(made["parity"]["configurations"].items()))
     configuration |= {"tasks": 3, "bits": 8, "subset_size": 2, "batch_size": 64, "task_curves": 3}
     configuration |= {"widths": [8, 16], "steps": 20, "evaluate_every": 5}
