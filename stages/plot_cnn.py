@@ -27,7 +27,7 @@ def draw(runs: Drawn, p: params.Params, published: params.SharmaKaplan, output: 
     )
     drawn: list[tuple[str, Callable[[Drawn, params.Plot, params.SharmaKaplan], Figure], str]] = [
         ("epochs", cnn_comparison.epochs, "What the choice of epochs does to 4/alpha"),
-        ("figure6", figure_6, "Test loss against parameters, ours and published"),
+        ("figure6", figure_6, "Figure 6: losses and errors against parameters, ours and published"),
         ("sensitivity", cnn_comparison.sensitivity, "4/alpha by everything that was varied"),
         ("local_slopes", cnn_comparison.local_slopes, "Local alpha against parameters"),
     ]

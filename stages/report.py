@@ -28,6 +28,8 @@ TABLES = {
     "plots/parity_learning_times.csv": "plot_parity",
     "metrics/verdict.csv": "verdict",
     "metrics/verdict_curve.csv": "verdict",
+    "metrics/verdict_shape.csv": "verdict",
+    "metrics/verdict_smallest.csv": "verdict",
     "metrics/verdict_parity.csv": "verdict",
     "metrics/cnn_fits.csv": "fit_cnn",
     "metrics/cnn_sensitivity.csv": "fit_cnn",
@@ -50,8 +52,8 @@ FIGURES = {
     ),
     "plots/cnn_figure6.svg": (
         "plot_cnn",
-        "Test loss at the best epoch against parameters N, ours beside the points and the slope "
-        "of the published Figure 6.",
+        "Losses and errors at the best epoch against parameters N, ours beside the points and the "
+        "slopes of the published Figure 6.",
     ),
     "plots/cnn_epochs.svg": (
         "plot_cnn",
@@ -196,7 +198,8 @@ def content(p: params.Params) -> dict[str, Any]:
         for path in made
     }
     fits = read["cnn_fits"]
-    fits = fits[~fits["metric"].str.endswith("accuracy")]  # of which no theory speaks
+    shown = fits["epochs"].isin(explorer.EPOCHS) & (fits["failed"] != "short_excluded")
+    fits = fits[shown & ~fits["metric"].str.endswith("accuracy")]  # of which no theory speaks
     read["cnn_fits"] = explorer.once(fits)
     failed = read["cnn_failed"]
     compare = read["dimension_calibration"]
@@ -221,6 +224,7 @@ def content(p: params.Params) -> dict[str, Any]:
     found = {figure["name"]: figure for figure in figures(drawn, drawings)}
     return judged | {
         "theirs": theirs,
+        "nearest": pages.nearest(read["verdict_smallest"], theirs.sharma_kaplan),
         "images": names.images(p),
         "other_images": names.other_images(p),
         "failed_runs": int(failed["failed"].sum()),

@@ -1,13 +1,14 @@
 """Stage `verdict`: our numbers beside the published ones, by the rules in params.yaml.
 
 Writes metrics/verdict.csv (every comparison of the CNN's, with those of other choices),
-verdict_curve.csv (the test loss at each N beside the curve of Figure 6), verdict_parity.csv (every
-comparison of multitask sparse parity's), verdict.json and verdict_parity.json (what the rules say)
-and verdict.md, the same to read. About 2 s, half of it imports.
+verdict_curve.csv, verdict_smallest.csv and verdict_shape.csv (Figure 6 point by point, as
+`stages.manifold.figure6` makes them), verdict_parity.csv (every comparison of multitask sparse
+parity's), verdict.json and verdict_parity.json (what the rules say) and verdict.md, the same to
+read. About 8 s.
 
 And headline.json, the few numbers that `dvc metrics` and `dvc exp show` list: 4/alpha of the test
 loss (d_test), of the training loss (d_train) and as the notebook pools epochs (d_pooled); the
-dimension of the last hidden layer (d_hidden); how many of the published numbers are reproduced. Of
+dimension of the last hidden layer (d_hidden); how many of ours are equivalent to the published. Of
 the parity configuration that stands beside the published learning times, by its definition and
 choice of tasks: the slope of learning time against frequency (parity_slope); and the tasks learned,
 over all seeds. They are null where that configuration is not trained.
@@ -21,7 +22,7 @@ import pandas as pd
 
 from stages.base import errors, files, params, tables
 from stages.dimension.sources import IMAGES
-from stages.manifold import names, verdict
+from stages.manifold import figure6, names, verdict
 from stages.pages import text as pages
 from stages.quanta import verdict as parity_verdict
 from stages.statistics.equivalence import OUTCOMES, RULE
@@ -76,7 +77,7 @@ def headline(
     slope = float(ours["slope"].get(rule.tasks, math.nan))
     return {
         **{name: judged[quantity]["ours"] for name, quantity in DIMENSIONS.items()},
-        "reproduced": outcomes.count("reproduced"),
+        "equivalent": outcomes.count("equivalent"),
         "parity_slope": round(slope, 4) if math.isfinite(slope) else None,
         "learned": None if ours.empty else int(ours["learned"]["all"]),
     }
@@ -94,22 +95,31 @@ def main() -> None:
     made = [METRICS / name for name in ("cnn.parquet", "parity_tasks.parquet")]
     cnn, tasks = map(tables.read, made)
     p, published = tables.as_made(params.load(), *made), params.published()
-    fits, dimensions = (tables.read(METRICS / name) for name in ("cnn_fits.csv", "dimension.csv"))
-    fits, dimensions = of_choices(fits, "sweep", p), of_choices(dimensions, "source", p)
+    fits, sensitivity, best, dimensions = (
+        tables.read(METRICS / f"{name}.csv")
+        for name in ("cnn_fits", "cnn_sensitivity", "cnn_best_epochs", "dimension")
+    )
+    cnn, fits = of_choices(cnn, "sweep", p), of_choices(fits, "sweep", p)
+    dimensions = of_choices(dimensions, "source", p)
     of_runs, laws, exponents = (
         tables.read(METRICS / f"parity_{name}.csv", texts=["seeds"]) for name in PARITY
     )
     fitted = parity_verdict.Fitted(of_runs, laws, exponents, tasks)
-    table = verdict.verdicts(fits, dimensions, published.sharma_kaplan, p.verdict, p.fit)
+    theirs, rule = published.sharma_kaplan, p.verdict.fit
+    table = verdict.verdicts(cnn, fits, dimensions, theirs, p.verdict, p.fit)
     of_parity = parity_verdict.verdicts(
         fitted,
         p.parity.named,
         published.michaud,
         p.verdict.parity,
+        p.quanta.samples_below,
         p.quanta.confidence,
     )
-    curve = verdict.curve(cnn, published.sharma_kaplan.test_loss_curve, p.verdict.fit)
-    written = {"verdict": table, "verdict_curve": curve, "verdict_parity": of_parity}
+    curve = figure6.points(cnn, theirs.figure_6, rule, p.fit)
+    smallest = figure6.smallest(cnn, theirs.figure_6, rule, p.fit)
+    shape = figure6.shape(cnn, p.verdict, p.fit)
+    written = {"verdict": table, "verdict_curve": curve, "verdict_smallest": smallest}
+    written |= {"verdict_shape": shape, "verdict_parity": of_parity}
     for name, frame in written.items():
         tables.write(frame, METRICS / f"{name}.csv")
     found = by_rule(table)
@@ -119,6 +129,7 @@ def main() -> None:
     numbers = headline(found, laws, p.verdict.parity.learning)
     tables.write_json(numbers, METRICS / "headline.json")
     filled = pages.verdict(table, curve, p) | pages.dimension(dimensions, p)
+    filled |= pages.figure6(smallest, shape, best, sensitivity, theirs, p)
     filled |= pages.parity(of_parity)
     page = pages.render("verdict.md", **filled, other_images=names.other_images(p))
     files.write(METRICS / "verdict.md", page)

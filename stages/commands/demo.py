@@ -93,7 +93,7 @@ def text(known: int, rows: list[tuple[str, Estimate]]) -> str:
 
     width = max(len(name) for name in (TRUTH, *(name for name, _ in rows)))
     lines = [f"{TRUTH:{width}}  {known}"]
-    for name, (value, low, high, _) in rows:
+    for name, (value, low, high, *_) in rows:
         bounds = ["?" if pd.isna(bound) else f"{bound:.1f}" for bound in (low, high)]
         number = "none" if pd.isna(value) else f"{value:.1f} ({bounds[0]} to {bounds[1]})"
         lines.append(f"{name:{width}}  {number}")
@@ -148,6 +148,7 @@ def main() -> None:
     print(f"\n{text(known, table(p, *tables))}\n")
     print(f"All results: {PAGE}. They are the experiment {NAME}: dvc exp show, or to have them")
     print(f"in the working tree dvc exp apply {NAME}; to forget them dvc exp remove {NAME}.")
+    print("With your own network, images or runs: docs/network.md, docs/data.md, docs/import.md.")
 
 
 if __name__ == "__main__":

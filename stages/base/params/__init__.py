@@ -24,7 +24,7 @@ from stages.base.params.images import (
 from stages.base.params.imports import TABLES, CurveTags, EpochSteps, Import, Quantity
 from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
 from stages.base.params.plot import Plot
-from stages.base.params.published import Curve, Michaud, Published, SharmaKaplan
+from stages.base.params.published import Figure6, Michaud, Published, SharmaKaplan
 from stages.base.params.regime import Change, Regime
 from stages.base.params.students import StudentConfiguration, StudentProtocol, Students
 from stages.base.params.verdict import (
@@ -46,13 +46,13 @@ __all__ = [
     "Change",
     "Cnn",
     "CnnSweep",
-    "Curve",
     "CurveTags",
     "DataLimited",
     "Definition",
     "Dimension",
     "DimensionRule",
     "EpochSteps",
+    "Figure6",
     "Fit",
     "FitRule",
     "FolderImages",
