@@ -38,13 +38,6 @@ DIMENSIONS = {
 }
 """The headline's names of the verdict's quantities."""
 
-TESTED = {
-    "Students of random teachers": "students",
-    "The CNN on generated images": "method",
-    "The same, trained otherwise": "regime",
-}
-"""Where d is known, and the files that say what 4/alpha is there."""
-
 
 def by_rule(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """By quantity, what the rule says, and the tolerances at which that changes."""
@@ -138,9 +131,7 @@ def main() -> None:
     filled = pages.verdict(table, curve, p) | pages.dimension(dimensions, p)
     filled |= pages.figure6(smallest, shape, best, sensitivity, theirs, p)
     filled |= pages.parity(of_parity)
-    said = {of: (METRICS / f"{name}.md").read_text(encoding="utf-8") for of, name in TESTED.items()}
-    theory = {of: text.split("\n")[0] for of, text in said.items()}
-    page = pages.render("verdict.md", **filled, other_images=names.other_images(p), theory=theory)
+    page = pages.render("verdict.md", **filled, other_images=names.other_images(p))
     files.write(METRICS / "verdict.md", page)
     for name, entry in found.items():
         print(f"{name}: {entry['outcome']}")
