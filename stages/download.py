@@ -8,7 +8,7 @@ only output: `stages.images.stored` says where from, and what the record holds.
 
 import argparse
 
-from stages.base import errors, params
+from stages.base import errors, item, params
 from stages.images import stored
 
 
@@ -17,7 +17,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name", help="a key of section images")
-    name = parser.parse_args().name
+    name = parser.parse_args(item.arguments()).name
     images = stored.record(name, params.lookup(params.load().images, name, "images"))
     print(f"{len(images.train_images):,} training and {len(images.test_images):,} test images")
 

@@ -215,7 +215,7 @@ def fresh(finished: Clone, tmp_path: Path) -> Clone:
 
 @pytest.fixture
 def ready(finished: Clone, fresh: Clone) -> Clone:
-    """The same with what `dvc repro` leaves: the data set, DVC's cache of it, compiled modules.
+    """The same with what `dvc repro` leaves: the data set, compiled modules.
 
     Not with DVC's cache of runs: what is stale runs.
     """

@@ -128,7 +128,7 @@ def test_an_alpha_makes_only_itself_stale_and_what_all_share_makes_all_stale(rea
     ("path", "trained"),
     [
         ("stages/parity/part.py", {"train_parity", "train_parity_alpha"}),
-        ("stages/cnn/part.py", {"train_cnn", "train_study", "calibrate_method"}),
+        ("stages/cnn/part.py", {"train_cnn", "train_study"}),
         ("stages/statistics/power_law.py", set()),
         ("stages/manifold/verdict.py", set()),
         ("stages/drawing/style.py", set()),
@@ -141,7 +141,7 @@ def test_an_edit_trains_what_it_is_part_of(ready: Clone, path: str, trained: set
     with (ready.root / path).open("a") as file:
         file.write("# edited\n")
     names = {name.partition("@")[0] for name in stale(ready)}
-    assert {n for n in names if n.startswith(("train", "calibrate_method"))} == trained
+    assert {n for n in names if n.startswith("train")} == trained
 
 
 def test_how_a_figure_looks_makes_only_figures_stale(ready: Clone) -> None:

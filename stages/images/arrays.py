@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 class Images:
     """A data set: images of shape (n, rows, columns, channels) and labels of shape (n,), all uint8.
 
+    `made` is `stages.images.generated.Made` of their settings, if they are generated.
+
     Raises:
         InputError: an array has another type or shape, is empty or too large, or does not fit the
             others.
@@ -33,6 +36,7 @@ class Images:
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.uint8]
     classes: int = CLASSES
+    made: Any = None
 
     def __post_init__(self) -> None:
         for split in ("train", "test"):

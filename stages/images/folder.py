@@ -43,7 +43,7 @@ def read(settings: FolderImages) -> Images:
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}; name the folder of your images") from None
     if {f"{name}.npy" for name in ARRAYS} & files:
-        arrays = _of_arrays(folder, settings)
+        arrays: dict[str, Any] = _of_arrays(folder, settings)
     elif {"train", "test"} <= files:
         arrays = _of_pictures(folder, settings)
     else:

@@ -27,7 +27,8 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -107,7 +108,10 @@ def stored(name: str, settings: ImageSet, root: Path = DATA, log: TextIO = sys.s
                         f"{place.output}: not the images that {place.record} is of; if they are "
                         f"what you want, {remedy(place.record)}"
                     )
-    return open_images(place.output, settings.classes)
+    images = open_images(place.output, settings.classes)
+    if isinstance(settings, ManifoldImages):
+        return replace(images, made=partial(generated.Made, settings))
+    return images
 
 
 def record(name: str, settings: ImageSet, root: Path = DATA, log: TextIO = sys.stderr) -> Images:

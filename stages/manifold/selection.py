@@ -3,6 +3,7 @@
 Tables have the columns of `stages.cnn.part.SCHEMA`: one row per sweep, width, seed and epoch.
 """
 
+from collections.abc import Container
 from typing import NamedTuple
 
 import numpy as np
@@ -38,8 +39,17 @@ EVALUATED = {
     "evaluated_train_error": Metric("evaluated_train_accuracy", complement=True),
 }
 """Of sweeps that evaluate the training images after each epoch."""
+COLUMNS = [*RUN, "parameters", "epoch", *{m.column: m for m in (METRICS | EVALUATED).values()}]
+"""What a table must have."""
 
 
+FIGURE_6 = {
+    "test_loss": "validation_loss",
+    "train_loss": "train_loss",
+    "test_error": "validation_error",
+    "train_error": "train_error",
+}
+"""What the curves of Sharma & Kaplan's Figure 6 are called among `METRICS`."""
 FAILURES = ("at_chance", "not_finite", "short")
 FAILED: dict[str, tuple[str, ...]] = {
     "included": (),
@@ -55,6 +65,14 @@ def metrics(table: pd.DataFrame) -> dict[str, Metric]:
     """The metrics that a sweep has."""
     evaluated = table["evaluated_train_loss"].notna().any()
     return METRICS | EVALUATED if evaluated else METRICS
+
+
+def counterpart(curve: str, has: Container[str]) -> str:
+    """What a curve of Figure 6 is called among the metrics that a sweep has: where it evaluates the
+    training images after each epoch, as theirs did, not the running mean over the epoch.
+    """
+    evaluated = f"evaluated_{FIGURE_6[curve]}"
+    return evaluated if evaluated in has else FIGURE_6[curve]
 
 
 def failures(table: pd.DataFrame, failed_above: float) -> pd.DataFrame:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from stages.base.params import Definition, Params, SharmaKaplan
 from stages.manifold import selection
-from stages.manifold.verdict import METRICS
 from stages.quanta.emergence import LEARNED
 from stages.statistics.equivalence import Target
 from stages.statistics.estimate import Estimate
@@ -58,8 +57,7 @@ def cnn(
         runs: metrics/cnn.parquet.
         fits: what `once` gives.
     """
-    fits = fits[fits["epochs"].isin(EPOCHS) & (fits["failed"] != "short_excluded")]
-    theirs = {metric: getattr(published, name) for name, metric in METRICS.items()}
+    theirs = {metric: getattr(published, name) for name, metric in selection.FIGURE_6.items()}
     judged = []
     for row in fits.to_dict("records"):
         value, low, high = (row[name] for name in _BOUNDS)

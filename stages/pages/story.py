@@ -12,7 +12,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from stages.base.params import Params
-from stages.dimension import readings
+from stages.manifold import readings
 from stages.pages import text
 from stages.pages.text import number, percent
 
@@ -97,7 +97,11 @@ def outcome(row: Row) -> Markup:
 
 OUTCOME = Column("Outcome", outcome)
 STATUS = word("Status", "status")
-TOLERANCE = share("Agrees from", "agrees_from"), share("Differs below", "differs_below")
+TOLERANCE = (
+    share("Agrees from", "agrees_from"),
+    share("Differs below", "differs_below"),
+    word("What would decide it", "would_tell"),
+)
 
 
 def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[Section]:
@@ -206,6 +210,27 @@ def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[S
                     *dimension,
                     value("E, nats", "irreducible", 3),
                     between(confidence, "irreducible_low", "irreducible_high", 3),
+                    STATUS,
+                ),
+                Table.of(
+                    "One power law? 4/alpha over all, the narrower and the wider half of the "
+                    "verdict's sizes, and with an irreducible loss or error",
+                    read["verdict_shape"],
+                    word("Quantity", "quantity"),
+                    word("Sizes", "part"),
+                    value("4/alpha", "ours"),
+                    bounds,
+                    value("E", "floor", 3),
+                    STATUS,
+                ),
+                Table.of(
+                    "4/alpha of the smallest sizes alone, through the published points and ours",
+                    read["verdict_smallest"],
+                    word("Curve", "curve"),
+                    value("Sizes", "sizes", 0),
+                    value("Theirs", "published"),
+                    value("Ours", "ours"),
+                    bounds,
                     STATUS,
                 ),
             ],

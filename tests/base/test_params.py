@@ -76,7 +76,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("images.cifar10", MADE | {"dimension": 0}, "greater than or equal to 1 (got 0)"),
     ("images.cifar10", MADE | {"train": 200000}, "less than or equal to 131072 (got 200000)"),
     ("cnn.images", "mnist", "must be one of cifar10 (got 'mnist')"),
-    ("method.dimensions", [2, 2], "must not repeat a value (got [2, 2])"),
+    ("studies.paper_keras.widths", [2, 2], "must not repeat a value (got [2, 2])"),
     ("cnn.widths", [], "at least 1 item"),
     ("cnn.widths", [1, 2, 1], "must not repeat a value (got [1, 2, 1])"),
     ("cnn.widths", 3, "valid list (got 3)"),
@@ -162,7 +162,7 @@ def test_an_unknown_key_is_named(tiny_params: dict[str, Any], tmp_path: Path, se
     ]
 
 
-@pytest.mark.parametrize("path", ["data", "cnn.widths", f"{PAPER}.epochs", f"{TASKS}.seeds"])
+@pytest.mark.parametrize("path", ["images", "cnn.widths", f"{PAPER}.epochs", f"{TASKS}.seeds"])
 def test_a_missing_key_is_named(tiny_params: dict[str, Any], tmp_path: Path, path: str) -> None:
     *sections, key = path.split(".")
     section = tiny_params
@@ -303,7 +303,11 @@ TOO_LARGE: list[tuple[str, dict[str, Any], str]] = [
     (PAPER, {"epochs": 2**31}, "less than 2147483648"),
     (PAPER, {"batch_size": 2**24 + 1}, "less than or equal to 16777216"),
     ("cnn", {"widths": [4097]}, "less than or equal to 4096 (got 4097)"),
-    ("method.training", {"seeds": 10_000, "epochs": 501}, "makes a part of 10,020,000 rows"),
+    (
+        "studies.paper_keras.training",
+        {"seeds": 10_000, "epochs": 501},
+        "makes a part of 10,020,000 rows",
+    ),
     (TASKS, {"seeds": 10_000, "steps": 2505}, "makes a part of 10,060,000 rows"),
     (TASKS, {"evaluation_samples": 2**20 + 1}, "less than or equal to 1048576"),
     ("fit", {"seed": 2**63}, "less than 9223372036854775808"),

@@ -16,6 +16,8 @@ PINNED = yaml.safe_load(Path(__file__).with_name("params.yaml").read_text())
 NAMED = (
     "images",
     "cnn.sweeps",
+    "studies",
+    "regime.changes",
     "imports",
     "parity.configurations",
     "fit.widths",

@@ -10,18 +10,22 @@ import yaml
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
+from stages.base import params
 from stages.sweeping.graph import TRAINING
 from tests.helpers.root import ROOT
 
+OURS = ("dvc.yaml", TRAINING)
+"""Whoever brings a stage of their own has it elsewhere: docs/import.md."""
 UNNAMED = {
     f"stages.base.{name}"
-    for name in ("errors", "files", "item", "params", "progress", "tables", "workers")
+    for name in ("errors", "files", "item", "params", "progress", "tables", "workers", "workspace")
 }
 """What a stage may use without naming it: of stages/base, what no number depends on.
 
 params only validates: what a stage gets from it is its section of params.yaml, which is a
 dependency by value. The others say how a stage fails, how far it is, how much it does at once, and
-how files are read and written, not what is in them. An edit of these must not train anything again.
+how files are read and written and whether there is room, not what is in them. An edit of these must
+not train anything again.
 """
 
 
@@ -66,6 +70,21 @@ def needs(module: str) -> set[str]:
     return found
 
 
+NETWORKS = "stages.networks."
+
+
+def used(stage: PipelineStage) -> set[str]:
+    """The modules that run when a stage runs: of networks, where it is of a study, the study's."""
+    found = needs(module_of(stage))
+    family, _, item = stage.name.partition("@")
+    if family == "train_regime":  # no record has the images that it makes afresh
+        found.add("stages.images.generated")
+    if family in ("train_regime", "train_study", "measure_study"):
+        network = f"{NETWORKS}{params.load(ROOT / 'params.yaml').studies[item].network}"
+        found = {name for name in found if not name.startswith(NETWORKS)} | needs(network)
+    return found
+
+
 def modules() -> list[str]:
     files = (path.relative_to(ROOT) for path in ROOT.glob("stages/**/*.py"))
     return sorted(".".join(path.with_suffix("").parts) for path in files)
@@ -74,7 +93,7 @@ def modules() -> list[str]:
 @cache
 def graph() -> list[PipelineStage]:
     with Repo(str(ROOT)) as repo:
-        return list(repo.index.stages)
+        return [stage for stage in repo.index.stages if stage.path_in_repo in OURS]
 
 
 def as_written() -> dict[str, Any]:

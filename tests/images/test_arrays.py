@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.base import files
 from stages.base.errors import InputError
 from stages.base.params.images import MOST
 from stages.classification import draws
 from stages.images.arrays import ARRAYS, Images, open_images, save_images
+from tests.helpers.clone import Clone, isolated
 
 
 def images(
@@ -213,6 +216,17 @@ def test_the_network_cnn_refuses_other_shapes_by_name() -> None:
     )
     with pytest.raises(InputError, match=f"^{says}$"):
         images(shape=(64, 64, 3)).for_cnn()
+
+
+def test_the_hash_of_a_file_is_the_one_that_dvc_records(small_images: Path, tmp_path: Path) -> None:
+    tree = Clone(tmp_path / "tree", isolated(tmp_path))
+    name = f"{ARRAYS[0]}.npy"
+    tree.root.mkdir()
+    shutil.copy(small_images / name, tree.root)
+    tree.run("git", "init", "--quiet")
+    tree.run("dvc", "init", "--quiet")
+    tree.run("dvc", "add", "--quiet", name)
+    assert f"md5: {files.digest(tree.root / name)}\n" in (tree.root / f"{name}.dvc").read_text()
 
 
 @pytest.mark.parametrize("renamed", [0, 1])

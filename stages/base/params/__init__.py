@@ -1,6 +1,14 @@
 """params.yaml as typed, validated objects, a module for each part of it."""
 
-from stages.base.params.cnn import Cnn, CnnSweep, InitialWeights, Method, Study, Training
+from stages.base.params.cnn import (
+    BY_HAND,
+    Cnn,
+    CnnSweep,
+    InitialWeights,
+    Study,
+    StudyTraining,
+    Training,
+)
 from stages.base.params.dimension import Dimension, KnownDimension
 from stages.base.params.document import PARAMS, Params, load, lookup, published
 from stages.base.params.fits import Calibration, Fit, Quanta, Sensitivity
@@ -16,7 +24,8 @@ from stages.base.params.images import (
 from stages.base.params.imports import TABLES, CurveTags, EpochSteps, Import, Quantity
 from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
 from stages.base.params.plot import Plot
-from stages.base.params.published import Curve, Michaud, Published, SharmaKaplan
+from stages.base.params.published import Figure6, Michaud, Published, SharmaKaplan
+from stages.base.params.regime import Change, Regime
 from stages.base.params.students import StudentConfiguration, StudentProtocol, Students
 from stages.base.params.verdict import (
     Definition,
@@ -29,19 +38,21 @@ from stages.base.params.verdict import (
 )
 
 __all__ = [
+    "BY_HAND",
     "FAMILY",
     "PARAMS",
     "TABLES",
     "Calibration",
+    "Change",
     "Cnn",
     "CnnSweep",
-    "Curve",
     "CurveTags",
     "DataLimited",
     "Definition",
     "Dimension",
     "DimensionRule",
     "EpochSteps",
+    "Figure6",
     "Fit",
     "FitRule",
     "FolderImages",
@@ -54,7 +65,6 @@ __all__ = [
     "LearningRule",
     "Manifold",
     "ManifoldImages",
-    "Method",
     "Michaud",
     "NamedImages",
     "Params",
@@ -66,12 +76,14 @@ __all__ = [
     "PublishedImages",
     "Quanta",
     "Quantity",
+    "Regime",
     "Sensitivity",
     "SharmaKaplan",
     "StudentConfiguration",
     "StudentProtocol",
     "Students",
     "Study",
+    "StudyTraining",
     "Training",
     "Verdict",
     "load",

@@ -61,9 +61,7 @@ class Verdict(Section):
     """Section `verdict`: which of our numbers stands for which published one, and what agrees."""
 
     tolerance: Annotated[Real, Field(ge=0, lt=1)]
-    range_tolerance: Annotated[Real, Field(ge=0, lt=1)]
     fit: FitRule
     dimension: DimensionRule
-    notebook_metric: Literal["validation_loss", "train_loss", "validation_error", "train_error"]
     notebook: FitRule
     parity: ParityVerdict

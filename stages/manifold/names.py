@@ -16,13 +16,14 @@ DATA_SETS = {
 }
 
 
-def images(p: Params) -> str:
-    """What everything of ours is trained and measured on."""
-    settings = p.images[p.cnn.images]
+def images(p: Params, name: str = "") -> str:
+    """Images of section `images`; those of the sweeps, unless said otherwise."""
+    name = name or p.cnn.images
+    settings = p.images[name]
     if isinstance(settings, PublishedImages):
         return DATA_SETS[settings.source]
     if settings.source == "folder":
-        return f"the images {p.cnn.images}"
+        return f"the images {name}"
     return f"generated images of d = {settings.dimension}"
 
 
