@@ -20,8 +20,8 @@ import pandas as pd
 from stages.base import errors, params
 from stages.base.errors import InputError
 from stages.base.processes import dvc, git
-from stages.dimension import readings
-from stages.dimension.readings import IMAGES
+from stages.dimension.sources import IMAGES
+from stages.manifold import readings
 from stages.manifold.method import MEDIAN
 from stages.manifold.verdict import ALL
 from stages.statistics.estimate import Estimate, over_networks

@@ -12,8 +12,7 @@ from typing import Any
 import pandas as pd
 
 from stages.base.params import DimensionRule
-from stages.dimension import readings
-from stages.manifold import samples, selection
+from stages.manifold import readings, samples, selection
 from stages.statistics import power_law
 from stages.statistics.bootstrap import Resampling
 from stages.statistics.equivalence import OUTCOMES, Target, judge
