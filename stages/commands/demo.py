@@ -117,6 +117,7 @@ def _run(overrides: list[str], stages: list[str]) -> None:
     configurations = p.parity.configurations
     given += [f"~cnn.sweeps.{name}" for name in p.cnn.sweeps if name != SWEEP]
     given += [f"~studies.{name}" for name in p.studies]
+    given += [f"~imports.{name}" for name in p.imports]
     given += [f"~parity.configurations.{name}" for name in configurations if name != PARITY]
     flags = [part for override in given + overrides for part in ("--set-param", override)]
     dvc("exp", "run", "--temp", "--name", NAME, *flags, *stages)
