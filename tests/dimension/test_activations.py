@@ -143,7 +143,7 @@ def test_weights_from_other_params_are_refused(part: parts.Part) -> None:
     save(part, initial(2, 0))
     other = replace(part, configuration=part.configuration | {"sweep": "other"})
     with pytest.raises(InputError, match=r"made with other params .*train it again: dvc repro"):
-        trained(other)
+        trained(other, Network(2))
 
 
 def test_weights_of_another_width_are_refused(part: parts.Part) -> None:

@@ -5,9 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
 import yaml
 
-from stages.base import params
+from stages.base import params, tables
 from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 
@@ -21,7 +23,7 @@ def tiny() -> dict[str, Any]:
     training = made["cnn"]["sweeps"]["paper"] | keras
     study = {"images": "cifar10", "network": "cnn", "widths": [1, 2]}
     made["studies"] = {"paper_keras": study | {"training": training}}
-    made["studies"]["perceptron"] = study | {"network": "mlp", "training": training}
+    made["studies"]["perceptron"] = study | {"network": "mlp", "training": {**training}}
     name, configuration = next(iter(made["parity"]["configurations"].items()))
     configuration |= {"tasks": 3, "bits": 8, "subset_size": 2, "batch_size": 64, "task_curves": 3}
     configuration |= {"widths": [8, 16], "steps": 20, "evaluate_every": 5}
@@ -50,6 +52,13 @@ def tiny() -> dict[str, Any]:
 def dumped(content: Any) -> str:
     """As YAML, nothing by reference."""
     return yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False)
+
+
+def write_carrying(path: Path, p: params.Params, *sections: str) -> None:
+    """Write a table without rows that carries sections of params, as aggregation would."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    carried = p.model_dump(mode="json", include={*sections})
+    tables.write_parquet(pd.DataFrame(), path, pa.schema([]), carried)
 
 
 def write_params(folder: Path, content: dict[str, Any]) -> None:
