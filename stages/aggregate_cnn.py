@@ -22,7 +22,9 @@ def expected(p: params.Params) -> list[parts.PartFile]:
 
 
 def main() -> None:
-    parts.aggregate({Path("metrics/cnn.parquet"): expected(params.load())})
+    p = params.load()
+    made = {Path("metrics/cnn.parquet"): expected(p)}
+    parts.aggregate(made, p, "images", "cnn", "studies", "imports")
 
 
 if __name__ == "__main__":

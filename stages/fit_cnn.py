@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 from stages.base import errors, params, tables, workers
-from stages.cnn.part import SCHEMA
 from stages.manifold import fits
+from stages.manifold.selection import COLUMNS
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("metrics"), help="folder")
     arguments = parser.parse_args()
     fit = params.load().fit
-    table = tables.read(arguments.table, SCHEMA.names)
+    table = tables.read(arguments.table, COLUMNS)
     with workers.processes() as apply:
         fitted = fits.fit(table, fit, apply)
     for name in ["fits", "sensitivity", "local_slopes", "best_epochs", "failed"]:

@@ -8,7 +8,7 @@ and method.md, which says by rules where the theory holds. A few seconds.
 from pathlib import Path
 
 from stages.base import errors, files, params, tables
-from stages.dimension.readings import source
+from stages.dimension.sources import source
 from stages.manifold import method
 from stages.statistics.bootstrap import Resampling
 
@@ -26,7 +26,7 @@ def known(p: params.Params) -> dict[int, tuple[str, str]]:
 
 
 def main() -> None:
-    p = params.load()
+    p = tables.as_made(params.load(), METRICS / "cnn.parquet")
     cnn, dimensions = (tables.read(METRICS / name) for name in ("cnn.parquet", "dimension.csv"))
     rows, measured = {}, {}
     for dimension, (name, images) in known(p).items():

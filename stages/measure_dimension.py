@@ -13,13 +13,13 @@ import pandas as pd
 
 from stages.base import errors, params, tables
 from stages.dimension.known import in_context
-from stages.dimension.readings import IMAGES, source
+from stages.dimension.sources import IMAGES, source
 
 METRICS = Path("metrics")
 
 
 def main() -> None:
-    p = params.load()
+    p = tables.as_made(params.load(), METRICS / "cnn.parquet")
     images = tables.read(METRICS / "dimension_images.csv")
     files = [METRICS / "dimension_cnn.csv"]
     files += [METRICS / "dimension_studies" / f"{name}.csv" for name in p.studies]

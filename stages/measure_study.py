@@ -21,7 +21,7 @@ from stages.classification.modules import Kind
 from stages.cnn.part import study_part
 from stages.dimension.activations import Floats, last_hidden, layers, of_any, trained
 from stages.dimension.networks import of_images, of_networks
-from stages.dimension.readings import source
+from stages.dimension.sources import source
 from stages.images.arrays import Images
 from stages.images.stored import stored
 from stages.networks.cnn import Network

@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from stages.base import errors, files, names, params, tables
-from stages.dimension import readings
+from stages.base import errors, files, params, tables
+from stages.manifold import names, readings
 from stages.pages import explorer, inline, story
 from stages.pages import text as pages
 
@@ -54,24 +54,6 @@ FIGURES = {
         "plot_cnn",
         "Losses and errors at the best epoch against parameters N, ours beside the points and the "
         "slopes of the published Figure 6.",
-    ),
-    "plots/cnn_scaling_notebook.svg": (
-        "plot_cnn_sweep@notebook",
-        "Sweep notebook: loss and accuracy, for training and validation, of all runs and epochs "
-        "against parameters N, with quantile regressions.",
-    ),
-    "plots/cnn_violin_notebook.svg": (
-        "plot_cnn_sweep@notebook",
-        "Sweep notebook: how loss and accuracy are distributed at each N.",
-    ),
-    "plots/cnn_scaling_paper.svg": (
-        "plot_cnn_sweep@paper",
-        "Sweep paper: loss and accuracy, for training and validation, of all runs and epochs "
-        "against parameters N, with quantile regressions.",
-    ),
-    "plots/cnn_violin_paper.svg": (
-        "plot_cnn_sweep@paper",
-        "Sweep paper: how loss and accuracy are distributed at each N.",
     ),
     "plots/cnn_epochs.svg": (
         "plot_cnn",
@@ -126,6 +108,8 @@ FIGURES = {
     ),
 }
 """The stage that draws each figure, and what it shows."""
+CARRIED = ("metrics/cnn.parquet", "metrics/parity_losses.parquet")
+"""Tables whose params are those of the page."""
 SEEDS = ("metrics/cnn_failed.csv",)
 """Tables whose column `seeds` is a list."""
 LEADS = ["figure1", "cnn_figure6"]
@@ -133,23 +117,22 @@ LEADS = ["figure1", "cnn_figure6"]
 OUTPUT = Path("plots/report.html")
 
 
-def imported(p: params.Params) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
-    """What else the page rests on for each imported sweep: tables, and figures as `FIGURES`."""
-    tables = {
+def of_sweeps(p: params.Params) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
+    """What else the page rests on: tables of imported sweeps, and figures of all, as `FIGURES`."""
+    quality = {
         f"metrics/runs/imports/{name}-widths.csv": f"import_runs@{name}" for name in p.imports
     }
-    drawn = {
-        f"plots/imports/cnn_{kind}_{name}.svg": (
-            f"plot_cnn_import@{name}",
-            caption.replace("Sweep notebook", f"Sweep {name}"),
-        )
-        for name in p.imports
-        for kind, (_, caption) in {
-            "scaling": FIGURES["plots/cnn_scaling_notebook.svg"],
-            "violin": FIGURES["plots/cnn_violin_notebook.svg"],
-        }.items()
+    kinds = {
+        "scaling": "loss and accuracy, for training and validation, of all runs and epochs "
+        "against parameters N, with quantile regressions.",
+        "violin": "how loss and accuracy are distributed at each N.",
     }
-    return tables, drawn
+    drawn = {
+        f"plots/sweeps/cnn_{kind}_{name}.svg": ("plot_cnn", f"Sweep {name}: {caption}")
+        for name in [*p.cnn.sweeps, *p.imports]
+        for kind, caption in kinds.items()
+    }
+    return quality, drawn
 
 
 def figures(
@@ -207,8 +190,8 @@ def numbers(judged: dict[str, Any]) -> dict[str, Any]:
 
 def content(p: params.Params) -> dict[str, Any]:
     """What the page shows."""
-    quality, imported_figures = imported(p)
-    drawn = FIGURES | imported_figures
+    quality, of_each = of_sweeps(p)
+    drawn = FIGURES | of_each
     made = TABLES | quality
     read = {
         Path(path).stem: tables.read(Path(path), texts=["seeds"] if path in SEEDS else [])
@@ -268,7 +251,8 @@ def content(p: params.Params) -> dict[str, Any]:
 
 
 def main() -> None:
-    page = pages.render("report.html", **content(params.load()))
+    p = tables.as_made(params.load(), *map(Path, CARRIED))
+    page = pages.render("report.html", **content(p))
     files.write(OUTPUT, page)
     print(f"{OUTPUT}: {len(page.encode()) / 1e6:.2f} MB")
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from stages.base.params import LearningRule
-from stages.headline import DIMENSIONS, headline
+from stages.verdict import DIMENSIONS, headline
 
 VERDICT = {name: {"ours": 17.0, "outcome": "equivalent"} for name in DIMENSIONS.values()}
 LAWS = pd.DataFrame(

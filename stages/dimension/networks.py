@@ -1,6 +1,6 @@
 """The dimension of the last layers of networks, and of images, as rows of a table.
 
-Columns: `source` (a sweep or a study, or `stages.dimension.readings.source` of images), `width` and
+Columns: `source` (a sweep or a study, or `stages.dimension.sources.source` of images), `width` and
 `layer` of a network, and the fields of `stages.dimension.estimators.Estimate`.
 """
 

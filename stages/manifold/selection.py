@@ -39,6 +39,8 @@ EVALUATED = {
     "evaluated_train_error": Metric("evaluated_train_accuracy", complement=True),
 }
 """Of sweeps that evaluate the training images after each epoch."""
+COLUMNS = [*RUN, "parameters", "epoch", *{m.column: m for m in (METRICS | EVALUATED).values()}]
+"""What a table must have."""
 
 
 FIGURE_6 = {

@@ -10,8 +10,7 @@ from typing import Any
 import pandas as pd
 
 from stages.base.params import DimensionRule, Fit, FitRule, SharmaKaplan, Verdict
-from stages.dimension import readings
-from stages.manifold import selection
+from stages.manifold import readings, selection
 from stages.manifold.figure6 import level, points, slope_dimension
 from stages.manifold.selection import FIGURE_6
 from stages.statistics.equivalence import RULE, Target, compared

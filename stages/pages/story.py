@@ -12,7 +12,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from stages.base.params import Params
-from stages.dimension import readings
+from stages.manifold import readings
 from stages.pages import text
 from stages.pages.text import number, percent
 

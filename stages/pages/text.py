@@ -11,7 +11,7 @@ import jinja2
 import pandas as pd
 
 from stages.base.params import Params, SharmaKaplan
-from stages.dimension import readings
+from stages.manifold import readings
 from stages.quanta.verdict import NOT_TRAINED
 from stages.statistics.equivalence import OUTCOMES, RULE
 

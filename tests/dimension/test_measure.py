@@ -30,7 +30,7 @@ from stages.images import stored
 from stages.images.arrays import Images, open_images, save_images
 from stages.networks.cnn import Network
 from tests.helpers.rows import rows
-from tests.helpers.tiny import write_params
+from tests.helpers.tiny import write_carrying, write_params
 
 OUTPUTS = {
     name: Path("metrics") / name
@@ -78,6 +78,7 @@ def root(
     write_params(Path(), tiny_params)
     p = params.load()
 
+    write_carrying(Path("metrics/cnn.parquet"), p, "images", "cnn", "studies", "imports")
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)
     images[-REPEATED:] = images[0]

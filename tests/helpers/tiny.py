@@ -5,9 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
 import yaml
 
-from stages.base import params
+from stages.base import params, tables
 from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 
@@ -50,6 +52,13 @@ def tiny() -> dict[str, Any]:
 def dumped(content: Any) -> str:
     """As YAML, nothing by reference."""
     return yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False)
+
+
+def write_carrying(path: Path, p: params.Params, *sections: str) -> None:
+    """Write a table without rows that carries sections of params, as aggregation would."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    carried = p.model_dump(mode="json", include={*sections})
+    tables.write_parquet(pd.DataFrame(), path, pa.schema([]), carried)
 
 
 def write_params(folder: Path, content: dict[str, Any]) -> None:

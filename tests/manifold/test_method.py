@@ -174,6 +174,7 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
         made.write(rows(made))
     for name in p.studies:
         run(monkeypatch, measure_study, name)
+    run(monkeypatch, aggregate_cnn)
     for stage in (calibrate_dimension, measure_images, measure_cnn, measure_dimension):
         run(monkeypatch, stage)
     table = pd.read_csv(small / "metrics/dimension.csv")
@@ -182,7 +183,6 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
     sources = {"images", "images m3", *p.cnn.sweeps, *p.studies}
     assert set(table["source"]) == sources  # once, whoever has these images
 
-    run(monkeypatch, aggregate_cnn)
     run(monkeypatch, fit_method)
     found = pd.read_csv(small / "metrics/method.csv")
     assert set(found["known"]) == {2, 3}

@@ -9,17 +9,18 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from stages import plot_cnn, plot_cnn_sweep, report, verdict
-from stages.base import names, params
+from stages import plot_cnn, report, verdict
+from stages.base import params, tables
 from stages.base.errors import InputError
 from stages.drawing import style
 from stages.drawing.cnn import Drawn
+from stages.manifold import names
 from stages.pages import explorer, inline
 from stages.pages import text as pages
 from tests.helpers.browser import AXE, asked, needs_axe, needs_browser
-from tests.helpers.frozen import FROZEN
 from tests.helpers.graph import as_written
 from tests.helpers.root import ROOT
 from tests.helpers.tiny import write_params
@@ -38,12 +39,16 @@ DRAWING = """<?xml version="1.0"?>
 </svg>"""
 
 
+FIGURES = report.FIGURES | report.of_sweeps(params.load(ROOT / "params.yaml"))[1]
+SWEEPS = "plots/sweeps"
+
+
 def place(folder: Path) -> None:
     """Put what the page rests on into a folder."""
     for name in ["params.yaml", "published.yaml", "metrics"]:
         (folder / name).symlink_to(ROOT / name)
-    (folder / "plots").mkdir()
-    for path in [*report.FIGURES, *(path for path in report.TABLES if path.startswith("plots"))]:
+    (folder / SWEEPS).mkdir(parents=True)
+    for path in [*FIGURES, *(path for path in report.TABLES if path.startswith("plots"))]:
         (folder / path).symlink_to(ROOT / path)
 
 
@@ -67,21 +72,21 @@ def stage() -> dict[str, Any]:
 
 
 def test_the_graph_names_what_the_page_rests_on() -> None:
-    used = {*report.TABLES, *report.FIGURES}
-    named = {d for d in stage()["deps"] if Path(d).suffix in {".csv", ".json", ".svg", ".parquet"}}
+    used = {*report.TABLES, *report.FIGURES, SWEEPS}
+    suffixes = {".csv", ".json", ".svg", ".parquet"}
+    named = {d for d in stage()["deps"] if Path(d).suffix in suffixes or d == SWEEPS}
     assert named == used
+    assert {*report.CARRIED} <= used
 
 
 def test_the_page_names_the_stages_that_made_it() -> None:
     graph = as_written()
-    made = report.TABLES | {path: name for path, (name, _) in report.FIGURES.items()}
-    sweeps = FROZEN.cnn.sweeps
+    made = report.TABLES | {path: name for path, (name, _) in FIGURES.items()}
     for path, name in made.items():
         parts = graph[name.partition("@")[0]]
         outs = [out for key in ("outs", "metrics", "plots") for out in parts.get(key, [])]
         paths = [out if isinstance(out, str) else next(iter(out)) for out in outs]
-        named = [re.sub(r"\$\{item\S*?\}", sweep, each) for each in paths for sweep in sweeps]
-        assert path in named, f"{name} does not make {path}"
+        assert {path, str(Path(path).parent)} & {*paths}, f"{name} does not make {path}"
 
 
 def without_scripts(page: str) -> str:
@@ -106,10 +111,11 @@ def test_two_more_sweeps_of_800_runs_still_fit(
     shutil.copytree(ROOT / "metrics", "metrics", ignore=shutil.ignore_patterns("runs"))
     Path("metrics/runs/imports").mkdir(parents=True)
     added, random = ["more", "and_more"], np.random.default_rng(0)
-    content = params.load(ROOT / "params.yaml").model_dump()
-    write_params(tmp_path, content | {"imports": {name: {"runs": name} for name in added}})
-    tables = ("cnn.parquet", "cnn_fits.csv", "cnn_sensitivity.csv", "cnn_local_slopes.csv")
-    for path in [Path("metrics") / name for name in (*tables, "cnn_failed.csv")]:
+    imports = {"imports": {name: {"runs": name} for name in added}}
+    write_params(tmp_path, params.load(ROOT / "params.yaml").model_dump() | imports)
+    p = params.load()
+    varied = ("cnn.parquet", "cnn_fits.csv", "cnn_sensitivity.csv", "cnn_local_slopes.csv")
+    for path in [Path("metrics") / name for name in (*varied, "cnn_failed.csv")]:
         table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
         table["sweep"] = table["sweep"].astype(str)
         parts = [table]
@@ -119,15 +125,18 @@ def test_two_more_sweeps_of_800_runs_still_fit(
             part[numbers] *= random.uniform(0.95, 1, (len(part), len(numbers)))
             parts.append(part)
         table = pd.concat(parts, ignore_index=True)
-        table.to_parquet(path) if path.suffix == ".parquet" else table.to_csv(path, index=False)
+        if path.suffix == ".parquet":
+            sections = p.model_dump(mode="json", include={"images", "cnn", "studies", "imports"})
+            tables.write_parquet(table, path, pa.Schema.from_pandas(table), sections)
+        else:
+            table.to_csv(path, index=False)
     for name in added:
         widths = pd.DataFrame({"width": range(1, 21), "runs": 40, "failed": 0})
         widths.to_csv(f"metrics/runs/imports/{name}-widths.csv", index=False)
-    p, runs = params.load(), Drawn.read(Path("metrics"))
+    runs = Drawn.read(Path("metrics"))
     with style.drawing():
         plot_cnn.draw(runs, p, params.published().sharma_kaplan, Path("plots"))
-        for sweep in added:
-            plot_cnn_sweep.draw(runs, sweep, p.plot, Path("plots/imports"))
+        plot_cnn.draw_sweeps(runs, [*p.cnn.sweeps, *added], p.plot, Path(SWEEPS))
     report.main()
     size = len(report.OUTPUT.read_bytes())
     assert size < 3_000_000
@@ -148,7 +157,7 @@ def test_the_page_names_its_images(
     assert "Is 4/alpha the dimension of CIFAR-10?" in page
     place(tmp_path)
     monkeypatch.chdir(tmp_path)
-    p = params.load()
+    p = tables.as_made(params.load(), *map(Path, report.CARRIED))
     for source in get_args(params.PublishedImages.model_fields["source"].annotation):
         images = {p.cnn.images: params.PublishedImages(source=source)}
         changed = p.model_copy(update={"images": images})
@@ -159,7 +168,7 @@ def test_the_page_names_its_images(
 
 
 def test_the_page_gives_the_md5s_of_its_sources(page: str) -> None:
-    for path in [*report.TABLES, *report.FIGURES]:
+    for path in [*report.TABLES, *FIGURES]:
         assert hashlib.md5((ROOT / path).read_bytes()).hexdigest() in page
 
 
@@ -169,12 +178,10 @@ def test_the_page_holds_no_number_that_is_none(page: str) -> None:
 
 
 def test_every_figure_and_table_has_words_for_it(page: str) -> None:
-    assert page.count("<figure>") == len(report.FIGURES)
-    assert len(re.findall(r'<svg[^>]*role="img" aria-label="[^"]{20,}"', page)) == len(
-        report.FIGURES
-    )
-    tables = len(re.findall(r'role="region" aria-label="[^"]{8,}"><table ', page))
-    assert tables == without_scripts(page).count("<table ") > 10
+    assert page.count("<figure>") == len(FIGURES)
+    assert len(re.findall(r'<svg[^>]*role="img" aria-label="[^"]{20,}"', page)) == len(FIGURES)
+    folded = len(re.findall(r'role="region" aria-label="[^"]{8,}"><table ', page))
+    assert folded == without_scripts(page).count("<table ") > 10
 
 
 def test_two_drawings_share_no_name_and_equal_looks() -> None:
@@ -218,7 +225,7 @@ def test_a_missing_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (tmp_path / name).symlink_to(ROOT / name)
     for main, named in [
         (report.main, r"cnn\.parquet.*dvc repro"),
-        (verdict.main, r"fits.*dvc repro"),
+        (verdict.main, r"cnn\.parquet.*dvc repro"),
     ]:
         with pytest.raises(InputError, match=rf"{named}"):
             main()

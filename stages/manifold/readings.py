@@ -6,14 +6,6 @@ import pandas as pd
 
 from stages.base.params import DimensionRule
 
-IMAGES = "images"
-"""The `source` of the images that the sweeps are of; that of a network is its sweep or study."""
-
-
-def source(images: str, of_sweeps: str = "") -> str:
-    """The `source` of images of section `images`, where the sweeps are of those named last."""
-    return IMAGES if images == of_sweeps else f"{IMAGES} {images}"
-
 
 def by_estimator(table: pd.DataFrame, rule: DimensionRule) -> pd.DataFrame:
     """The readings of all points at once by the estimator that the rule names."""
