@@ -16,12 +16,15 @@ def expected(p: params.Params) -> list[parts.PartFile]:
     """The parts that params.yaml asks for, in its order."""
     sweeps, widths = p.cnn.sweeps.items(), p.cnn.widths
     trained = [sweep_part(p.cnn_images, name, sweep, n) for name, sweep in sweeps for n in widths]
-    trained += [study_part(p.cnn_images, name, study) for name, study in p.studies.items()]
+    for name, study in p.studies.items():
+        trained.append(study_part(p.named_images(study.images), name, study))
     return [*trained, *(import_part(name, spec) for name, spec in p.imports.items())]
 
 
 def main() -> None:
-    parts.aggregate({Path("metrics/cnn.parquet"): expected(params.load())})
+    p = params.load()
+    made = {Path("metrics/cnn.parquet"): expected(p)}
+    parts.aggregate(made, p, "images", "cnn", "studies", "imports")
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ def expected(p: params.Params) -> dict[str, list[parts.PartFile]]:
 
 
 def main() -> None:
-    by_kind = expected(params.load()).items()
-    parts.aggregate({Path(f"metrics/parity_{kind}.parquet"): some for kind, some in by_kind})
+    p = params.load()
+    made = {Path(f"metrics/parity_{kind}.parquet"): some for kind, some in expected(p).items()}
+    parts.aggregate(made, p, "parity")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from stages.students.plan import configurations
 
 
 def main() -> None:
-    known = configurations(params.load().students)
-    expected = [part(name, c) for name, c in known.items()]
-    parts.aggregate({Path("metrics/students.parquet"): expected})
+    p = params.load()
+    expected = [part(name, c) for name, c in configurations(p.students).items()]
+    parts.aggregate({Path("metrics/students.parquet"): expected}, p, "students")
 
 
 if __name__ == "__main__":

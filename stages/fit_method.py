@@ -1,38 +1,41 @@
 """Stage `fit_method`: 4/alpha and the measured dimensions where the true dimension is known.
 
-Reads the parts of `calibrate_method`, the table of `measure_method`, and what known data read.
-Writes metrics/method.csv (`stages.manifold.method`), the losses that it is fitted to as
-method_losses.csv, and method.md, which says by rules where the theory holds. A few seconds.
+Of the studies on generated images: the first of each dimension in params.yaml. Writes
+metrics/method.csv (`stages.manifold.method`), the losses that it is fitted to as method_losses.csv,
+and method.md, which says by rules where the theory holds. A few seconds.
 """
 
 from pathlib import Path
 
-import pandas as pd
-
 from stages.base import errors, files, params, tables
-from stages.cnn import part as cnn_part
+from stages.dimension.sources import source
 from stages.manifold import method
 from stages.statistics.bootstrap import Resampling
 
 METRICS = Path("metrics")
-DIMENSIONS = METRICS / "method_dimension.csv"
 
 
-def trained(settings: params.Method) -> dict[int, pd.DataFrame]:
-    """The runs at each known dimension.
-
-    Raises:
-        InputError: a part is missing, damaged or from other params.
-    """
-    return {known: cnn_part.method_part(settings, known).read() for known in settings.dimensions}
+def known(p: params.Params) -> dict[int, tuple[str, str]]:
+    """The first study of each known dimension, and its images."""
+    found: dict[int, tuple[str, str]] = {}
+    for name, study in p.studies.items():
+        settings = p.images[study.images]
+        if isinstance(settings, params.Manifold):
+            found.setdefault(settings.dimension, (name, study.images))
+    return found
 
 
 def main() -> None:
-    p = params.load()
-    rows, measured = trained(p.method), tables.read(DIMENSIONS, texts=["source"])
+    p = tables.as_made(params.load(), METRICS / "cnn.parquet")
+    cnn, dimensions = (tables.read(METRICS / name) for name in ("cnn.parquet", "dimension.csv"))
+    rows, measured = {}, {}
+    for dimension, (name, images) in known(p).items():
+        rows[dimension] = cnn[cnn["sweep"] == name]
+        sources = [name, source(images, p.cnn.images)]
+        measured[dimension] = dimensions[dimensions["source"].isin(sources)]
     table = method.table(
         rows,
-        {known: measured[measured["known"] == known] for known in rows},
+        measured,
         tables.read(METRICS / "dimension_calibration.csv"),
         p.verdict.fit.epochs,
         p.verdict.dimension,

@@ -19,7 +19,6 @@ from pathlib import Path
 import pandas as pd
 
 from stages.base import errors, params, tables
-from stages.parity.part import SCHEMAS
 from stages.parity.tasks import frequencies
 from stages.quanta import fits as parity_fits
 
@@ -30,12 +29,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("metrics"), help="folder")
     arguments = parser.parse_args()
 
-    p, published = params.load(), params.published().michaud
+    paths = [arguments.tables / f"parity_{kind}.parquet" for kind in ("losses", "tasks")]
+    losses, tasks = (tables.read(path, ["configuration"]) for path in paths)
+    p, published = tables.as_made(params.load(), *paths), params.published().michaud
     configurations = p.parity.named
-    losses, tasks = (
-        tables.read(arguments.tables / f"parity_{kind}.parquet", SCHEMAS[kind].names)
-        for kind in ("losses", "tasks")
-    )
     rates = {name: frequencies(c.tasks, c.alpha) for name, c in configurations.items()}
     try:
         families = parity_fits.families(losses, tasks, configurations, rates)

@@ -10,14 +10,13 @@ from pathlib import Path
 from stages.base import errors, files, params, tables
 from stages.manifold import students
 from stages.statistics.bootstrap import Resampling
-from stages.students.part import SCHEMA
 
 METRICS = Path("metrics")
 
 
 def main() -> None:
-    p = params.load()
-    runs = tables.read(METRICS / "students.parquet", SCHEMA.names)
+    runs = tables.read(METRICS / "students.parquet", ["configuration"])
+    p = tables.as_made(params.load(), METRICS / "students.parquet")
     measured = tables.read(METRICS / "students_dimension.csv", ["configuration", "source"])
     live = tables.read(METRICS / "students_live.csv", ["configuration", "live_parameters"])
     resampling = Resampling(p.fit.confidence, p.fit.resamples, p.fit.seed)

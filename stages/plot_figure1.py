@@ -6,10 +6,10 @@ Draws plots/figure1.svg and writes its table, figure1.csv (`stages.manifold.figu
 import argparse
 from pathlib import Path
 
-from stages.base import errors, names, params, tables
+from stages.base import errors, params, tables
 from stages.drawing import figure1 as drawing
 from stages.drawing import style
-from stages.manifold import figure1
+from stages.manifold import figure1, names
 
 METRICS, PLOTS = Path("metrics"), Path("plots")
 TITLE = "4/alpha against measured dimension: students, generated images, and photographs"
@@ -17,12 +17,17 @@ TITLE = "4/alpha against measured dimension: students, generated images, and pho
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    p = params.load()
+    p = tables.as_made(params.load(), METRICS / "cnn.parquet", METRICS / "students.parquet")
     students, method, fits, dimensions = (
         tables.read(METRICS / f"{name}.csv")
         for name in ("students", "method", "cnn_fits", "dimension")
     )
-    sweeps = dict.fromkeys(p.trained, names.images(p))
+    sweeps = {
+        name: names.images(p, study.images)
+        for name, study in p.trained.items()
+        if not isinstance(p.images[study.images], params.Manifold)  # those of `of_known`
+        or study.images == p.cnn.images
+    }
     fit = p.fit
     marks = figure1.table(
         [

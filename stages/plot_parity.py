@@ -76,7 +76,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("plots"), help="folder")
     arguments = parser.parse_args()
 
-    drawn, series = draw(Drawn.read(arguments.tables), params.load(), params.published().michaud)
+    found = Drawn.read(arguments.tables)
+    p = tables.as_made(params.load(), arguments.tables / "parity_losses.parquet")
+    drawn, series = draw(found, p, params.published().michaud)
     for name, figure in drawn.items():
         style.save_svg(figure, arguments.output / f"parity_{name}.svg", TITLES[name])
     for name, table in series.items():

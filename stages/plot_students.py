@@ -14,7 +14,7 @@ TITLE = "4/alpha of students of random teachers against what the theory says"
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    p = params.load()
+    p = tables.as_made(params.load(), Path("metrics/students.parquet"))
     readings, losses = (
         tables.read(Path(f"metrics/{name}.csv")) for name in ("students", "students_losses")
     )

@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from stages.base import errors, files, names, params, tables
-from stages.dimension import readings
+from stages.base import errors, files, params, tables
+from stages.manifold import names, readings
 from stages.pages import explorer, inline, story
 from stages.pages import text as pages
 
@@ -28,6 +28,8 @@ TABLES = {
     "plots/parity_learning_times.csv": "plot_parity",
     "metrics/verdict.csv": "verdict",
     "metrics/verdict_curve.csv": "verdict",
+    "metrics/verdict_shape.csv": "verdict",
+    "metrics/verdict_smallest.csv": "verdict",
     "metrics/verdict_parity.csv": "verdict",
     "metrics/cnn_fits.csv": "fit_cnn",
     "metrics/cnn_sensitivity.csv": "fit_cnn",
@@ -50,26 +52,8 @@ FIGURES = {
     ),
     "plots/cnn_figure6.svg": (
         "plot_cnn",
-        "Test loss at the best epoch against parameters N, ours beside the points and the slope "
-        "of the published Figure 6.",
-    ),
-    "plots/cnn_scaling_notebook.svg": (
-        "plot_cnn_sweep@notebook",
-        "Sweep notebook: loss and accuracy, for training and validation, of all runs and epochs "
-        "against parameters N, with quantile regressions.",
-    ),
-    "plots/cnn_violin_notebook.svg": (
-        "plot_cnn_sweep@notebook",
-        "Sweep notebook: how loss and accuracy are distributed at each N.",
-    ),
-    "plots/cnn_scaling_paper.svg": (
-        "plot_cnn_sweep@paper",
-        "Sweep paper: loss and accuracy, for training and validation, of all runs and epochs "
-        "against parameters N, with quantile regressions.",
-    ),
-    "plots/cnn_violin_paper.svg": (
-        "plot_cnn_sweep@paper",
-        "Sweep paper: how loss and accuracy are distributed at each N.",
+        "Losses and errors at the best epoch against parameters N, ours beside the points and the "
+        "slopes of the published Figure 6.",
     ),
     "plots/cnn_epochs.svg": (
         "plot_cnn",
@@ -124,6 +108,8 @@ FIGURES = {
     ),
 }
 """The stage that draws each figure, and what it shows."""
+CARRIED = ("metrics/cnn.parquet", "metrics/parity_losses.parquet")
+"""Tables whose params are those of the page."""
 SEEDS = ("metrics/cnn_failed.csv",)
 """Tables whose column `seeds` is a list."""
 LEADS = ["figure1", "cnn_figure6"]
@@ -131,42 +117,41 @@ LEADS = ["figure1", "cnn_figure6"]
 OUTPUT = Path("plots/report.html")
 
 
-def imported(p: params.Params) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
-    """What else the page rests on for each imported sweep: tables, and figures as `FIGURES`."""
-    tables = {
-        f"metrics/runs/imports/{name}-widths.csv": f"import_tensorboard@{name}"
-        for name in p.imports
+def of_sweeps(p: params.Params) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
+    """What else the page rests on: tables of imported sweeps, and figures of all, as `FIGURES`."""
+    quality = {
+        f"metrics/runs/imports/{name}-widths.csv": f"import_runs@{name}" for name in p.imports
+    }
+    kinds = {
+        "scaling": "loss and accuracy, for training and validation, of all runs and epochs "
+        "against parameters N, with quantile regressions.",
+        "violin": "how loss and accuracy are distributed at each N.",
     }
     drawn = {
-        f"plots/imports/cnn_{kind}_{name}.svg": (
-            f"plot_cnn_import@{name}",
-            caption.replace("Sweep notebook", f"Sweep {name}"),
-        )
-        for name in p.imports
-        for kind, (_, caption) in {
-            "scaling": FIGURES["plots/cnn_scaling_notebook.svg"],
-            "violin": FIGURES["plots/cnn_violin_notebook.svg"],
-        }.items()
+        f"plots/sweeps/cnn_{kind}_{name}.svg": ("plot_cnn", f"Sweep {name}: {caption}")
+        for name in [*p.cnn.sweeps, *p.imports]
+        for kind, caption in kinds.items()
     }
-    return tables, drawn
+    return quality, drawn
 
 
-def figures(drawn: dict[str, tuple[str, str]]) -> Iterator[dict[str, str]]:
-    """Figures, given as `FIGURES`, each as SVG to put into the page.
+def figures(
+    drawn: dict[str, tuple[str, str]], drawings: inline.Drawings
+) -> Iterator[dict[str, str]]:
+    """Figures, given as `FIGURES`, each as SVG to put into the page; `drawings` gets their looks.
 
     Raises:
         InputError: one is missing, or is no SVG.
     """
     for path, (stage, caption) in drawn.items():
         name = Path(path).stem
-        prefix = name.replace("_", "-")
         try:
             text = Path(path).read_text(encoding="utf-8")
-            drawing = {"svg": inline.svg(text, prefix, caption)}
-            drawing["panels"] = inline.panels(text, prefix)
+            svg, panels = drawings.add(text, name.replace("_", "-"), caption)
         except (OSError, ValueError) as error:
             raise errors.InputError(f"{path}: {error}; draw it: dvc repro {stage}") from None
-        yield {"name": name, "path": path, "stage": stage, "caption": caption} | drawing
+        of = {"name": name, "path": path, "stage": stage, "caption": caption}
+        yield of | {"svg": svg, "panels": panels}
 
 
 def sources(made: dict[str, str]) -> list[dict[str, str]]:
@@ -205,15 +190,17 @@ def numbers(judged: dict[str, Any]) -> dict[str, Any]:
 
 def content(p: params.Params) -> dict[str, Any]:
     """What the page shows."""
-    quality, imported_figures = imported(p)
-    drawn = FIGURES | imported_figures
+    quality, of_each = of_sweeps(p)
+    drawn = FIGURES | of_each
     made = TABLES | quality
     read = {
         Path(path).stem: tables.read(Path(path), texts=["seeds"] if path in SEEDS else [])
         for path in made
     }
     fits = read["cnn_fits"]
-    read["cnn_fits"] = fits[~fits["metric"].str.endswith("accuracy")]  # of which no theory speaks
+    shown = fits["epochs"].isin(explorer.EPOCHS) & (fits["failed"] != "short_excluded")
+    fits = fits[shown & ~fits["metric"].str.endswith("accuracy")]  # of which no theory speaks
+    read["cnn_fits"] = explorer.once(fits)
     failed = read["cnn_failed"]
     compare = read["dimension_calibration"]
     compare = compare[compare["known"] == p.dimension.known.compare]
@@ -233,9 +220,11 @@ def content(p: params.Params) -> dict[str, Any]:
         "outcomes": list(pages.SYMBOLS),
     }
     files_of = made | {path: stage for path, (stage, _) in drawn.items()}
-    found = {figure["name"]: figure for figure in figures(drawn)}
+    drawings = inline.Drawings()
+    found = {figure["name"]: figure for figure in figures(drawn, drawings)}
     return judged | {
         "theirs": theirs,
+        "nearest": pages.nearest(read["verdict_smallest"], theirs.sharma_kaplan),
         "images": names.images(p),
         "other_images": names.other_images(p),
         "failed_runs": int(failed["failed"].sum()),
@@ -245,9 +234,11 @@ def content(p: params.Params) -> dict[str, Any]:
         "theory": theory(read),
         "numbers": numbers(judged),
         "figures": found,
+        "looks": drawings.css,
         "lead": next(name for name in LEADS if name in found),
         "sections": story.sections(read, p, judged),
         "explorers": json.dumps(explorers, separators=(",", ":")).replace("</", "<\\/"),
+        "drawn_runs": explorer.RUNS,
         "vega": explorer.vega(),
         "sources": story.Table.of(
             "Files, their stages and MD5s",
@@ -260,7 +251,8 @@ def content(p: params.Params) -> dict[str, Any]:
 
 
 def main() -> None:
-    page = pages.render("report.html", **content(params.load()))
+    p = tables.as_made(params.load(), *map(Path, CARRIED))
+    page = pages.render("report.html", **content(p))
     files.write(OUTPUT, page)
     print(f"{OUTPUT}: {len(page.encode()) / 1e6:.2f} MB")
 

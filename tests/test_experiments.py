@@ -77,6 +77,5 @@ def parity(clone: Clone) -> set[str]:
 
 @pytest.mark.parametrize("columns", [110])
 def test_the_headline_fits_a_terminal(clone: Clone, columns: int) -> None:
-    clone.run("python", "-m", "stages.headline")
     for line in clone.run("dvc", "metrics", "show").stdout.splitlines():
         assert len(line) <= columns, line

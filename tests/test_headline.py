@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from stages.base.params import LearningRule
-from stages.headline import DIMENSIONS, headline
+from stages.verdict import DIMENSIONS, headline
 
-VERDICT = {name: {"ours": 17.0, "outcome": "reproduced"} for name in DIMENSIONS.values()}
+VERDICT = {name: {"ours": 17.0, "outcome": "equivalent"} for name in DIMENSIONS.values()}
 LAWS = pd.DataFrame(
     {
         "configuration": ["first", "first", "paper", "paper", "paper"],
@@ -24,7 +24,7 @@ def test_parity_is_of_the_configuration_that_the_verdict_names_whatever_the_orde
         found = headline(VERDICT, laws, rule)
         assert (found["parity_slope"], found["learned"]) == (-0.839, 111)
     assert found["d_hidden"] == 17.0
-    assert found["reproduced"] == len(VERDICT)
+    assert found["equivalent"] == len(VERDICT)
 
 
 @pytest.mark.parametrize(

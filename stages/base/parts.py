@@ -20,8 +20,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.base import files
+from stages.base import files, tables
 from stages.base.errors import InputError, remedy
+from stages.base.params import Params
 
 
 @dataclass(frozen=True)
@@ -204,19 +205,21 @@ def read_all(some: Sequence[PartFile]) -> tuple[list[pd.DataFrame], list[str]]:
     return frames, faults
 
 
-def aggregate(tables: Mapping[Path, Sequence[PartFile]]) -> None:
+def aggregate(made: Mapping[Path, Sequence[PartFile]], p: Params, *sections: str) -> None:
     """Write tables that hold the rows of some parts each, one part after the other.
+
+    They carry the sections of params.yaml that name these parts: see `stages.base.tables`.
 
     Raises:
         InputError: parts cannot be used, a line for each; nothing was written.
     """
-    found = {path: read_all(some) for path, some in tables.items()}
+    found = {path: read_all(some) for path, some in made.items()}
     if faults := [fault for _, of_table in found.values() for fault in of_table]:
         raise InputError("\n".join(faults))
+    carried = p.model_dump(mode="json", include={*sections})
     for path, (frames, _) in found.items():
         frame = pd.concat(frames, ignore_index=True)
-        with files.aside(path) as temporary:
-            frame.to_parquet(temporary, index=False, schema=tables[path][0].schema)
+        tables.write_parquet(frame, path, made[path][0].schema, carried)
         print(f"{path}: {len(frames)} parts, {len(frame):,} rows")
 
 

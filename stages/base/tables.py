@@ -1,14 +1,25 @@
-"""Tables and numbers that one stage leaves for others: parquet, CSV and JSON."""
+"""Tables and numbers that one stage leaves for others: parquet, CSV and JSON.
+
+An aggregated table carries the sections of params.yaml that it was made of. A stage that reads it
+takes them from there, so that it depends on them through the table and names none of them itself.
+"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from stages.base import files
 from stages.base.errors import InputError, remedy
+from stages.base.params import Params
+
+EXACT = 17
+"""Significant digits of what another stage rounds: all that a number of 64 bits has."""
 
 
 def read(path: Path, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> pd.DataFrame:
@@ -34,6 +45,40 @@ def read(path: Path, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> 
     if lacking:
         raise InputError(f"{path}: no {', '.join(lacking)}; {remedy(path)}")
     return table
+
+
+def write_parquet(
+    table: pd.DataFrame, path: Path, schema: pa.Schema, sections: Mapping[str, Any]
+) -> None:
+    """Write a table of these columns, whole or not at all, with the sections that made it."""
+    content = pa.Table.from_pandas(table, schema=schema, preserve_index=False)
+    carried = content.schema.metadata | {"params": json.dumps(sections)}
+    content = content.replace_schema_metadata(carried)
+    with files.aside(path) as temporary:
+        pq.write_table(content, temporary)
+
+
+def as_made(p: Params, *paths: Path) -> Params:
+    """Params whose sections are those that some tables were made of, the rest as they are.
+
+    Raises:
+        InputError: a table is missing, carries no sections, or other ones than the rest allows.
+    """
+    content = p.model_dump()
+    for path in paths:
+        try:
+            content |= json.loads((pq.read_schema(path).metadata or {})[b"params"])
+            p = Params.model_validate(content)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            why = ".".join([*map(str, fault["loc"]), fault["msg"].removeprefix("Value error, ")])
+            raise InputError(f"{path}: made of other params ({why}); {remedy(path)}") from None
+        except KeyError:
+            why = "it does not say which params made it"
+            raise InputError(f"{path}: {why}; {remedy(path)}") from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: {_reason(error)}; {remedy(path)}") from None
+    return p
 
 
 def read_json(path: Path) -> Any:

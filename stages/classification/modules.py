@@ -136,7 +136,9 @@ def watched(network: nn.Module, layer: str, images: Tensor) -> tuple[Tensor | No
     """
     seen: list[Tensor] = []
     hook = network.get_submodule(layer).register_forward_hook(
-        lambda module, inputs, output: seen.append(output.flatten(1))
+        lambda module, inputs, output: seen.append(
+            output.flatten(1).clone()
+        )  # a ReLU may be in place
     )
     try:
         logits: Tensor = network(images)

@@ -1,7 +1,7 @@
 """Images as training holds them: resident on a device, drawn and scaled a batch at a time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from stages.base.errors import InputError
+from stages.base.params import CnnSweep, StudyTraining
 from stages.classification.draws import INDEX_BITS, MAX_IMAGES, PADDING
+from stages.images.arrays import Images
+from stages.training.adam import Adam
 
+CPU = torch.device("cpu")
 Index = npt.NDArray[np.uint8]
 
 
@@ -20,7 +25,7 @@ class Split:
 
     Attributes:
         pixels: uint8 (n, rows, columns, channels).
-        labels: int64 (n,).
+        labels: uint8 (n,).
         soft: the classes' probabilities, float32 (n, classes); None where the label is certain.
     """
 
@@ -29,15 +34,9 @@ class Split:
     soft: Tensor | None = None
 
     @classmethod
-    def of(
-        cls, pixels: Index, labels: Index, soft: npt.NDArray[np.float32] | None = None
-    ) -> "Split":
+    def of(cls, pixels: Index, labels: Index) -> "Split":
         """Of arrays, copied to the CPU's memory."""
-        return cls(
-            torch.from_numpy(np.array(pixels)),
-            torch.from_numpy(labels.astype(np.int64)),
-            None if soft is None else torch.from_numpy(soft),
-        )
+        return cls(torch.tensor(pixels), torch.tensor(labels))
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -85,7 +84,7 @@ class Split:
     def target(self, packed: Tensor) -> tuple[Tensor, Tensor | None]:
         """Labels and probabilities of draws."""
         index = packed & (MAX_IMAGES - 1)
-        return self.labels[index], None if self.soft is None else self.soft[index]
+        return self.labels[index].long(), None if self.soft is None else self.soft[index]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,13 +92,57 @@ class Data:
     """What networks are trained and evaluated on.
 
     Attributes:
-        fresh: the training images of an epoch, from 1, where each has its own; `train` is then
-            that of the first.
+        fresh: the training images of an epoch, from 1, where each has its own in place of `train`,
+            and as many.
     """
 
     train: Split
     validation: Split
     fresh: Callable[[int], Split] | None = None
+
+
+def data(training: CnnSweep, images: Images, device: torch.device = CPU) -> Data:
+    """What networks of a protocol are trained and evaluated on, on a device.
+
+    Raises:
+        InputError: it asks for what only generated images have.
+    """
+    train, test = (
+        Split.of(pixels, labels).to(device)
+        for pixels, labels in (
+            (images.train_images, images.train_labels),
+            (images.test_images, images.test_labels),
+        )
+    )
+    study = StudyTraining.of(training)
+    if not (study.label_temperature or study.fresh_images):
+        return Data(train, test)
+    if images.made is None:
+        raise InputError("label_temperature and fresh_images need images of source manifold")
+    made = images.made(torch, lambda values: torch.from_numpy(values).to(device))
+
+    def soft(scores: Tensor) -> Tensor | None:
+        if not study.label_temperature:
+            return None
+        return torch.softmax(scores / study.label_temperature, dim=1).float()
+
+    def fresh(epoch: int) -> Split:
+        pixels, scores = made.fresh(epoch)
+        return Split(pixels.contiguous(), scores.argmax(1).to(torch.uint8), soft(scores))
+
+    trained, tested = map(soft, made.scores())
+    return Data(
+        replace(train, soft=trained),
+        replace(test, soft=tested),
+        fresh if study.fresh_images else None,
+    )
+
+
+def rates(training: CnnSweep, data: Data) -> npt.NDArray[np.float64]:
+    """The learning rate of each step."""
+    steps = training.epochs * -(-len(data.train) // training.batch_size)
+    falling = StudyTraining.of(training).schedule == "linear"
+    return Adam.of(training).rates(steps, falling=falling)
 
 
 def mean_loss(logits: Tensor, labels: Tensor, soft: Tensor | None) -> Tensor:

@@ -259,13 +259,15 @@ def conv3_forward(
 
 @triton.jit
 def head(
-    draws, labels, step, weights, hidden3, gradient4, partials, losses, correct,
+    draws, labels, soft, step, weights, hidden3, gradient4, partials, losses, correct,
     images, batch, width, total, offset1, offset2, total_partials, offset_partials,
     CLASSES: tl.constexpr, LOGITS: tl.constexpr, ROWS: tl.constexpr, K: tl.constexpr,
-    TRAIN: tl.constexpr, PRECISION: tl.constexpr,
+    TRAIN: tl.constexpr, SOFT: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Both linear layers, the loss, and its gradient down to linear1. Grid (batch / ROWS, R).
 
+    The loss is cross-entropy or, where labels are SOFT, the divergence from `soft`, (images,
+    CLASSES) probabilities; both are those of `stages.classification.splits.mean_loss`.
     Writes each image's loss (nats) and whether it was classified correctly; when training also
     gradient4, the gradient of linear1's output (batch, 64), and linear2's partial gradients.
     """
@@ -292,17 +294,26 @@ def head(
     z = tl.dot(activation, w, input_precision=PRECISION) + bias[None, :]
     index = _draw(draws, step, images, batch, replica, b) & INDEX_MASK
     label = tl.load(labels + index).to(tl.int32)
-    hit = logit[None, :] == label[:, None]
     top = tl.max(z, axis=1)
     exponential = tl.exp(z - top[:, None])
     normaliser = tl.sum(exponential, axis=1)
-    loss = tl.log(normaliser) + top - tl.sum(tl.where(hit, z, 0.0), axis=1)
+    if SOFT:
+        address = soft + index[:, None] * CLASSES + logit[None, :]
+        known = (b < valid)[:, None] & (logit < CLASSES)[None, :]
+        target = tl.load(address, mask=known, other=0.0)
+        said = z - top[:, None] - tl.log(normaliser)[:, None]
+        far = tl.log(tl.where(target > 0, target, 1.0)) - tl.where(target > 0, said, 0.0)
+        loss = tl.sum(target * far, axis=1)
+    else:
+        hit = logit[None, :] == label[:, None]
+        target = hit.to(tl.float32)
+        loss = tl.log(normaliser) + top - tl.sum(tl.where(hit, z, 0.0), axis=1)
     position = replica * images + tl.load(step) * batch + b
     tl.store(losses + position, loss, mask=b < valid)
     tl.store(correct + position, (tl.argmax(z, axis=1) == label).to(tl.uint8), mask=b < valid)
 
     if TRAIN:
-        gradient = (exponential / normaliser[:, None] - hit.to(tl.float32)) / valid
+        gradient = (exponential / normaliser[:, None] - target) / valid
         gradient = tl.where((b < valid)[:, None], gradient, 0.0)
         partials += (
             replica * total_partials + offset_partials + tl.program_id(0) * (HIDDEN + 1) * CLASSES

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from stages.base.params import CnnSweep
-from stages.classification import draws, one
+from stages.classification import draws, one, splits
 from stages.classification.history import Report, Run, Trained
-from stages.classification.splits import Data, Split
+from stages.classification.splits import Split
 from stages.cnn import layers
 from stages.cnn.network import initial
 from stages.images.arrays import Images
 from stages.networks.cnn import Network
 from stages.training import kept
-from stages.training.adam import Adam
 
 
 def passes(sweep: CnnSweep) -> one.Logits[Network]:
@@ -36,19 +35,15 @@ def train(
     keeping: kept.Kept = kept.NOWHERE,
 ) -> Trained[Network]:
     """Train each seed on one core, as many at once as there are cores."""
-    data = Data(
-        Split.of(images.train_images, images.train_labels),
-        Split.of(images.test_images, images.test_labels),
-    )
+    data = splits.data(sweep, images)
     runs = [Run(width, seed) for seed in seeds]
-    steps = sweep.epochs * -(-len(data.train) // sweep.batch_size)
     return one.train(
         sweep,
         runs,
         lambda run: initial(run.width, run.seed, images.classes, sweep.initial_weights),
         passes(sweep),
         data,
-        Adam.of(sweep).rates(steps),
+        splits.rates(sweep, data),
         report,
         keeping,
     )

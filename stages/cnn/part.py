@@ -1,18 +1,20 @@
-"""The CNN's parts: one of each sweep and width, of each study, and of each known dimension."""
+"""Parts of networks trained on images: one of each sweep and width, and of each study."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
-from stages.base.params import CnnSweep, Method, NamedImages, Study
+from stages.base.params import BY_HAND, CnnSweep, NamedImages, Study
 from stages.base.parts import Part, keys
 
 FOLDER = Path("metrics/runs/cnn")
 STUDY_FOLDER = Path("metrics/runs/studies")
-METHOD_FOLDER = Path("metrics/runs/manifold")
+REGIME_FOLDER = Path("metrics/runs/regime")
 
 SCHEMA = pa.schema(
     [
@@ -38,47 +40,80 @@ RANGES |= {name: SHARE for name in SCHEMA.names if name.endswith("_accuracy")}
 
 def sweep_part(images: NamedImages, name: str, sweep: CnnSweep, width: int) -> Part:
     """The part of one sweep and width: every seed and epoch."""
-    data = images.settings.origin
+    classes = images.settings.classes
+    made = {"data": images.settings.origin, "sweep": name, "width": width}
     return Part(
         f"train_cnn@{name}-{width}",
         FOLDER / f"{name}-{width}.parquet",
         SCHEMA,
         RANGES,
-        {"data": data, "sweep": name, "width": width, "params": sweep.model_dump()},
-        keys(_rows(name, sweep, width, images.settings.classes)),
+        made | {"params": sweep.model_dump()},
+        keys(_rows(name, sweep, width) | {"parameters": [parameters(width, classes)]}),
         images.record,
         has_weights=True,
     )
 
 
+@dataclass(frozen=True)
+class CountedPart(Part):
+    """A part of networks whose N is counted as they are made: one for each width, and growing."""
+
+    def fault(self, frame: pd.DataFrame) -> str:
+        """What of the keys is wrong, or of N."""
+        if fault := super().fault(frame):
+            return fault
+        sizes = frame[["width", "parameters"]].drop_duplicates().sort_values("width")
+        if sizes["width"].duplicated().any():
+            return "several N at one width"
+        return (
+            "" if sizes["parameters"].diff().iloc[1:].gt(0).all() else "N does not grow with width"
+        )
+
+
 def study_part(images: NamedImages, name: str, study: Study) -> Part:
-    """The part of one study: every width, seed and epoch."""
+    """The part of one study: every width, seed and epoch.
+
+    N of the network of Figure 6 is known, that of others is counted as they are trained.
+    """
     made: dict[str, Any] = {"data": images.settings.origin, "study": name}
-    path = STUDY_FOLDER / f"{name}.parquet"
-    classes = images.settings.classes
-    rows = keys(*(_rows(name, study.training, width, classes) for width in study.widths))
-    made |= {"widths": study.widths, "params": study.training.model_dump()}
-    stage = f"train_study@{name}"
-    return Part(stage, path, SCHEMA, RANGES, made, rows, images.record, has_weights=True)
+    if known := study.network == BY_HAND:
+        sizes = {n: [parameters(n, images.settings.classes)] for n in study.widths}
+    else:
+        made["network"] = study.network
+    made |= {"widths": study.widths, "params": study.training.configuration}
+    rows = (
+        _rows(name, study.training, n) | ({"parameters": sizes[n]} if known else {})
+        for n in study.widths
+    )
+    return (Part if known else CountedPart)(
+        f"train_study@{name}",
+        STUDY_FOLDER / f"{name}.parquet",
+        SCHEMA,
+        RANGES,
+        made,
+        keys(*rows),
+        images.record,
+        has_weights=True,
+    )
 
 
-def method_part(settings: Method, dimension: int) -> Part:
-    """The part of one known dimension: every width, seed and epoch."""
-    sweep, widths = settings.training, settings.widths
-    made: dict[str, Any] = {"data": settings.manifold(dimension).model_dump()}
-    made |= {"widths": widths, "params": sweep.model_dump()}
-    path, stage = METHOD_FOLDER / f"{dimension}.parquet", f"calibrate_method@{dimension}"
-    rows = keys(*(_rows(f"d{dimension}", sweep, width) for width in widths))
-    return Part(stage, path, SCHEMA, RANGES, made, rows, has_weights=True)
+def regime_part(images: NamedImages, name: str, changed: Mapping[str, Study]) -> Part:
+    """The part of a study with each change of its training: the rows of each, without weights."""
+    first, *others = (study_part(images, change, study) for change, study in changed.items())
+    return replace(
+        first,
+        stage=f"train_regime@{name}",
+        path=REGIME_FOLDER / f"{name}.parquet",
+        configuration={"study": name, "changes": [p.configuration for p in (first, *others)]},
+        keys=first.keys.append([part.keys for part in others]),
+        has_weights=False,
+    )
 
 
-def _rows(
-    name: str, sweep: CnnSweep, width: int, classes: int = 10
-) -> dict[str, Sequence[int | str]]:
+def _rows(name: str, sweep: CnnSweep, width: int) -> dict[str, Sequence[int | str]]:
     return {
         "sweep": [name],
         "width": [width],
-        "parameters": [parameters(width, classes)],
         "seed": range(sweep.seeds),
         "epoch": range(1, sweep.epochs + 1),
     }

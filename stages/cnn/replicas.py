@@ -14,8 +14,9 @@ import triton
 from torch import Tensor
 
 from stages.base.params import CnnSweep
-from stages.classification import draws
+from stages.classification import draws, splits
 from stages.classification.history import History, Report, Run, Trained
+from stages.classification.splits import Data, Split
 from stages.cnn import kernels
 from stages.cnn.network import initial
 from stages.images.arrays import CLASSES, Images
@@ -45,26 +46,6 @@ WARPS_STAGES = {
 """Warps of a program and stages of its pipeline, likewise; the other kernels have 4 and 3."""
 
 
-class DeviceImages:
-    """Images (uint8, NHWC) and labels, resident on the device."""
-
-    def __init__(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray,
-        device: torch.device,
-        classes: int = CLASSES,
-    ) -> None:
-        if len(images) > draws.MAX_IMAGES:
-            raise ValueError(f"at most {draws.MAX_IMAGES} images fit a draw, got {len(images)}")
-        self.pixels = torch.tensor(images, device=device)
-        self.labels = torch.tensor(labels.astype(np.uint8), device=device)
-        self.classes = classes
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-
 class Pass:
     """An epoch over some images for R replicas: its draws, its counter, its results per image.
 
@@ -72,7 +53,7 @@ class Pass:
         arguments: buffers and sizes, by the names that the kernels give them.
     """
 
-    def __init__(self, images: DeviceImages, batch: int, replicas: int) -> None:
+    def __init__(self, images: Split, batch: int, replicas: int) -> None:
         device = images.pixels.device
         self.images, self.batch = images, batch
         self.steps = -(-len(images) // batch)
@@ -84,6 +65,8 @@ class Pass:
             "pixels": images.pixels, "labels": images.labels, "images": len(images),
             "draws": self.draws, "step": self.step,
             "losses": self.losses, "correct": self.correct,
+            "SOFT": images.soft is not None,
+            "soft": images.labels if images.soft is None else images.soft,
         }  # fmt: skip
 
     def begin(self, order: Sequence[draws.Draws]) -> None:
@@ -141,11 +124,11 @@ class Replicas:
         sweep: CnnSweep,
         width: int,
         replicas: int,
-        train: DeviceImages,
-        validation: DeviceImages,
+        data: Data,
+        classes: int = CLASSES,
     ) -> None:
-        self.width, self.batch, self.classes = width, sweep.batch_size, train.classes
-        self._device = train.pixels.device
+        self.width, self.batch, self.classes = width, sweep.batch_size, classes
+        self._device = data.train.pixels.device
         low, high = sweep.input_range
         chunk = max(1, self.batch // CHUNKS)
         self._chunks = -(-self.batch // chunk)
@@ -179,11 +162,12 @@ class Replicas:
         }  # fmt: skip
 
         self._optimizer = Adam.of(sweep)
-        evaluated = {"evaluation": train} if sweep.evaluate_training else {}
-        seen = {"training": train} | evaluated | {"validation": validation}
+        evaluated = {"evaluation": data.train} if sweep.evaluate_training else {}
+        seen = {"training": data.train} | evaluated | {"validation": data.validation}
         self.passes = {name: Pass(images, self.batch, replicas) for name, images in seen.items()}
-        steps = sweep.epochs * self.passes["training"].steps
-        self._schedule = torch.from_numpy(self._optimizer.schedule(steps)).to(self._device)
+        rates = splits.rates(sweep, data)
+        schedule = self._optimizer.schedule(len(rates), rates)
+        self._schedule = torch.from_numpy(schedule).to(self._device)
         self._branch = devices.Branch(self._device)
         self._done = torch.zeros((), dtype=torch.int32, device=self._device)
         self.steps = {
@@ -316,11 +300,10 @@ def train(
     Raises:
         InputError: not even one replica fits the device.
     """
-    train = DeviceImages(images.train_images, images.train_labels, device, images.classes)
-    validation = DeviceImages(images.test_images, images.test_labels, device, images.classes)
+    data = splits.data(sweep, images, device)
 
     def build(replicas: int) -> Replicas:
-        return Replicas(sweep, width, replicas, train, validation)
+        return Replicas(sweep, width, replicas, data, images.classes)
 
     sizes = [len(seeds)]
     if device.type == "cuda":
@@ -351,6 +334,8 @@ def train(
         orders = _orders(replicas, sweep, [seeds[i] for i in group], done + 1)
         before: dict[str, Results] | None = None
         for epoch in range(done + 1, sweep.epochs + 1):
+            if data.fresh is not None:
+                data.train.set(data.fresh(epoch))
             results = _launch_epoch(replicas, orders)
             # while the device works: the draws of the next epoch, the means of the one before
             if epoch < sweep.epochs:

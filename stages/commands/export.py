@@ -19,7 +19,7 @@ from stages.base import errors, params, tables
 from stages.cnn.part import SCHEMA
 from stages.tensorboard import events
 
-DEFAULT = params.Import(folder=".")
+DEFAULT = params.Import(runs=".")
 
 
 def read(path: Path, sweep: str) -> pd.DataFrame:

@@ -136,7 +136,9 @@ def plots(revision: str) -> tuple[Section, list[str]]:
     for entry in yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8")).get("plots", []):
         [(name, properties)] = entry.items() if isinstance(entry, dict) else [(entry, None)]
         y = (properties or {}).get("y")
-        (moved if differ & set(y if isinstance(y, dict) else [name]) else rest).append(name)
+        named = [*y] if isinstance(y, dict) else [name]
+        is_moved = any(Path(path).is_relative_to(each) for path in differ for each in named)
+        (moved if is_moved else rest).append(name)
     rows = [[name] for name in moved]
     none = f"None of the {len(rest)} differs."
     note = f"These did not change: {', '.join(rest)}." if moved and rest else ""

@@ -7,22 +7,24 @@ From the weights of seed 0 that lie beside each part; on the CPU wherever it tra
 numbers do not hang on the device. The networks of a sweep read the same pixels, so their first
 convolutions are made as one: as a product for each of the four places that are pooled, which
 for three colours takes less than a convolution of PyTorch's. In all some 12 s of one core for
-10,000 images and the widths 1 to 20.
+10,000 images and the widths 1 to 20. Networks other than that of Figure 6 say by their own module
+what they compute (`of_any`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stages.base.errors import InputError
 from stages.base.params import Layer
 from stages.base.parts import Part
-from stages.images.arrays import CLASSES
+from stages.classification.modules import watched
 from stages.networks.cnn import HIDDEN, Network
 
 LAYERS: tuple[Layer, ...] = get_args(Layer)
@@ -32,17 +34,17 @@ _FEW = 4
 """Images at a time in the first convolution of all networks, for the same reason."""
 
 Floats = NDArray[np.float32]
+M = TypeVar("M", bound=nn.Module)
 Apply = Callable[..., Iterable[Any]]
 """Like the built-in `map`, of one iterable."""
 
 
-def trained(part: Part, classes: int = CLASSES, width: int | None = None) -> Network:
-    """The network of seed 0 that was trained with `part`: of one width, where it has several.
+def trained(part: Part, network: M, width: int | None = None) -> M:
+    """A network with the weights of seed 0 that lie beside `part`: of one width, where of several.
 
     Raises:
-        InputError: the weights are missing or damaged, from other params, or of another width.
+        InputError: the weights are missing or damaged, from other params, or of another network.
     """
-    network = Network(width or part.configuration["width"], classes=classes)
     prefix = f"{width}." if width else ""
     of_all = load(part.read_weights())
     own = {name.removeprefix(prefix): w for name, w in of_all.items() if name.startswith(prefix)}
@@ -53,6 +55,30 @@ def trained(part: Part, classes: int = CLASSES, width: int | None = None) -> Net
         wrong = f"not this network's weights ({reason})"
         raise part.refused(wrong, part.weights) from None
     return network
+
+
+def of_any(
+    network: nn.Module, last_hidden: str, images: NDArray[np.uint8], input_range: list[float]
+) -> dict[Layer, Floats]:
+    """The layers by their names, (m, units) each, of a network whose `last_hidden` is so called.
+
+    Of images (m, rows, columns, channels), scaled from 0..255 to `input_range`.
+    """
+    low, high = input_range
+    network = network.eval()
+    before, after = [], []
+    with torch.inference_mode():
+        for start in range(0, len(images), BATCH):
+            pixels = torch.from_numpy(np.array(images[start : start + BATCH])).permute(0, 3, 1, 2)
+            batch = pixels.to(torch.float32).mul_((high - low) / 255).add_(low)
+            hidden, logits = watched(network, last_hidden, batch)
+            if hidden is None:
+                raise InputError(f"{last_hidden}: no layer that the network calls")
+            before.append(hidden)
+            after.append(logits)
+    hidden = torch.cat(before)
+    found = hidden, hidden.clamp_min(0), torch.cat(after)
+    return {name: values.numpy() for name, values in zip(LAYERS, found, strict=True)}
 
 
 def layers(network: Network, preactivations: Floats) -> dict[Layer, Floats]:

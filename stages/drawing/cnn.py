@@ -51,6 +51,11 @@ class Drawn:
             tables.read(folder / "cnn_local_slopes.csv"),
         )
 
+    def only(self, sweeps: Sequence[str]) -> "Drawn":
+        """The same of some of the sweeps."""
+        parts = {name: table[table["sweep"].isin(sweeps)] for name, table in vars(self).items()}
+        return Drawn(**parts)
+
     @property
     def sweeps(self) -> list[str]:
         """The names of the sweeps that have runs, in order."""

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from stages.base.params import Plot, SharmaKaplan
 from stages.drawing import cnn, style
@@ -56,45 +57,51 @@ def epochs(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
 def figure_6(
     tables: Drawn, plot: Plot, published: SharmaKaplan, theirs: str, names: Mapping[str, str]
 ) -> Figure:
-    """Figure 6: test loss at its best epoch over the published widths, ours and theirs.
+    """Figure 6: its four curves at the best epoch over the published widths, ours and theirs.
 
     `theirs` is what the published numbers are called, and `names` what each sweep is.
     """
-    figure, grid = cnn.grid(1, 1, plot, 0.62)
-    axes: Axes = grid[0, 0]
+    figure, grid = cnn.grid(2, 2, plot, 1.05)
     first, last = published.widths
-    curve = published.test_loss_curve
-    axes.plot(curve.parameters, curve.loss, "D", markersize=5, color=INK, markerfacecolor="none")
-    # the paper gives the slope alone: its line is drawn through the middle of the points
-    log_n, log_loss = np.log(curve.parameters), np.log(curve.loss)
-    slope = -4 / published.test_loss
-    line = np.exp(log_loss.mean() + slope * (log_n - log_n.mean()))
-    axes.plot(curve.parameters, line, "--", color=INK)
-    end = float(curve.parameters[-1]), float(line[-1])
-    ends: list[cnn.End] = [(end, f"{theirs}\n4/{cnn.ALPHA} = {published.test_loss:g}", INK)]
-    for rank, sweep in enumerate(tables.sweeps):
-        rows = tables.of(sweep)
-        rows = rows[rows["width"].between(first, last)]
-        if rows.empty:
-            continue
-        colour, marker = CYCLE[rank % len(CYCLE)], "os^v"[rank % 4]
-        best = cnn.positive(selection.choose(rows, "best"), "validation_loss")
-        by_size = best.groupby("parameters")["validation_loss"]
-        low, high = (by_size.quantile(quantile) for quantile in plot.band)
-        axes.fill_between(low.index, low, high, color=colour, alpha=0.25, linewidth=0)
-        axes.plot(low.index, by_size.median(), marker, markersize=4, color=colour)
-        law = tables.fit(sweep, "validation_loss", "best", widths="published")
-        if last_point := cnn.power_law(axes, law, rows, colour):
-            name = f"{names[sweep]}\n4/{cnn.ALPHA} = {cnn.dimension(law)}"
-            ends.append((last_point, name, colour))
-    shown = tables.runs.loc[tables.runs["width"].between(first, last), "parameters"]
-    cnn.n_axis(axes, {*shown, *curve.parameters}, f"Parameters N (widths {first} to {last})")
-    style.plain_log_axis(axes, "y", cnn.FINE_TICKS)
-    axes.set_title(
-        "Test loss (nats) at the best epoch:\n"
-        f"median, and {plot.band[0]:.0%} to {plot.band[1]:.0%} of the seeds"
-    )
-    cnn.name_ends(figure, {axes: ends})
+    runs = tables.runs[tables.runs["width"].between(first, last)]
+    parameters = published.figure_6.parameters
+    log_n, named = np.log(parameters), {theirs: Line2D([], [], marker="D", ls="--", color=INK)}
+    ends: dict[Axes, list[cnn.End]] = {}
+    for axes, curve in zip(grid.flat, selection.FIGURE_6, strict=True):
+        values = np.array(getattr(published.figure_6, curve))
+        axes.plot(parameters, values, "D", markersize=5, color=INK, markerfacecolor="none")
+        # the paper gives the slope alone: its line is drawn through the middle of the points
+        printed = getattr(published, curve)
+        law_of_theirs = np.exp(np.log(values).mean() - 4 / printed * (log_n - log_n.mean()))
+        axes.plot(parameters, law_of_theirs, "--", color=INK)
+        ends[axes] = [((float(parameters[-1]), float(law_of_theirs[-1])), f"{printed:g}", INK)]
+        for rank, sweep in enumerate(tables.sweeps):
+            rows = runs[runs["sweep"] == sweep]
+            if rows.empty:
+                continue
+            has = selection.metrics(rows)
+            metric = selection.counterpart(curve, has)
+            colour, marker = CYCLE[rank % len(CYCLE)], "os^v"[rank % 4]
+            named[names[sweep]] = Line2D([], [], marker=marker, color=colour)
+            best = selection.choose(rows, "best")
+            best = cnn.positive(best.assign(value=has[metric].of(best)), "value")
+            by_size = best.groupby("parameters")["value"]
+            low, high = (by_size.quantile(quantile) for quantile in plot.band)
+            axes.fill_between(low.index, low, high, color=colour, alpha=0.25, linewidth=0)
+            axes.plot(low.index, by_size.median(), marker, markersize=4, color=colour)
+            law = tables.fit(sweep, metric, "best", widths="published")
+            if last_point := cnn.power_law(axes, law, rows, colour):
+                number = law["dimension"]
+                text = cnn.dimension(law) if pd.isna(number) else f"{number:.1f}"
+                ends[axes].append((last_point, text, colour))
+        label = f"Parameters N (widths {first} to {last})"
+        cnn.n_axis(axes, {*runs["parameters"], *parameters}, label)
+        style.plain_log_axis(axes, "y", cnn.FINE_TICKS)
+        axes.set_title(f"{curve.replace('_', ' ').capitalize()}, and 4/{cnn.ALPHA}")
+    for name, line in named.items():
+        line.set(label=name, markersize=4)
+    figure.legend(handles=[*named.values()], ncols=2, loc="outside upper center")
+    cnn.name_ends(figure, ends)
     return figure
 
 
@@ -181,12 +188,12 @@ def _varied(table: pd.DataFrame) -> Iterator[Line]:
     for factor in ["quantile", "widths", "failed", "model"]:
         here = table[table["factor"] == factor]
         for level in here["level"].unique():
-            fits = here[here["level"] == level]
+            fits = here[(here["level"] == level) & here["epochs"].isin(EPOCHS)]
             first, last = fits[["first_width", "last_width"]].iloc[0]
             name = {
                 "quantile": f"quantile {level}",
                 "widths": f"widths {first} to {last}",
-                "failed": f"failed {level}",
+                "failed": f"failed {level}".replace("failed short_", "short "),
                 "model": level.replace("irreducible_loss", "with a floor").replace("_", " "),
             }[factor]
             yield Line(name, {str(fit["epochs"]): fit for _, fit in fits.iterrows()})

@@ -13,12 +13,6 @@ from stages.base.params import Plot, SharmaKaplan
 from stages.manifold import selection
 
 _NUMBERS = ["dimension", "dimension_low", "dimension_high", "status"]
-_METRICS = {
-    "test_loss": "validation_loss",
-    "train_loss": "train_loss",
-    "test_error": "validation_error",
-    "train_error": "train_error",
-}
 
 
 def curves(runs: pd.DataFrame, plot: Plot) -> pd.DataFrame:
@@ -61,7 +55,7 @@ def beside_published(fits: pd.DataFrame, published: SharmaKaplan) -> pd.DataFram
         ours = fits[(fits["quantile"] == 0.5) & (fits["failed"] == "included")]
         ours = ours[(ours["first_width"] == first) & (ours["last_width"] == last)]
         ours = ours.drop_duplicates(["sweep", "metric", "epochs"])
-        for (name, metric), sweep in product(_METRICS.items(), ours["sweep"].unique()):
+        for (name, metric), sweep in product(selection.FIGURE_6.items(), ours["sweep"].unique()):
             for _, fit in ours[(ours["metric"] == metric) & (ours["sweep"] == sweep)].iterrows():
                 yield {"metric": name, "published": getattr(published, name)} | dict(
                     fit[["sweep", "epochs", *_NUMBERS]]

@@ -26,6 +26,11 @@ def draw(readings: pd.DataFrame, losses: pd.DataFrame, plot: Plot) -> Figure:
     """
     figure, grid = cnn.grid(1, 2, plot, 0.5, width_ratios=[1.2, 1])
     left, right = grid[0]
+    if readings.empty:
+        for axes in (left, right):
+            axes.set_axis_off()
+        left.text(0, 0.5, "No study is on images of known dimension.")
+        return figure
     whole = readings[readings["widths"] == "all"]
     known = np.sort(whole["known"].unique()).astype(float)
     left.plot(known[[0, -1]], known[[0, -1]], "--", color=INK, linewidth=1)

@@ -20,7 +20,6 @@ from matplotlib.figure import Figure
 from stages.base import tables
 from stages.base.params import ParityConfiguration, Plot
 from stages.drawing import style
-from stages.parity.part import SCHEMAS
 from stages.quanta.fits import BIT
 
 TASKS = 12
@@ -53,11 +52,12 @@ class Drawn(NamedTuple):
         Raises:
             InputError: one is missing or damaged, or there are no runs or fits.
         """
+        made = {"losses", "tasks", "curves"}  # of the parts
         needed = {"losses", "tasks", "runs", "emergence", "exponents"}
         return cls(
             *(
                 tables.read(
-                    folder / f"parity_{name}.{'parquet' if name in SCHEMAS else 'csv'}",
+                    folder / f"parity_{name}.{'parquet' if name in made else 'csv'}",
                     ["configuration"] if name in needed else [],
                 )
                 for name in cls._fields

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 import matplotlib as mpl
 import numpy as np
@@ -29,6 +31,10 @@ INK = "#808080"
 BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 """Of Okabe & Ito's palette for colour-blind readers, those that reach 3 to 1 against both."""
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE)
+
+SVG = "{http://www.w3.org/2000/svg}"
+ElementTree.register_namespace("", SVG[1:-1])
+ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 
 _SEQUENCE = LinearSegmentedColormap.from_list("sequence", ["#2f7bd0", "#9a6fb0", "#d9603b"])
 
@@ -139,36 +145,96 @@ def _apart(heights: Sequence[float], gap: float) -> list[float]:
 
 
 def save_svg(figure: Figure, path: Path, title: str) -> None:
-    """Save the figure as SVG, whole or not at all.
+    """Save the figure as SVG, whole or not at all, in a fraction of matplotlib's bytes.
 
     Each of its axes, with all that is written about it, is a view: `figure.svg#panel-1` shows the
-    first alone, and a narrow page stacks them. Numbers have two decimals, a hundredth of a point.
+    first alone, and a narrow page stacks them.
 
     Args:
         title: the text that stands for the figure where it is not seen.
     """
-    metadata = {"Creator": None, "Date": None, "Title": title}
     with mpl.rc_context(_STYLE), io.StringIO() as drawn:
-        figure.savefig(drawn, format="svg", metadata=metadata)
-        svg = drawn.getvalue()
+        figure.savefig(drawn, format="svg", metadata={"Creator": None, "Date": None})
+        root = ElementTree.fromstring(drawn.getvalue())
         height = figure.bbox.height
         boxes = [axes.get_tightbbox() for axes in figure.axes]
-    svg = re.sub(r'="[^"]*"', _lean, svg)
-    views = ""
+    _lean(root, title)
     for place, box in enumerate((box for box in boxes if box is not None), 1):
         left, top, wide, high = (
             round(72 / figure.dpi * value, 1)
             for value in (box.x0 - 3, height - box.y1 - 3, box.width + 6, box.height + 6)
         )
-        views += f' <view id="panel-{place}" viewBox="{left} {top} {wide} {high}"/>\n'
-    files.write(path, svg.replace("</svg>", f"{views}</svg>"))
+        view = {"id": f"panel-{place}", "viewBox": f"{left} {top} {wide} {high}"}
+        ElementTree.SubElement(root, f"{SVG}view", view).tail = "\n"
+    files.write(path, ElementTree.tostring(root, "unicode").replace(" />", "/>") + "\n")
 
 
-def _lean(attribute: re.Match[str]) -> str:
-    """An attribute with coordinates to a hundredth of a point and few families of fonts."""
-    text = re.sub(
-        r"font-family: [^;]+", "font-family: 'DejaVu Sans', Verdana, sans-serif", attribute[0]
-    )
-    return re.sub(
-        r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), text
-    )
+def _lean(root: Element, title: str) -> None:
+    """Looks that elements share become classes; what is not seen or not asked for goes."""
+    looks: dict[str, str] = {}
+    asked = set(re.findall(r"[\"(]#([^\")]+)", ElementTree.tostring(root, "unicode")))
+    for element in root.iter():
+        if element.get("id") not in {*asked, "figure_1"}:
+            element.attrib.pop("id", None)
+        look = re.sub(r"font-family: [^;]+;", "", element.attrib.pop("style", ""))
+        look = re.sub(r"([:;]) +", r"\1", look)
+        if look == "fill:none":
+            element.tag = "unseen"
+        elif look:
+            element.set("class", looks.setdefault(look, f"s{len(looks)}"))
+        if element.get("transform", "").startswith("rotate(-0 "):
+            del element.attrib["transform"]
+        for name, value in element.attrib.items():
+            if name == "d":  # what is drawn in many places is drawn finer
+                element.set(name, _relative(value, 2 if "id" in element.attrib else 1))
+            elif not name.endswith("href"):
+                element.set(name, re.sub(r"\d+\.\d{3,}", lambda n: _short(float(n[0]), 2), value))
+    _unwrap(root)
+    root[:] = [child for child in root if not child.tag.endswith(("metadata", "title"))]
+    rules = "".join(f".{name}{{{look}}}" for look, name in looks.items())
+    for tag, text in {"style": rules, "title": title}.items():
+        added = Element(f"{SVG}{tag}")
+        added.text, added.tail = text, "\n"
+        root.insert(0, added)
+    root.set("style", "stroke-linejoin:round;font-family:'DejaVu Sans',Verdana,sans-serif")
+
+
+def _unwrap(element: Element) -> None:
+    """Replace groups that say nothing by what they hold; a line of text for each element."""
+    kept: list[Element] = []
+    for child in element:
+        child.tail = "\n"
+        if child.tag in (f"{SVG}g", f"{SVG}defs"):
+            _unwrap(child)
+            bare = child.tag == f"{SVG}g" and not child.attrib
+            kept += child if bare or not len(child) else [child]
+        elif child.tag != "unseen":
+            kept.append(child)
+    element.text = "\n"
+    element[:] = kept
+
+
+def _relative(path: str, digits: int) -> str:
+    """Path data with every point seen from the last, in fewer digits.
+
+    Where a point is gets rounded, not how far it is from the last, so that errors do not add up.
+    """
+    written: list[str] = []
+    start = at = (0.0, 0.0)
+    before = ""
+    for command, numbers in re.findall(r"([MLCQz])([^MLCQz]*)", path):
+        values = [round(float(number), digits) for number in numbers.split()]
+        points = list(zip(values[::2], values[1::2], strict=True))
+        if (before, command) not in {("M", "L"), ("L", "L")}:  # a line is what follows anyway
+            written.append(command.lower())
+        written += [_short(x - at[i], digits) for point in points for i, x in enumerate(point)]
+        at = points[-1] if points else start
+        start = at if command == "M" else start
+        before = command
+    return re.sub(r"(?<=[a-z]) | (?=[a-z-])", "", " ".join(written))
+
+
+def _short(number: float, digits: int) -> str:
+    """A number to so many decimals, without zeros that say nothing."""
+    text = f"{number:.{digits}f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else re.sub(r"^(-?)0\.", r"\1.", text)

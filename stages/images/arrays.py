@@ -5,15 +5,16 @@ CIFAR-10 is 184 MB; opening it takes milliseconds and reads next to nothing.
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.base.errors import InputError
+from stages.base.params.images import CIFAR, GREY, MOST, sizes
 
-IMAGE = (32, 32, 3)
 CLASSES = 10
 """Kinds of label of CIFAR-10 and, unless said otherwise, of any data set."""
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -21,10 +22,13 @@ ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """A data set: images of shape (n, 32, 32, 3) and labels of shape (n,), all uint8.
+    """A data set: images of shape (n, rows, columns, channels) and labels of shape (n,), all uint8.
+
+    `made` is `stages.images.generated.Made` of their settings, if they are generated.
 
     Raises:
-        InputError: an array has another type or shape, is empty, or does not fit its partner.
+        InputError: an array has another type or shape, is empty or too large, or does not fit the
+            others.
     """
 
     train_images: NDArray[np.uint8]
@@ -32,18 +36,31 @@ class Images:
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.uint8]
     classes: int = CLASSES
+    made: Any = None
 
     def __post_init__(self) -> None:
         for split in ("train", "test"):
             images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
-            for name, array, shape in (("images", images, IMAGE), ("labels", labels, ())):
-                if array.dtype != np.uint8 or array.ndim == 0 or array.shape[1:] != shape:
-                    allowed = ", ".join(str(size) for size in ("n", *shape))
+            for name, array, axes in (
+                ("images", images, "n, rows, columns, channels"),
+                ("labels", labels, "n"),
+            ):
+                if array.dtype != np.uint8 or array.ndim != len(axes.split()):
                     raise InputError(
                         f"{split}_{name}.npy: {array.dtype} of shape {array.shape}, "
-                        f"not uint8 of shape ({allowed})"
+                        f"not uint8 of shape ({axes})"
                     )
-            if len(images) != len(labels) or len(images) == 0:
+            if images.shape[1:] != self.shape:
+                raise InputError(
+                    f"{split}_images.npy: images of {sizes(images.shape[1:])}, "
+                    f"not of {sizes(self.shape)} as in train_images.npy"
+                )
+            if images.size == 0 or len(images) > MOST:
+                raise InputError(
+                    f"{split}_images.npy: {len(images):,} images of {sizes(self.shape)}, "
+                    f"not 1 to {MOST:,} of one pixel or more"
+                )
+            if len(images) != len(labels):
                 raise InputError(
                     f"{split}_labels.npy: {len(labels)} labels for {len(images)} images, "
                     "not one for each"
@@ -52,6 +69,34 @@ class Images:
                 raise InputError(
                     f"{split}_labels.npy: label {labels.max()}, not in 0..{self.classes - 1}"
                 )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns, channels) of an image."""
+        return self.train_images.shape[1:]
+
+    def for_cnn(self) -> "Images":
+        """The same as the network cnn takes them: 32x32x3.
+
+        Grey images of 28x28, as MNIST's are, get two black pixels on each side and the same grey
+        in each channel, so that N is the same for every data set.
+
+        Raises:
+            InputError: they are of another shape.
+        """
+        if self.shape == CIFAR:
+            return self
+        if self.shape != GREY:
+            raise InputError(
+                f"the network cnn takes images of {sizes(CIFAR)}, and grey ones of "
+                f"{sizes(GREY[:2])}; these are of {sizes(self.shape)}: choose another network"
+            )
+        border = ((0, 0), (2, 2), (2, 2), (0, 0))
+        train, test = (
+            np.repeat(np.pad(images, border), CIFAR[2], axis=3)
+            for images in (self.train_images, self.test_images)
+        )
+        return replace(self, train_images=train, test_images=test)
 
 
 def open_images(folder: Path, classes: int = CLASSES) -> Images:

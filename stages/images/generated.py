@@ -26,17 +26,23 @@ a grey level; it shows where a pixel lies that near to a half, in one data set o
 
 import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.base.params import Manifold
-from stages.images.arrays import CLASSES, IMAGE, Images
+from stages.base.params.images import CIFAR
+from stages.images.arrays import CLASSES, Images
 
 Floats = NDArray[np.float64]
 UInt8 = NDArray[np.uint8]
 Places = Floats
 """Points of the cube, (n, d)."""
+Arrays = Any
+"""NumPy's or PyTorch's."""
+Put = Callable[[Floats], Arrays]
 
 CYCLES = 5
 """The highest frequency of an image's waves, in cycles across it. The network pools twice: its 8 x
@@ -65,9 +71,10 @@ def images(settings: Manifold) -> Images:
     """The data set. 60,000 images take about 5 s on 2 cores."""
     train, test = _places(settings)
     picture, label = picture_of(settings), label_of(settings)
-    return Images(
-        _mapped(picture, train), _mapped(label, train), _mapped(picture, test), _mapped(label, test)
-    )
+    train_images, train_labels = _mapped(picture, train), _mapped(label, train)
+    test_images, test_labels = _mapped(picture, test), _mapped(label, test)
+    made = partial(Made, settings)
+    return Images(train_images, train_labels, test_images, test_labels, made=made)
 
 
 def test_images(settings: Manifold) -> UInt8:
@@ -76,61 +83,93 @@ def test_images(settings: Manifold) -> UInt8:
 
 
 def _places(settings: Manifold) -> tuple[Places, Places]:
-    draw = _generator(settings.seed, stream=0)
+    draw = _generator(settings.seed, 0)
     train, test = (draw.random((n, settings.dimension)) for n in (settings.train, settings.test))
     return train, test
 
 
 def _mapped(function: Callable[[Places], UInt8], places: Places) -> UInt8:
     blocks = range(0, len(places), BLOCK)
-    return np.concatenate([function(places[start : start + BLOCK]) for start in blocks])
+    mapped = np.concatenate([function(places[start : start + BLOCK]) for start in blocks])
+    return np.ascontiguousarray(mapped)
 
 
-def picture_of(settings: Manifold) -> Callable[[Places], UInt8]:
-    """The map from places, (n, d), to images, (n, 32, 32, 3)."""
-    draw = _generator(settings.seed, stream=1)
-    height, width, channels = IMAGE
-    cosines, sines = _modes()
-    waves = channels * len(cosines)
+class Made:
+    """What training may ask of generated images beside their arrays, in arrays of a library.
+
+    Args:
+        library: numpy or torch.
+        put: makes an array of it, on a device say, of NumPy's.
+    """
+
+    def __init__(self, settings: Manifold, library: Any, put: Put) -> None:
+        self._settings, self._library, self._put = settings, library, put
+        self._picture = picture_of(settings, library, put)
+        self._score = scores_of(settings, library, put)
+
+    def scores(self) -> tuple[Arrays, Arrays]:
+        """The scores, (n, classes), of the training and of the test images."""
+        train, test = (self._score(self._put(places)) for places in _places(self._settings))
+        return train, test
+
+    def fresh(self, epoch: int) -> tuple[Arrays, Arrays]:
+        """Other training images, as many, and their scores; those of each epoch, from 1, differ."""
+        s = self._settings
+        places = self._put(_generator(s.seed, 3, epoch).random((s.train, s.dimension)))
+        blocks = range(0, len(places), BLOCK)
+        pictures = [self._picture(places[start : start + BLOCK]) for start in blocks]
+        return self._library.concatenate(pictures), self._score(places)
+
+
+def picture_of(
+    settings: Manifold, library: Any = np, put: Put = np.asarray
+) -> Callable[[Arrays], Arrays]:
+    """The map from places, (n, d), to images, (n, 32, 32, 3); arguments as of `Made`."""
+    draw = _generator(settings.seed, 1)
+    height, width, channels = CIFAR
+    modes = _modes()
+    waves = channels * modes.shape[1]
     across = np.linalg.qr(draw.standard_normal((waves, settings.dimension)))[0].T
-    turns = across * math.sqrt(waves) * BEND * rate(BENDS, settings.dimension)
-    phases = draw.uniform(0, 2 * math.pi, waves)
-    amplitude = CONTRAST * math.sqrt(2 / len(cosines))
+    turns = put(across * math.sqrt(waves) * BEND * rate(BENDS, settings.dimension))
+    phases = put(draw.uniform(0, 2 * math.pi, waves))
+    amplitude = CONTRAST * math.sqrt(2 / modes.shape[1])
+    cosines, sines = (put(each) for each in modes)
 
-    def picture(places: Places) -> UInt8:
+    def picture(places: Arrays) -> Arrays:
         angles = (places @ turns + phases).reshape(len(places), channels, -1)
-        planes = np.cos(angles) @ cosines - np.sin(angles) @ sines
-        levels: UInt8 = np.rint(np.clip(127.5 + amplitude * planes, 0, 255)).astype(np.uint8)
-        planes = levels.reshape(-1, channels, height, width)
-        return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+        planes = library.cos(angles) @ cosines - library.sin(angles) @ sines
+        levels = library.round(library.clip(127.5 + amplitude * planes, 0, 255))
+        planes = library.asarray(levels, dtype=library.uint8)
+        return library.moveaxis(planes.reshape(-1, channels, height, width), 1, 3)
 
     return picture
 
 
 def label_of(settings: Manifold) -> Callable[[Places], UInt8]:
     """The map from places, (n, d), to labels, (n,)."""
-    draw = _generator(settings.seed, stream=2)
+    scores = scores_of(settings)
+    return lambda places: scores(places).argmax(axis=1).astype(np.uint8)
+
+
+def scores_of(
+    settings: Manifold, library: Any = np, put: Put = np.asarray
+) -> Callable[[Arrays], Arrays]:
+    """The map from places to the functions whose largest is the label: (n, classes), each of mean 0
+    and variance 1 over the cube. Arguments as of `Made`."""
+    draw = _generator(settings.seed, 2)
     dimension = settings.dimension
     waves = draw.standard_normal((dimension, FEATURES)) * rate(settings.patches, dimension)
     phases = draw.uniform(0, 2 * math.pi, FEATURES)
     weights = draw.standard_normal((FEATURES, CLASSES))
-
-    def values(places: Places) -> Floats:
-        return np.asarray(np.cos(places @ waves + phases) @ weights)
-
-    reference = values(draw.random((REFERENCE, dimension)))
-    mean, spread = reference.mean(axis=0), reference.std(axis=0)
-
-    def label(places: Places) -> UInt8:
-        largest: UInt8 = ((values(places) - mean) / spread).argmax(axis=1).astype(np.uint8)
-        return largest
-
-    return label
+    reference = np.cos(draw.random((REFERENCE, dimension)) @ waves + phases) @ weights
+    mean, spread = put(reference.mean(axis=0)), put(reference.std(axis=0))
+    waves, phases, weights = put(waves), put(phases), put(weights)
+    return lambda places: (library.cos(places @ waves + phases) @ weights - mean) / spread
 
 
 def _modes() -> Floats:
     """Cosines and sines of the image's lowest Fourier modes, (2, modes, 1024)."""
-    height, width, _ = IMAGE
+    height, width, _ = CIFAR
     waves = [
         (u, v)
         for u in range(CYCLES + 1)
@@ -142,5 +181,5 @@ def _modes() -> Floats:
     return np.stack([np.cos(angles), np.sin(angles)])
 
 
-def _generator(seed: int, stream: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, stream))))
+def _generator(*key: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))

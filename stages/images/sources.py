@@ -1,8 +1,7 @@
 """The published data sets: their files, and how these become the arrays of `stages.images.arrays`.
 
 Addresses, names and MD5s are those that torchvision knows; nothing is opened that has another MD5.
-All come out alike: uint8, 32x32x3. MNIST and Fashion-MNIST are grey, 28x28: they get two black
-pixels on each side and the same grey in each channel, so that N is the same for every data set.
+All come out as uint8: 32x32x3, and MNIST and Fashion-MNIST, which are grey, 28x28x1.
 """
 
 import hashlib
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 
 from stages.base import files
 from stages.base.errors import InputError
-from stages.images.arrays import CLASSES, IMAGE, Images
+from stages.base.params.images import CIFAR
+from stages.images.arrays import CLASSES, Images
 
 UInt8 = NDArray[np.uint8]
 
@@ -118,7 +118,7 @@ class Archive:
     def _images(self, batches: dict[str, bytes], where: Path) -> Images:
         def split(names: dict[str, str]) -> tuple[UInt8, UInt8]:
             opened = [_unpickle(batches.get(n), md5, where / n) for n, md5 in names.items()]
-            height, width, channels = IMAGE
+            height, width, channels = CIFAR
             planes = np.concatenate([batch["data"] for batch in opened])
             key = "labels" if "labels" in opened[0] else "fine_labels"  # CIFAR-100's: not coarse
             labels = np.concatenate([batch[key] for batch in opened]).astype(np.uint8)
@@ -200,12 +200,7 @@ def _arrays(read: Any) -> tuple[UInt8, UInt8]:
     """Images and labels as torchvision has read them: grey (n, 28, 28), or (n, 3, 32, 32)."""
     images = np.asarray(read.data)
     labels = np.asarray(read.targets if images.ndim == 3 else read.labels).astype(np.uint8)
-    if images.ndim == 4:
-        return images.transpose(0, 2, 3, 1), labels
-    height, width, channels = IMAGE
-    rows, columns = height - images.shape[1], width - images.shape[2]
-    padded = np.pad(images, ((0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2)))
-    return np.repeat(padded[..., None], channels, axis=-1), labels
+    return (images[..., None] if images.ndim == 3 else images.transpose(0, 2, 3, 1)), labels
 
 
 def published(source: str) -> Published:

@@ -15,6 +15,9 @@ sources they are MNIST_SOURCE and so on:
   CIFAR10_URL     another address, such as a mirror: of the archive, or of the folder that holds
                   the files where there are several
 
+Images of one's own are copied from their folder (`stages.images.folder`), and no record tells where
+that is. It is looked at when the record is written and when the arrays are not here, not else.
+
 The files must have the MD5s that torchvision knows, and the arrays are the same bytes whatever the
 origin. On any failure data/<name> stays as it was.
 """
@@ -24,7 +27,8 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -33,8 +37,8 @@ from filelock import FileLock
 
 from stages.base import files, workspace
 from stages.base.errors import InputError, remedy
-from stages.base.params import ImageSet, ManifoldImages
-from stages.images import generated
+from stages.base.params import FolderImages, ImageSet, Manifold
+from stages.images import folder, generated
 from stages.images.arrays import ARRAYS, Images, open_images, save_images
 from stages.images.sources import File, Published, published
 from stages.images.transfer import PAUSES, fetch
@@ -104,7 +108,10 @@ def stored(name: str, settings: ImageSet, root: Path = DATA, log: TextIO = sys.s
                         f"{place.output}: not the images that {place.record} is of; if they are "
                         f"what you want, {remedy(place.record)}"
                     )
-    return open_images(place.output, settings.classes)
+    images = open_images(place.output, settings.classes)
+    if isinstance(settings, Manifold):
+        return replace(images, made=partial(generated.Made, settings))
+    return images
 
 
 def record(name: str, settings: ImageSet, root: Path = DATA, log: TextIO = sys.stderr) -> Images:
@@ -122,10 +129,16 @@ def record(name: str, settings: ImageSet, root: Path = DATA, log: TextIO = sys.s
 
 def _make(place: Place, log: TextIO) -> Images:
     settings = place.settings
-    if isinstance(settings, ManifoldImages):
-        images = generated.images(settings)
-        save_images(place.output, images)
-        return images
+    if isinstance(settings, Manifold):
+        return _saved(generated.images(settings), place)
+    if isinstance(settings, FolderImages):
+        lies = folder.place(settings)
+        if place.output.resolve() in (lies, *lies.parents):
+            raise InputError(
+                f"images.{place.name}.folder: {settings.folder} is where the arrays are written; "
+                "move the images elsewhere"
+            )
+        return _saved(folder.read(settings), place)
     data = published(settings.source)
     copy, address = (os.environ.get(name) for name in place.variables)
     if address:
@@ -154,8 +167,16 @@ def download(
     """
     try:
         images = _copied(data, copy, place) if copy else _fetched(data, place, log, pauses)
+    except OSError as error:
+        raise InputError(f"{place.output}: not written ({error})") from None
+    _saved(images, place)
+    shutil.rmtree(place.partial, ignore_errors=True)
+    return images
+
+
+def _saved(images: Images, place: Place) -> Images:
+    try:
         save_images(place.output, images)
-        shutil.rmtree(place.partial, ignore_errors=True)
     except OSError as error:
         raise InputError(f"{place.output}: not written ({error})") from None
     return images

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from stages.base.params import SharmaKaplan, StudentConfiguration, Verdict
-from stages.dimension import readings
+from stages.manifold import readings
 from stages.manifold.students import OVER_ALL, kind
 from stages.statistics.estimate import Estimate, missing, over_networks
 

@@ -1,7 +1,9 @@
 """Every fit to the CNN sweeps, as tables: Sharma & Kaplan's Figure 6, and what it depends on.
 
 - `fits`: each metric, choice of epochs, quantile and range of widths, with and without failed
-  runs. The replication notebook's numbers are those of the pooled epochs.
+  runs. The replication notebook's numbers are those of the pooled epochs. Medians of all runs are
+  fitted by scikit-learn, too (`alpha_sklearn`; of pooled epochs, the validation loss over all
+  widths alone); that they differ is a status.
 - `sensitivity`: alpha of the losses as one thing at a time (`factor`) is varied (to `level`) from
   the median over all widths and runs: the choice of epochs; a single epoch; and, for each choice
   of epochs, the quantile, the range of widths, failed runs, and the model, with or without an
@@ -9,37 +11,43 @@
   any floor is lack of training.
 - `local_slopes`: alpha of the losses in a sliding window of widths; that of a power law would be
   the same in all of them.
-- `failed`: how many runs of each sweep and width failed, which, and how.
+- `best_epochs`: the epoch of each way of early stopping, by sweep and width: the median over
+  seeds, the range that half of them lie in, and the last epoch that there is.
+- `failed`: how many runs of each sweep and width failed, which, and how; one may have failed in
+  several ways.
 
 `dimension` is 4/alpha. Where a number is missing, `status` says why.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby, product
-from math import isnan
+from math import isnan, log
 from statistics import geometric_mean
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from stages.base.params import Fit
 from stages.manifold import samples, selection
-from stages.statistics import irreducible, power_law
+from stages.statistics import irreducible, power_law, second
 from stages.statistics.bootstrap import Resampling
-from stages.statistics.power_law import Law, Request
+from stages.statistics.power_law import OK, Law, Request, Sample
 from stages.statistics.quantile import Scratch
 
 LOSSES = ["validation_loss", "train_loss"]
 MEDIAN = 0.5
 ALL = "all"  # widths
-FAILED = ["included", "excluded"]
+INCLUDED = "included"
 MODELS = ["power_law", "irreducible_loss"]
 
 _FIT = ["sweep", "metric", "epochs", "quantile", "failed"]
 _RANGE = ["first_width", "last_width"]
 _ALPHA = ["alpha", "alpha_low", "alpha_high"]
+_SAME = 1e-6
+"""Of alpha, relative: by how much two exact solutions differ through rounding."""
 _DIMENSION = ["dimension", "dimension_low", "dimension_high"]
 _FLOOR = ["irreducible", "irreducible_low", "irreducible_high"]
 _COUNTS = ["width_count", "runs", "rows", "status"]
@@ -52,6 +60,7 @@ class Tables:
     fits: pd.DataFrame
     sensitivity: pd.DataFrame
     local_slopes: pd.DataFrame
+    best_epochs: pd.DataFrame
     failed: pd.DataFrame
     headline: dict[str, Any]  # by sweep; None where there is no number
 
@@ -81,7 +90,8 @@ class Sweep:
 
     Attributes:
         rows: of all runs.
-        sound: of the runs that did not fail.
+        kept: by what may be done with failed runs, as far as it makes a difference that is one of
+            `selection.FAILED`: the rows.
         runs: one row per run, with its `failure`.
         sizes: N of every width, in order.
         metrics: what can be fitted.
@@ -93,7 +103,8 @@ class Sweep:
         self.rows = rows
         self.metrics = selection.metrics(rows)
         self.runs = failures
-        self.sound = selection.sound(rows, failures)
+        levels = [INCLUDED, *(["short_excluded"] if failures["short"].any() else []), "excluded"]
+        self.kept = {failed: selection.sound(rows, failures, failed) for failed in levels}
         self.sizes = {int(width): int(n) for width, n in sizes.to_numpy()}
 
     def ranges(self, named: dict[str, list[int]]) -> dict[str, tuple[int, int]]:
@@ -104,7 +115,7 @@ class Sweep:
     def base(self, metric: str, epochs: str) -> Spec:
         """The fit that others vary: the median over all widths and runs."""
         first, last = self.ranges({})[ALL]
-        return Spec(self.name, metric, epochs, FAILED[0], MEDIAN, first, last, MODELS[0])
+        return Spec(self.name, metric, epochs, INCLUDED, MEDIAN, first, last, MODELS[0])
 
 
 def fit(table: pd.DataFrame, params: Fit, apply: Apply = map) -> Tables:
@@ -124,7 +135,7 @@ def fit(table: pd.DataFrame, params: Fit, apply: Apply = map) -> Tables:
     laws = _solve({spec for part in rows for _, spec in part}, parts, params, apply)
     numbers = [*_ALPHA, *_DIMENSION]
     columns = [
-        [*_FIT, "widths", *_RANGE, "slope", "amplitude", *numbers, *_COUNTS],
+        [*_FIT, "widths", *_RANGE, "slope", "amplitude", *numbers, "alpha_sklearn", *_COUNTS],
         ["factor", "level", *_FIT, "widths", *_RANGE, "model", *numbers, *_FLOOR, *_COUNTS],
         [*_FIT, *_RANGE, "parameters", *_ALPHA, *_COUNTS],
     ]
@@ -132,14 +143,15 @@ def fit(table: pd.DataFrame, params: Fit, apply: Apply = map) -> Tables:
         _table(part, names, laws) for part, names in zip(rows, columns, strict=True)
     )
     headline = {sweep.name: _headline(sweep, laws, params) for sweep in parts}
-    return Tables(fits, sensitivity, local_slopes, _failed(failures), headline)
+    best = pd.concat([_best_epochs(sweep) for sweep in parts], ignore_index=True)
+    return Tables(fits, sensitivity, local_slopes, best, _failed(failures), headline)
 
 
 def _fits(sweep: Sweep, params: Fit) -> Iterator[Row]:
     ranges = sweep.ranges(params.widths | params.sensitivity.widths)
     for metric, epochs, quantile in product(sweep.metrics, params.epochs, params.quantiles):
         base = sweep.base(metric, epochs)._replace(quantile=quantile)
-        for name, failed in product(ranges, FAILED):
+        for name, failed in product(ranges, sweep.kept):
             first, last = ranges[name]
             spec = base._replace(first_width=first, last_width=last, failed=failed)
             yield {"widths": name}, spec
@@ -164,7 +176,7 @@ def _sensitivity(sweep: Sweep, params: Fit) -> Iterator[Row]:
             for name, (first, last) in ranges.items():
                 spec = base._replace(first_width=first, last_width=last)
                 yield row("widths", name, spec, name)
-            for failed in FAILED:
+            for failed in sweep.kept:
                 yield row("failed", failed, base._replace(failed=failed))
             if epochs != "pooled":
                 yield row("model", MODELS[0], base)
@@ -183,8 +195,13 @@ def _local_slopes(sweep: Sweep, params: Fit) -> Iterator[Row]:
 def _solve(specs: Iterable[Spec], parts: list[Sweep], params: Fit, apply: Apply) -> dict[Spec, Law]:
     """Every fit, made once; those to the same rows share the work that they can."""
     by_name = {sweep.name: sweep for sweep in parts}
-    whole = {sweep.name for sweep in parts if len(sweep.sound) == len(sweep.rows)}
-    same = {s: s._replace(failed=FAILED[0]) if s.sweep in whole else s for s in specs}
+    whole = {
+        (sweep.name, failed)
+        for sweep in parts
+        for failed, rows in sweep.kept.items()
+        if len(rows) == len(sweep.rows)
+    }
+    same = {s: s._replace(failed=INCLUDED) if (s.sweep, s.failed) in whole else s for s in specs}
     groups: dict[tuple[str, str, str], list[Spec]] = defaultdict(list)
     for spec in sorted(set(same.values())):
         groups[spec.sweep, spec.epochs, spec.failed].append(spec)
@@ -192,8 +209,8 @@ def _solve(specs: Iterable[Spec], parts: list[Sweep], params: Fit, apply: Apply)
     order = sorted(groups, key=lambda group: group[1] != "pooled")
     tasks = []
     for name, epochs, failed in order:
-        rows = by_name[name].rows if failed == FAILED[0] else by_name[name].sound
-        tasks.append((selection.choose(rows, epochs), groups[name, epochs, failed], params))
+        rows = selection.choose(by_name[name].kept[failed], epochs)
+        tasks.append((rows, groups[name, epochs, failed], params))
     laws = {spec: law for part in apply(_laws, tasks) for spec, law in part.items()}
     return {spec: laws[other] for spec, other in same.items()}
 
@@ -214,8 +231,25 @@ def _laws(task: tuple[pd.DataFrame, list[Spec], Fit]) -> dict[Spec, Law]:
                 huber = params.sensitivity.huber
                 laws[spec] = irreducible.fit(sample, first, last, resampling, huber)
         fitted = power_law.fit(sample, requests.values(), resampling, scratch)
-        laws |= {spec: fitted[request] for spec, request in requests.items()}
+        laws |= {
+            spec: _checked(fitted[request], sample, spec) for spec, request in requests.items()
+        }
     return laws
+
+
+def _checked(law: Law, sample: Sample, spec: Spec) -> Law:
+    """The law, solved by scikit-learn as well where it is a headline's."""
+    pooled = spec.epochs == "pooled" and (spec.metric != LOSSES[0] or spec.first_width > 1)
+    other = spec.quantile != MEDIAN or spec.failed != INCLUDED or spec.epochs.isdecimal()
+    if pooled or other or isnan(law.slope):
+        return law
+    rows = sample.inside(spec.first_width, spec.last_width)
+    x, y = np.log(sample.parameters[rows]), np.log(sample.value[rows])
+    slope, _ = second.line(x, y, spec.quantile, law.slope, log(law.amplitude))
+    apart = abs(slope - law.slope) - law.flat / 2
+    remark = f"scikit-learn differs: slope {slope:.6g}" if apart > _SAME * abs(law.slope) else ""
+    status = "; ".join(said for said in (law.status.removeprefix(OK), remark) if said) or OK
+    return replace(law, status=status, alpha_sklearn=slope if sample.grows else -slope)
 
 
 def _table(rows: list[Row], columns: list[str], laws: dict[Spec, Law]) -> pd.DataFrame:
@@ -229,21 +263,29 @@ def _numbers(law: Law) -> dict[str, Any]:
 
 def _failed(failures: pd.DataFrame) -> pd.DataFrame:
     def one(runs: pd.DataFrame) -> pd.Series:
-        failed = runs[runs["failure"] != ""]
-        kinds = failed["failure"].value_counts()
-        return pd.Series(
-            {
-                "runs": len(runs),
-                "failed": len(failed),
-                "at_chance": kinds.get("at chance", 0),
-                "not_finite": kinds.get("not finite", 0),
-                "short": kinds.get("short", 0),
-                "seeds": " ".join(str(seed) for seed in failed["seed"]),
-            }
-        )
+        failed = runs[runs[kinds].any(axis=1)]
+        seeds = " ".join(str(seed) for seed in failed["seed"])
+        counts = {"runs": len(runs), "failed": len(failed)}
+        return pd.Series(counts | failed[kinds].sum().to_dict() | {"seeds": seeds})
+
+    kinds = [*selection.FAILURES]
 
     groups = failures.groupby(["sweep", "width"], observed=True)
-    return groups[["seed", "failure"]].apply(one).reset_index()
+    return groups[["seed", *kinds]].apply(one).reset_index()
+
+
+def _best_epochs(sweep: Sweep) -> pd.DataFrame:
+    def of(stop: str) -> pd.DataFrame:
+        by_width = selection.choose(sweep.rows, stop).groupby(["width", "parameters"])["epoch"]
+        shares = {"low": 0.25, "median": 0.5, "high": 0.75}
+        table = pd.DataFrame({name: by_width.quantile(share) for name, share in shares.items()})
+        return table.reset_index().assign(epochs=stop)
+
+    table = pd.concat(map(of, selection.STOPS)).assign(
+        sweep=sweep.name, last=sweep.rows["epoch"].max()
+    )
+    columns = ["sweep", "epochs", "width", "parameters", "median", "low", "high", "last"]
+    return table[columns]
 
 
 def _headline(sweep: Sweep, laws: dict[Spec, Law], params: Fit) -> dict[str, Any]:
@@ -257,7 +299,7 @@ def _headline(sweep: Sweep, laws: dict[Spec, Law], params: Fit) -> dict[str, Any
         median[epochs] = _shown(rows.loc[rows["width"] == params.compare_width, metric].median())
     return {
         "runs": len(sweep.runs),
-        "failed": int((sweep.runs["failure"] != "").sum()),
+        "failed": int(sweep.runs[[*selection.FAILURES]].any(axis=1).sum()),
         metric: fitted,
         f"{metric}_at_width_{params.compare_width}": median,
     }

@@ -12,18 +12,16 @@ from typing import Any
 import pandas as pd
 
 from stages.base.params import DimensionRule
-from stages.dimension import readings
-from stages.manifold import samples, selection
+from stages.manifold import readings, samples, selection
 from stages.statistics import power_law
 from stages.statistics.bootstrap import Resampling
 from stages.statistics.equivalence import OUTCOMES, Target, judge
 from stages.statistics.estimate import OK, Estimate, missing, over_networks
 from stages.statistics.power_law import Request
 
-IMAGES = "images"
-"""The `source` of images in a table of dimensions; that of a network is its width."""
 LOSSES = {"test_loss": "validation_loss", "train_loss": "train_loss"}
 MEDIAN = 0.5
+COLUMNS = ["known", "quantity", "widths", "dimension", "low", "high", "ratio", "outcome", "status"]
 HOLDS = dict(zip(OUTCOMES, ("agrees", "differs", "cannot be told"), strict=True))
 
 
@@ -57,9 +55,12 @@ def exponents(
 def measured(
     dimensions: pd.DataFrame, rule: DimensionRule, confidence: float
 ) -> Iterable[tuple[str, str, Estimate]]:
-    """The dimension of the images, and of each of the networks' last layers over all widths."""
+    """The dimension of the images, and of each of the networks' last layers over all widths.
+
+    `dimensions` are the rows of both in metrics/dimension.csv.
+    """
     rows = readings.by_estimator(dimensions, rule)
-    of_images = rows["source"].astype(str) == IMAGES
+    of_images = rows["width"].isna()
     for row in rows[of_images].to_dict("records"):
         yield "images", "all", Estimate(row["dimension"], row["low"], row["high"], row["status"])
     for layer, networks in rows[~of_images].groupby("layer", sort=False):
@@ -116,11 +117,13 @@ def table(
                     "status": estimate.status,
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def losses(runs: dict[int, pd.DataFrame], epochs: str) -> pd.DataFrame:
     """The test loss that the exponents are fitted to: `median` and quartiles, by d and N."""
+    if not runs:
+        return pd.DataFrame(columns=["known", "parameters", "low", "median", "high"])
     chosen = [selection.choose(rows, epochs).assign(known=known) for known, rows in runs.items()]
     by_size = pd.concat(chosen).groupby(["known", "parameters"])["validation_loss"]
     quartiles = {"low": 0.25, "median": 0.5, "high": 0.75}
@@ -141,20 +144,24 @@ def statement(table: pd.DataFrame, tolerance: float) -> str:
     return "\n".join([summary, "", *(f"- {line}" for line in said), ""])
 
 
+def shown(row: Any) -> str:
+    """The `dimension` of a row with its interval, or why there is none."""
+    if pd.isna(row.dimension):
+        return f"none ({row.status})"
+    bounds = ["?" if pd.isna(bound) else f"{bound:.1f}" for bound in (row.low, row.high)]
+    remark = "" if row.status == OK else f", {row.status}"
+    return f"{row.dimension:.1f} ({bounds[0]} to {bounds[1]}{remark})"
+
+
 def _one(known: int, rows: dict[Any, Any]) -> str:
-    def shown(quantity: str, widths: str = "all") -> str:
-        row = rows[known, quantity, widths]
-        if pd.isna(row.dimension):
-            return f"none ({row.status})"
-        bounds = ["?" if pd.isna(bound) else f"{bound:.1f}" for bound in (row.low, row.high)]
-        remark = "" if row.status == OK else f", {row.status}"
-        return f"{row.dimension:.1f} ({bounds[0]} to {bounds[1]}{remark})"
+    def of(quantity: str, widths: str = "all") -> str:
+        return shown(rows[known, quantity, widths])
 
     return (
-        f"d = {known}: 4/alpha of the test loss {shown('test_loss')}, of the training loss "
-        f"{shown('train_loss')}; of the test loss over the narrower half of the widths "
-        f"{shown('test_loss', 'narrower')}, over the wider {shown('test_loss', 'wider')}. Measured "
-        f"on the images {shown('images')}, on the last hidden layer before its ReLU "
-        f"{shown('preactivation')}, after it {shown('activation')}, on the logits "
-        f"{shown('logits')}; points of the cube itself read {shown('cube')}."
+        f"d = {known}: 4/alpha of the test loss {of('test_loss')}, of the training loss "
+        f"{of('train_loss')}; of the test loss over the narrower half of the widths "
+        f"{of('test_loss', 'narrower')}, over the wider {of('test_loss', 'wider')}. Measured on "
+        f"the images {of('images')}, on the last hidden layer before its ReLU "
+        f"{of('preactivation')}, after it {of('activation')}, on the logits {of('logits')}; points "
+        f"of the cube itself read {of('cube')}."
     )

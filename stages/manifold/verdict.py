@@ -4,16 +4,16 @@ By the rule of `stages.statistics.equivalence`.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from stages.base.params import Curve, DimensionRule, Fit, FitRule, SharmaKaplan, Verdict
-from stages.dimension import readings
-from stages.manifold import selection
-from stages.statistics.equivalence import RULE, Target, judge
+from stages.base.params import DimensionRule, Fit, FitRule, SharmaKaplan, Verdict
+from stages.manifold import readings, selection
+from stages.manifold.figure6 import level, points, slope_dimension
+from stages.manifold.selection import FIGURE_6
+from stages.statistics.equivalence import RULE, Target, compared
 from stages.statistics.estimate import Estimate, missing, over_networks
 
 ALL = "all"  # widths
@@ -21,43 +21,15 @@ READING = "dimension"
 EQUIVALENTS = {"gaussian": "as_gaussian", "uniform": "as_uniform"}
 """Columns of metrics/dimension.csv: what is read, and where known data would read the same."""
 
-METRICS = {
-    "test_loss": "validation_loss",
-    "train_loss": "train_loss",
-    "test_error": "validation_error",
-    "train_error": "train_error",
-}
-"""What the published quantities are called in the tables of fits."""
-CURVE, DIMENSION, RATIO, NOTEBOOK = (
-    "test_loss_curve",
-    "intrinsic_dimension",
-    "dimension_ratio",
-    "notebook",
-)
-
-
-def slope_dimension(curve: Curve) -> float:
-    """4/alpha of points read off a figure: least squares of ln loss on ln N.
-
-    NaN where the loss does not fall.
-    """
-    slope = np.polyfit(np.log(curve.parameters), np.log(curve.loss), 1)[0]
-    return float(-4 / slope) if slope < 0 else math.nan
-
-
-def curve(runs: pd.DataFrame, published: Curve, rule: FitRule) -> pd.DataFrame:
-    """Our median test loss beside the published, at each N of both; `ratio` is ours over theirs.
-
-    `runs` has the columns of `stages.cnn.part.SCHEMA`.
-    """
-    ours = selection.choose(runs[runs["sweep"] == rule.sweep], rule.epochs)
-    medians = ours.groupby("parameters")["validation_loss"].median().astype(float)
-    table = pd.DataFrame({"parameters": published.parameters, "published": published.loss})
-    table["ours"] = table["parameters"].map(medians)
-    return table.assign(ratio=table["ours"] / table["published"])
+LEVEL, DRAWN = "level", "drawn"
+"""Of a curve of Figure 6: the ratio of our values to theirs; 4/alpha of the points as drawn."""
+DIMENSION, RATIO, NOTEBOOK = "intrinsic_dimension", "dimension_ratio", "notebook"
+THEIRS = "runs of theirs: the interval is of their scatter"
+NETWORKS = "networks of more seeds: one was measured at each width"
 
 
 def verdicts(
+    runs: pd.DataFrame,
     fits: pd.DataFrame,
     dimensions: pd.DataFrame,
     published: SharmaKaplan,
@@ -68,6 +40,7 @@ def verdicts(
     other choice, with one thing varied ("epochs=last").
 
     Args:
+        runs: metrics/cnn.parquet.
         fits: metrics/cnn_fits.csv, as `cnn_fits.fit` makes it.
         dimensions: metrics/dimension.csv, as stage `measure_dimension` makes it.
         fit: the ranges of widths and the confidence.
@@ -75,65 +48,79 @@ def verdicts(
     rows: list[dict[str, Any]] = []
 
     def add(
-        name: str, target: Target, tolerance: float, found: Iterator[tuple[str, Estimate]]
+        name: str, target: Target, found: Iterable[tuple[str, Estimate]], lacking: str = ""
     ) -> None:
         for choice, estimate in found:
-            rows.append(
-                {
-                    "quantity": name,
-                    "choice": choice,
-                    "published_low": target.low,
-                    "published_high": target.high,
-                    "tolerance": tolerance,
-                    "ours": estimate.value,
-                    "low": estimate.low,
-                    "high": estimate.high,
-                    "outcome": judge(estimate, target, tolerance),
-                    "agrees_from": target.agrees_from(estimate),
-                    "differs_below": target.differs_below(estimate),
-                    "status": estimate.status,
-                }
-            )
+            judged = compared(estimate, target, rules.tolerance, fit.confidence, lacking)
+            rows.append({"quantity": name, "choice": choice} | judged)
 
-    def point(value: float) -> Target:
-        return Target(value, value)
-
-    for name, metric in METRICS.items():
+    for name in FIGURE_6:
         value = getattr(published, name)
-        add(name, point(value), rules.tolerance, _fitted(fits, metric, rules.fit))
-    read_off = slope_dimension(published.test_loss_curve)
-    if math.isfinite(read_off):
-        found = _fitted(fits, METRICS["test_loss"], rules.fit)
-        add(CURVE, point(read_off), rules.tolerance, found)
-    measured = point(published.intrinsic_dimension)
-    add(DIMENSION, measured, rules.tolerance, _measured(dimensions, rules.dimension, fit))
-    ratios = _ratios(fits, dimensions, rules, fit)
-    add(RATIO, point(1.0), rules.tolerance, ratios)
-    expected = Target(*published.expected)
-    notebook = _fitted(fits, rules.notebook_metric, rules.notebook)
-    add(NOTEBOOK, expected, rules.range_tolerance, notebook)
+        add(name, Target(value, value), _fitted(fits, name, rules.fit))
+    for name in FIGURE_6:
+        theirs = published.figure_6
+        read_off = slope_dimension(theirs.parameters, getattr(theirs, name))
+        if math.isfinite(read_off):
+            ours = _fit_row(fits, name, rules.fit)
+            add(f"{name}_{DRAWN}", Target(read_off, read_off), [(RULE, ours)])
+    levels = list(_levels(runs, published, rules.fit, fit))
+    for name in FIGURE_6:
+        found = [
+            (choice, level(curves[curves["curve"] == name], fit.confidence))
+            for choice, curves in levels
+        ]
+        add(f"{name}_{LEVEL}", Target(1, 1), found, THEIRS)
+    measured = Target(published.intrinsic_dimension, published.intrinsic_dimension)
+    add(DIMENSION, measured, _measured(dimensions, rules.dimension, fit), NETWORKS)
+    add(RATIO, Target(1, 1), _ratios(fits, dimensions, rules, fit), NETWORKS)
+    notebook = _fitted(fits, "test_loss", rules.notebook)
+    add(NOTEBOOK, Target(*published.expected), notebook)
     return pd.DataFrame(rows)
 
 
-def _fit_row(fits: pd.DataFrame, metric: str, rule: FitRule) -> Estimate:
-    wanted = {"metric": metric} | rule.model_dump()
-    rows = fits[(fits[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+def _levels(
+    runs: pd.DataFrame, published: SharmaKaplan, rule: FitRule, fit: Fit
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The points of Figure 6 beside ours by the rule; of other sweeps and other early stopping."""
+    varied = {RULE: rule}
+    sizes = {*published.figure_6.parameters}
+    varied |= {
+        f"sweep={sweep}": rule.model_copy(update={"sweep": sweep})
+        for sweep, rows in runs.groupby("sweep", observed=True)
+        if sweep != rule.sweep and sizes <= {*rows["parameters"]}
+    }
+    varied |= {
+        f"epochs={stop}": rule.model_copy(update={"epochs": stop})
+        for stop in selection.STOPS
+        if stop != rule.epochs
+    }
+    for choice, each in varied.items():
+        yield choice, points(runs, published.figure_6, each, fit)
+
+
+def _fit_row(fits: pd.DataFrame, curve: str, rule: FitRule) -> Estimate:
+    of_sweep = fits[fits["sweep"] == rule.sweep]
+    name = selection.counterpart(curve, {*of_sweep["metric"]})
+    wanted = {"metric": name} | rule.model_dump()
+    rows = of_sweep[(of_sweep[list(wanted)] == pd.Series(wanted)).all(axis=1)]
     if len(rows) != 1:
         return missing("no such fit")
     row = rows.iloc[0]
     value, low, high = row[["dimension", "dimension_low", "dimension_high"]].astype(float)
-    return Estimate(value, low, high, str(row["status"]))
+    widths = max(1, int(row["width_count"]))
+    over, each = "runs at each width", int(row["runs"]) // widths
+    return Estimate(value, low, high, str(row["status"]), over, each, widths)
 
 
-def _fitted(fits: pd.DataFrame, metric: str, rule: FitRule) -> Iterator[tuple[str, Estimate]]:
+def _fitted(fits: pd.DataFrame, curve: str, rule: FitRule) -> Iterator[tuple[str, Estimate]]:
     """4/alpha as the rule has it, then with each of its choices in turn made otherwise."""
-    yield RULE, _fit_row(fits, metric, rule)
+    yield RULE, _fit_row(fits, curve, rule)
     for name, chosen in rule.model_dump().items():
         for other in fits[name].unique():
             if other != chosen:
                 value = float(other) if name == "quantile" else str(other)
                 varied = rule.model_copy(update={name: value})
-                yield f"{name}={other}", _fit_row(fits, metric, varied)
+                yield f"{name}={other}", _fit_row(fits, curve, varied)
 
 
 def _dimension(
@@ -182,11 +169,11 @@ def _ratios(
     fits: pd.DataFrame, dimensions: pd.DataFrame, rules: Verdict, fit: Fit
 ) -> Iterator[tuple[str, Estimate]]:
     """4/alpha of the test loss over the measured dimension; of other metrics, by other means."""
-    loss = _fit_row(fits, METRICS["test_loss"], rules.fit)
+    loss = _fit_row(fits, "test_loss", rules.fit)
     measured = _dimension(dimensions, rules.dimension, fit)
-    yield RULE, loss.over(measured)
-    for name, metric in METRICS.items():
+    yield RULE, loss.divided_by(measured)
+    for name in FIGURE_6:
         if name != "test_loss":
-            yield f"metric={name}", _fit_row(fits, metric, rules.fit).over(measured)
+            yield f"metric={name}", _fit_row(fits, name, rules.fit).divided_by(measured)
     for choice, estimate in _other_dimensions(dimensions, rules.dimension, fit):
-        yield choice, loss.over(estimate)
+        yield choice, loss.divided_by(estimate)

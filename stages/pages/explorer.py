@@ -11,20 +11,38 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import vl_convert
+from numpy.typing import NDArray
 
 from stages.base.params import Definition, Params, SharmaKaplan
 from stages.manifold import selection
-from stages.manifold.verdict import METRICS
 from stages.quanta.emergence import LEARNED
 from stages.statistics.equivalence import Target
 from stages.statistics.estimate import Estimate
 
 STEPS = 12
 """Of a parity run that are drawn at most, evenly spaced in the logarithm."""
+RUNS = 20
+"""Of a width that are drawn at most, evenly spaced, beside those that failed."""
 _BIT = math.log(2)
+_FIRST, _LEVELS = 35, 92
+"""The first character that stands for a level, and how many follow: from # on, all printable."""
 CHOICES = ["sweep", "metric", "epochs", "quantile", "widths", "failed"]
 """What names a fit, in the order of the controls."""
-_FIT = ["slope", "amplitude", "alpha", "dimension", "dimension_low", "dimension_high"]
+EPOCHS = ("pooled", "last", "best")
+FAILED = ("included", "excluded")
+"""Choices that are shown."""
+ANY = "any"
+"""Of failed runs, where a fit is the same with and without them."""
+_SHOWN = {"slope": 6, "amplitude": 4, "agrees": 4, "differs": 4}
+_BOUNDS = ["dimension", "dimension_low", "dimension_high"]
+
+
+def once(fits: pd.DataFrame) -> pd.DataFrame:
+    """metrics/cnn_fits.csv with one row for those that are the same whatever failed runs are in."""
+    # scikit-learn's number is of all runs alone
+    rest = [name for name in fits if name not in ("failed", "alpha_sklearn")]
+    same = fits.groupby(rest, sort=False, dropna=False)["failed"]
+    return same.agg(lambda f: ANY if {*FAILED} <= {*f} else ", ".join(f)).reset_index()
 
 
 def cnn(
@@ -37,23 +55,24 @@ def cnn(
 
     Args:
         runs: metrics/cnn.parquet.
-        fits: metrics/cnn_fits.csv.
+        fits: what `once` gives.
     """
-    theirs = {metric: getattr(published, name) for name, metric in METRICS.items()}
+    theirs = {metric: getattr(published, name) for name, metric in selection.FIGURE_6.items()}
     judged = []
     for row in fits.to_dict("records"):
-        bounds = (row["dimension"], row["dimension_low"], row["dimension_high"])
-        estimate = Estimate(*bounds, row["status"])
+        value, low, high = (row[name] for name in _BOUNDS)
+        estimate = Estimate(value, low, high, row["status"])
         value = theirs.get(row["metric"], np.nan)
         target = Target(value, value)
         judged.append((value, target.agrees_from(estimate), target.differs_below(estimate)))
     verdicts = dict(zip(["published", "agrees", "differs"], zip(*judged, strict=True), strict=True))
-    rows = fits.assign(**verdicts)
-    kept = [*CHOICES, "first_width", "last_width", *_FIT, "runs", "rows", "status", *verdicts]
+    rows = fits.assign(**verdicts, **fits[_BOUNDS].round(2))  # as the tables show them
+    kept = [*CHOICES, "first_width", "last_width", "runs", "rows", "status", "published", *_BOUNDS]
     failures = selection.failures(runs, p.fit.failed_above)
     return {
         "choices": CHOICES,
-        "fits": {name: _column(rows[name]) for name in kept},
+        "failed": FAILED,
+        "fits": {name: _packed(rows[name], _SHOWN.get(name, 6)) for name in [*kept, *_SHOWN]},
         "sweeps": {
             str(name): _sweep(part, failures, sorted(fits["quantile"].unique()))
             for name, part in runs.groupby("sweep", observed=True)
@@ -66,39 +85,54 @@ def cnn(
 def _sweep(
     runs: pd.DataFrame, failures: pd.DataFrame, quantiles: Iterable[float]
 ) -> dict[str, Any]:
-    """Runs as points, and quantiles at each N, by choice of epochs."""
-    failures = failures[failures["sweep"].isin(runs["sweep"])]
-    sound = selection.sound(runs, failures)
-    ended = runs[runs["epoch"] == runs["epoch"].max()]
-    found: dict[str, Any] = {}
-    for choice in ("pooled", "last", "best"):
-        # of pooled epochs all are fitted, and the last is drawn
-        points = ended if choice == "pooled" else selection.choose(runs, choice)
-        out = ~points.index.isin(sound.index)
-        metrics = selection.metrics(runs)
-        shown_of = {name: metric for name, metric in metrics.items() if not metric.grows}
-        found[choice] = {
-            "width": points["width"].tolist(),
-            "seed": points["seed"].tolist(),
-            "failed": out.astype(int).tolist(),
-            "values": {
-                metric.column: _column(points[metric.column], 3)
+    """Runs as points, and quantiles at each N, by choice of epochs. Of pooled epochs, which are
+    all fitted, the last is drawn; and quantiles without failed runs are there where some failed.
+    """
+    metrics = selection.metrics(runs)
+    sound = selection.sound(runs, failures[failures["sweep"].isin(runs["sweep"])])
+    chosen = {choice: selection.choose(runs, choice) for choice in ("last", "best")}
+    last = chosen["last"]
+    failed = ~pd.Series(last.index.isin(sound.index), last.index)
+    by_width = last.groupby("width")["seed"]
+    rank, share = by_width.cumcount(), RUNS / by_width.transform("size")
+    drawn = failed | (np.floor((rank + 1) * share) > np.floor(rank * share)) | (share >= 1)
+    tables = dict(zip(FAILED, [runs, sound] if failed.any() else [runs], strict=False))
+    sizes = dict(sorted(zip(runs["width"].tolist(), runs["parameters"].tolist(), strict=True)))
+    return {
+        "widths": sizes,
+        "width": _packed(last["width"][drawn]),
+        "seed": _packed(last["seed"][drawn]),
+        "failed": _packed(failed[drawn].astype(int)),
+        "values": {
+            choice: {
+                metric.column: _packed(rows[metric.column][drawn.to_numpy()], 3)
                 for metric in metrics.values()  # the page makes errors of accuracies
-            },
-            "quantiles": {
-                failed: {
-                    name: [
-                        [n, *_column(group.quantile(list(quantiles)), 4)]
-                        for n, group in metric.of(rows).groupby(rows["parameters"])
-                    ]
-                    for name, metric in shown_of.items()
-                }
-                for failed, table in (("included", runs), ("excluded", sound))
-                for rows in [selection.choose(table, choice)]
-            },
-        }
-    widths = dict(sorted(zip(runs["width"].tolist(), runs["parameters"].tolist(), strict=True)))
-    return {"epochs": found, "widths": widths, "quantiles": list(quantiles)}
+            }
+            for choice, rows in chosen.items()
+        },
+        "quantiles": {
+            choice: {
+                which: _quantiles(selection.choose(table, choice), metrics, sizes, quantiles)
+                for which, table in tables.items()
+            }
+            for choice in ("pooled", *chosen)
+        },
+    }
+
+
+def _quantiles(
+    rows: pd.DataFrame,
+    metrics: Mapping[str, selection.Metric],
+    sizes: Mapping[int, int],
+    quantiles: Iterable[float],
+) -> dict[str, Any]:
+    """By metric and quantile, at each of the sizes."""
+    return {
+        name: {str(q): _packed(by_n.quantile(q).reindex([*sizes.values()]), 4) for q in quantiles}
+        for name, metric in metrics.items()
+        if not metric.grows
+        for by_n in [metric.of(rows).groupby(rows["parameters"])]
+    }
 
 
 def parity(
@@ -138,23 +172,29 @@ def parity(
         found[str(name)] = {
             "learned_below": learned_below[str(name)],
             "steps": steps.tolist(),
-            "tasks": median.index.tolist(),
-            "loss": [_column(row, 3) for row in median.to_numpy(float) / _BIT],
-            "mean": _column(mean.to_numpy(float) / _BIT, 3),
-            "learned": [_column(row) for row in times.loc[median.index].to_numpy(float)],
-            "median": _column(known["learned"]),
+            "loss": [_packed(row, 3) for row in median.to_numpy(float) / _BIT],
+            "mean": _packed(mean.to_numpy(float) / _BIT, 3),
+            "learned": [_packed(column) for _, column in times.loc[median.index].items()],
+            "median": _packed(known["learned"]),
         }
     return found
 
 
-def _column(values: Iterable[Any], digits: int = 6) -> list[Any]:
-    """As JSON: numbers to so many digits, None where there is none."""
-    return [
-        (None if not np.isfinite(value) else float(f"{value:.{digits}g}"))
-        if isinstance(value, float | np.floating)
-        else value
-        for value in values
-    ]
+def _packed(values: pd.Series | NDArray[Any], digits: int = 6) -> list[Any] | dict[str, Any]:
+    """A column as JSON: numbers to so many digits, None where there is none. Where few of them
+    differ, those are `levels`, and `rows` has a character for each row.
+    """
+    column: list[Any] = []
+    for value in values.tolist():
+        if isinstance(value, float):
+            value = float(f"{value:.{digits}g}") if math.isfinite(value) else None
+            value = int(value) if value is not None and value.is_integer() else value
+        column.append(value)
+    levels = list(dict.fromkeys(column))
+    if len(levels) > min(_LEVELS, len(column) / 2):
+        return column
+    rows = "".join(chr(_FIRST + levels.index(value)) for value in column)
+    return {"levels": levels, "rows": rows}
 
 
 def chart() -> dict[str, Any]:
@@ -224,6 +264,9 @@ def chart() -> dict[str, Any]:
 
 
 def vega() -> str:
-    """Vega as a script that leaves `vegaEmbed` in the window."""
-    found: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    """Vega alone as a script, its `View` and `parse` in the window: the chart is compiled."""
+    found: str = vl_convert.javascript_bundle(
+        f'import {{ View, parse }} from "/npm/vega@{vl_convert.get_vega_version()}/+esm";'
+        "window.vega = { View, parse };"
+    )
     return found

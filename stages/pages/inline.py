@@ -1,81 +1,75 @@
 """An SVG file as part of a page: its names made its own, its text readable to all.
 
-Every SVG that matplotlib writes names its parts alike, and styles all elements there are: side by
-side in one page they would take each other's clips and markers, and restyle the page.
+Every SVG that matplotlib writes names its parts alike, and gives looks to all elements there are:
+side by side in one page they would take each other's clips and markers, and restyle the page.
 """
 
 import re
+from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
-NAMES = re.compile(r'\bid="([^"]+)"')
+SVG, HREF = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
+WHOLE = "figure_1"
+"""What matplotlib calls all that it draws."""
 
 
-def svg(text: str, prefix: str, label: str) -> str:
-    """The `<svg>` element of a file, to put into HTML.
+@dataclass
+class Drawings:
+    """Those of one page, and the looks that they share: declarations, and the class of each."""
 
-    Its ids, and all that points to them, begin with `prefix`, its style sheets are confined to it,
-    and assistive technology reads `label` in its place. It scales with its container. Ink is the
-    page's own, and names in a line's colour lean half to it, so that they can be read on light and
-    on dark.
+    looks: dict[str, str] = field(default_factory=dict)
 
-    Raises:
-        ValueError: `text` is no SVG, has no size, or holds a script or something to fetch.
-    """
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise ValueError(f"not valid XML ({error})") from None
-    if root.tag != "{http://www.w3.org/2000/svg}svg" or "viewBox" not in root.attrib:
-        raise ValueError("not an SVG with a viewBox")
-    for element in root.iter():
-        href = element.get("{http://www.w3.org/1999/xlink}href", element.get("href", "#"))
-        if element.tag.endswith("}script") or not href.startswith(("#", "data:")):
-            raise ValueError("holds a script, or something to fetch")
+    @property
+    def css(self) -> str:
+        """What the page's style sheet says of them."""
+        return "\n".join(f".{name}{{{look}}}" for look, name in self.looks.items())
 
-    body = text[text.index("<svg") :]
-    body = re.sub(r" font-family: [^;]+;| transform=\"rotate\(-0 [^\"]*\"", "", body)
-    body = re.sub(
-        r"(<text [^>]*fill: )#(?!808080)(\w{6})",
-        r"\1color-mix(in srgb, #\2 50%, currentColor)",
-        body,
-    )
-    body = re.sub("#808080", "currentColor", body, flags=re.IGNORECASE)
-    body = re.sub(r"<view [^>]*>\s*", "", body)
-    body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
-    body = re.sub(r"<title>.*?</title>\s*", "", body, flags=re.DOTALL)
-    body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)
-    body = re.sub(r"\s*\n\s*", " ", re.sub(r">\s+<", "><", body))
-    used = {"figure_1", *re.findall(r'(?:href="|url\()#([^")]+)', body)}
-    body = NAMES.sub(lambda name: name[0] if name[1] in used else "", body)
-    names = set(NAMES.findall(body))
-    body = NAMES.sub(rf'id="{prefix}-\1"', body)
+    def add(self, text: str, prefix: str, label: str) -> tuple[str, str]:
+        """A file as an `<svg>` element to put into HTML, and as its panels, each alone.
 
-    def renamed(match: re.Match[str]) -> str:
-        before, name, after = match.groups()
-        return f"{before}{prefix}-{name}{after}" if name in names else match[0]
+        Its ids, and all that points to them, begin with `prefix`, and assistive technology reads
+        `label` in its place. It scales with its container. Ink is the page's own, and names in a
+        line's colour lean half to it, so that they can be read on light and on dark. The panels,
+        one for each view that the file has, are for where there is no room for them side by side;
+        they are empty where there are less than two.
 
-    body = re.sub(r'(href="#)([^"]+)(")', renamed, body)
-    body = re.sub(r"(url\(#)([^)]+)(\))", renamed, body)
-    body = re.sub(
-        r'(<style type="text/css">)(.*?)(</style>)',
-        lambda match: f"{match[1]}#{prefix} {match[2].strip()}{match[3]}",
-        body,
-        flags=re.DOTALL,
-    )
-    body = re.sub(r' style="[^"]*"', lambda style: re.sub(r"([:;]) ", r"\1", style[0]), body)
-    head, rest = body[4:].split(">", 1)
-    head = re.sub(r'\s(width|height|version|xmlns(:\w+)?)="[^"]*"', "", head)
-    return f'<svg id="{prefix}" role="img" aria-label="{_escaped(label)}"{head}>{rest}'.rstrip()
-
-
-def panels(text: str, prefix: str) -> str:
-    """Its views, each as an `<svg>` of its own that shows a part of the one that `svg` gave; for
-    where there is no room for them side by side. Empty where there are less than two.
-    """
-    views = re.findall(r'<view [^>]*viewBox="([-.\d ]+)"', text)
-    drawn = [f'<svg viewBox="{view}"><use href="#{prefix}-figure_1"/></svg>' for view in views]
-    return "\n".join(drawn) if len(drawn) > 1 else ""
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+        Raises:
+            ValueError: `text` is no SVG, has no size, or holds a script or something to fetch.
+        """
+        try:
+            root = ElementTree.fromstring(text)
+        except ElementTree.ParseError as error:
+            raise ValueError(f"not valid XML ({error})") from None
+        if root.tag != f"{SVG}svg" or "viewBox" not in root.attrib:
+            raise ValueError("not an SVG with a viewBox")
+        if any(element.tag == f"{SVG}script" for element in root.iter()):
+            raise ValueError("holds a script")
+        looks = dict(re.findall(r"\.(\w+)\{([^}]*)\}", root.findtext(f"{SVG}style", "")))
+        views = [view.get("viewBox") for view in root.iter(f"{SVG}view")]
+        root.attrib = {"role": "img", "aria-label": label, "viewBox": root.attrib["viewBox"]}
+        root[:] = [child for child in root if child.tag in (f"{SVG}g", f"{SVG}defs")]
+        for element in root.iter():
+            element.tag = element.tag.removeprefix(SVG)
+            href = element.attrib.pop(HREF, element.get("href", "#"))
+            if not href.startswith(("#", "data:")):
+                raise ValueError(f"holds something to fetch ({href})")
+            if href != "#":
+                element.set("href", href)
+            if element.tag not in ("text", "tspan"):
+                element.text = None
+                for child in element:
+                    child.tail = None
+            look = looks.get(element.attrib.pop("class", ""), "") + element.attrib.pop("style", "")
+            if element.tag in ("text", "tspan"):  # in a colour that is not ink
+                mixed = r"fill:color-mix(in srgb,\1 50%,currentColor)"
+                look = re.sub(r"fill: ?(#(?!808080)\w{6})", mixed, look)
+            if look := look.replace("#808080", "currentColor"):
+                element.set("class", self.looks.setdefault(look, f"s{len(self.looks)}"))
+            for name, value in element.items():
+                value = re.sub(r"^#|(?<=url\()#", f"#{prefix}-", value)
+                element.set(name, f"{prefix}-{value}" if name == "id" else value)
+        root.set("id", prefix)
+        body = ElementTree.tostring(root, "unicode").replace(" />", "/>")
+        of = f'<use href="#{prefix}-{WHOLE}"/>'
+        panels = [f'<svg viewBox="{view}">{of}</svg>' for view in views]
+        return body, "\n".join(panels) if len(panels) > 1 else ""

@@ -12,7 +12,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from stages.base.params import Params
-from stages.dimension import readings
+from stages.manifold import readings
 from stages.pages import text
 from stages.pages.text import number, percent
 
@@ -29,11 +29,13 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A table to fold: what it is, its heads, and its cells; `numeric` has the numbers' columns."""
+    """A table to fold: what it is, its heads, and its cells; `numbers` are the classes that set
+    columns of numbers to the right, such as "n2 n3".
+    """
 
     caption: str
     heads: list[str]
-    numeric: list[bool]
+    numbers: str
     rows: list[list[Markup]]
 
     @classmethod
@@ -41,8 +43,8 @@ class Table:
         """The rows of a data frame or of mappings, a column each."""
         records: Iterable[Any] = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
         cells = [[escape(column.show(row)) for column in columns] for row in records]
-        heads, numeric = [c.head for c in columns], [c.numeric for c in columns]
-        return cls(caption, heads, numeric, cells)
+        numbers = " ".join(f"n{place}" for place, c in enumerate(columns, 1) if c.numeric)
+        return cls(caption, [c.head for c in columns], numbers, cells)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,11 @@ def outcome(row: Row) -> Markup:
 
 OUTCOME = Column("Outcome", outcome)
 STATUS = word("Status", "status")
-TOLERANCE = share("Agrees from", "agrees_from"), share("Differs below", "differs_below")
+TOLERANCE = (
+    share("Agrees from", "agrees_from"),
+    share("Differs below", "differs_below"),
+    word("What would decide it", "would_tell"),
+)
 
 
 def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[Section]:
@@ -204,6 +210,27 @@ def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[S
                     *dimension,
                     value("E, nats", "irreducible", 3),
                     between(confidence, "irreducible_low", "irreducible_high", 3),
+                    STATUS,
+                ),
+                Table.of(
+                    "One power law? 4/alpha over all, the narrower and the wider half of the "
+                    "verdict's sizes, and with an irreducible loss or error",
+                    read["verdict_shape"],
+                    word("Quantity", "quantity"),
+                    word("Sizes", "part"),
+                    value("4/alpha", "ours"),
+                    bounds,
+                    value("E", "floor", 3),
+                    STATUS,
+                ),
+                Table.of(
+                    "4/alpha of the smallest sizes alone, through the published points and ours",
+                    read["verdict_smallest"],
+                    word("Curve", "curve"),
+                    value("Sizes", "sizes", 0),
+                    value("Theirs", "published"),
+                    value("Ours", "ours"),
+                    bounds,
                     STATUS,
                 ),
             ],

@@ -10,33 +10,42 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from stages.base.params import Params
-from stages.dimension import readings
+from stages.base.params import Params, SharmaKaplan
+from stages.manifold import readings
 from stages.quanta.verdict import NOT_TRAINED
 from stages.statistics.equivalence import OUTCOMES, RULE
 
 TEMPLATES = Path(__file__).with_name("templates")
 
-QUANTITIES = {
-    "test_loss": "Test loss, 4/alpha",
-    "train_loss": "Training loss, 4/alpha",
-    "test_error": "Test error, 4/alpha",
-    "train_error": "Training error, 4/alpha",
-    "test_loss_curve": "Test loss, 4/alpha of the drawn points",
-    "intrinsic_dimension": "Dimension of the last hidden layer",
-    "dimension_ratio": "4/alpha of test loss / dimension",
-    "notebook": "The notebook's 4/alpha, epochs pooled",
+CURVES = {
+    "test_loss": "Test loss",
+    "train_loss": "Training loss",
+    "test_error": "Test error",
+    "train_error": "Training error",
 }
+"""Of Figure 6."""
+QUANTITIES = (
+    {name: f"{words}, 4/alpha" for name, words in CURVES.items()}
+    | {f"{name}_drawn": f"{words}, 4/alpha of the drawn points" for name, words in CURVES.items()}
+    | {f"{name}_level": f"{words}, ours / theirs" for name, words in CURVES.items()}
+    | {
+        "intrinsic_dimension": "Dimension of the last hidden layer",
+        "dimension_ratio": "4/alpha of test loss / dimension",
+        "notebook": "The notebook's 4/alpha, epochs pooled",
+    }
+)
 PARITY = {
     "learning_exponent": "Learning time against 1/p, exponent",
-    "learning_steps": "Steps until task {} is learned",
-    "loss_by_parameters": "Mean loss at N = {}, bits",
-    "loss_by_samples": "Mean loss at D = {}, bits",
+    "learning_steps": "Steps until a task is learned, ours / theirs",
+    "loss_by_parameters": "Mean loss against N, ours / theirs",
+    "loss_by_samples": "Mean loss against D, ours / theirs",
+    "drawn_N": "alpha_N of the drawn points",
+    "drawn_D": "alpha_D of the drawn points",
     "alpha_N": "alpha_N at alpha = {}",
     "alpha_S": "alpha_S at alpha = {}",
     "alpha_D": "alpha_D at alpha = {}",
 }
-"""Of multitask sparse parity, with a place for the task, N, D or alpha."""
+"""Of multitask sparse parity, with a place for alpha."""
 SYMBOLS = dict(zip(OUTCOMES, "✓✗?", strict=True))
 
 
@@ -72,7 +81,7 @@ def choice(text: str) -> str:
 
 def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, Any]:
     """What the verdict's tables say, for a template: `rows` by the rules, `others` by other
-    choices, `by` quantity and choice, `counts` of outcomes by the rules, `curve`; and `scatter`,
+    choices, `by` quantity and choice, `counts` of outcomes by the rules, `curves`; and `scatter`,
     about what one run per width would have for half an interval, where all widths have as many.
     """
     study = p.trained.get(p.verdict.fit.sweep)
@@ -90,9 +99,72 @@ def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, An
         "counts": {outcome: outcomes.count(outcome) for outcome in SYMBOLS},
         "scatter": {row["quantity"]: (row["high"] - row["low"]) / 2 * root for row in rows},
         "p": p,
-        "curve": curve.dropna(subset=["ours"]).to_dict("records"),
-        "curve_ratios": (curve["ratio"].min(), curve["ratio"].max()),
+        "curves": curves(curve),
     }
+
+
+def curves(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Of each curve of Figure 6: `name`, at how many `sizes` we have it, the smallest and largest
+    `ratio` of our median to the published point, and how many are `outside` a single run's band.
+    """
+    rows = []
+    for name, words in CURVES.items():
+        here = table[table["curve"] == name].dropna(subset=["ours"])
+        ratio = here["ratio"].min(), here["ratio"].max()
+        outside = int(here["outside"].sum())
+        rows.append({"name": words, "sizes": len(here), "ratio": ratio, "outside": outside})
+    return rows
+
+
+def figure6(
+    smallest: pd.DataFrame,
+    shape: pd.DataFrame,
+    best: pd.DataFrame,
+    sensitivity: pd.DataFrame,
+    published: SharmaKaplan,
+    p: Params,
+) -> dict[str, Any]:
+    """What the slopes of Figure 6 and of the notebook are of, for a template.
+
+    `smallest`: by number of sizes, a row of each curve, and `nearest`, the number at which theirs
+    is nearest to the printed one; `shape`: by quantity, its parts, and those whose halves are
+    `apart`; the rule's `best_epochs` by width; the notebook's exponent `by_epoch`.
+    """
+    rule = p.verdict.fit
+    epochs = best[(best["sweep"] == rule.sweep) & (best["epochs"] == rule.epochs)]
+    of = {"sweep": p.verdict.notebook.sweep, "metric": "validation_loss", "factor": "epoch"}
+    by_epoch = sensitivity[(sensitivity[list(of)] == pd.Series(of)).all(axis=1)]
+    parts = {
+        str(quantity): {row["part"]: row for row in rows.to_dict("records")}
+        for quantity, rows in shape.groupby("quantity", sort=False)
+    }
+    halves = {quantity: (of["narrower"], of["wider"]) for quantity, of in parts.items()}
+    first, last = published.widths
+    return {
+        "curve_names": CURVES,
+        "smallest": {
+            sizes: {row["curve"]: row for row in rows.to_dict("records")}
+            for sizes, rows in smallest.groupby("sizes")
+        },
+        "nearest": nearest(smallest, published),
+        "shape": parts,
+        "shape_names": CURVES | {"notebook": "Notebook, pooled", "notebook_last": "Notebook, last"},
+        "apart": [
+            quantity
+            for quantity, (one, other) in halves.items()
+            if one["high"] < other["low"] or other["high"] < one["low"]
+        ],
+        "best_epochs": epochs[epochs["width"].between(first, last)].to_dict("records"),
+        "by_epoch": by_epoch.iloc[29::10].to_dict("records"),
+    }
+
+
+def nearest(smallest: pd.DataFrame, published: SharmaKaplan) -> dict[str, int]:
+    """By curve, how many of the smallest sizes have the exponent that is nearest to the printed."""
+    off = (smallest["published"] - smallest["curve"].map(vars(published))).abs()
+    ordered = smallest.loc[off.sort_values().index]
+    found = ordered.groupby("curve", sort=False)["sizes"].first()
+    return {str(curve): int(sizes) for curve, sizes in found.items()}
 
 
 def dimension(table: pd.DataFrame, p: Params) -> dict[str, Any]:
@@ -141,6 +213,11 @@ def parity_name(row: Any) -> str:
     return PARITY[row["quantity"]].format(at)
 
 
+def said(text: Any) -> str:
+    """A text that a table has; nothing where it has none."""
+    return text if isinstance(text, str) else ""
+
+
 def close(low: float, high: float) -> str:
     """An interval to three significant digits, or nothing where there is none."""
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -167,7 +244,7 @@ def render(template: str, **content: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"number": number, "percent": percent, "choice": choice}
-    environment.filters["significant"] = significant
+    environment.filters |= {"significant": significant, "said": said}
     environment.filters["lower_first"] = lambda text: text[:1].lower() + text[1:]
     environment.globals |= {
         "close": close,

@@ -1,14 +1,15 @@
 """Which numbers of Michaud et al. (2023) are reproduced.
 
 Judged, by the rule of `stages.statistics.equivalence`, are the exponent of learning times (Figure
-8), the steps until some tasks are learned (Figure 7), the mean loss at some N and D (Figure 2), and
-alpha_N, alpha_S, alpha_D at each alpha (Figure 10). A published number whose configuration has not
-been trained here is `not trained`, and cannot be told.
+8), the steps until tasks are learned (Figure 7), the mean loss against N and D and its exponents
+(Figure 2), and alpha_N, alpha_S, alpha_D at each alpha (Figure 10). Points of Figures 2 and 7 are
+of one seed: all of a curve are judged at once, by the mean ratio of ours to theirs. A published
+number whose configuration has not been trained here is `not trained`, and undecided.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,16 @@ import pandas as pd
 from stages.base.params import Michaud, ParityConfiguration, ParityVerdict
 from stages.quanta.emergence import LEARNED
 from stages.quanta.theory import RESOURCES
-from stages.statistics.equivalence import RULE, Target, judge
-from stages.statistics.estimate import Estimate, missing, over_networks
+from stages.statistics.equivalence import RULE, Target, compared
+from stages.statistics.estimate import FEW, Estimate, missing
+from stages.statistics.intervals import student_margin
 
 NOT_TRAINED = "not trained"
-LEARNING, STEPS, BY_N, BY_D = (
-    "learning_exponent",
-    "learning_steps",
-    "loss_by_parameters",
-    "loss_by_samples",
-)
+THEIRS = "seeds of theirs: their points are of one"
+LEARNING, STEPS = "learning_exponent", "learning_steps"
+LOSSES = {"N": "loss_by_parameters", "D": "loss_by_samples"}
+DRAWN = {resource: f"drawn_{resource}" for resource in LOSSES}
+"""Exponents of the points of Figure 2, as drawn."""
 EXPONENTS = {resource: f"alpha_{resource}" for resource in RESOURCES}
 
 Floats = npt.NDArray[np.float64]
@@ -46,7 +47,7 @@ class Fitted:
 @dataclass(frozen=True)
 class _Found:
     quantity: str
-    at: float  # the task, N, D or alpha; NaN where the quantity is one number
+    at: float  # alpha; NaN where the quantity is one number
     choice: str
     configuration: str
     published: float
@@ -58,35 +59,20 @@ def verdicts(
     configurations: Mapping[str, ParityConfiguration],
     published: Michaud,
     rules: ParityVerdict,
+    samples_below: float,
     confidence: float,
 ) -> pd.DataFrame:
     """Every comparison: by the rule (`choice` is "rule"), and with another choice.
 
-    Columns as of `stages.manifold.verdict.verdicts`, and `configuration` and `at`: the task, N, D
-    or alpha of the published number.
+    Columns as of `stages.manifold.verdict.verdicts`, and `configuration` and `at`, the alpha of the
+    published number.
     """
     rows: list[dict[str, Any]] = []
-    for found in _all(fitted, configurations, published, rules, confidence):
+    for found in _all(fitted, configurations, published, rules, samples_below, confidence):
         target = Target(found.published, found.published)
-        estimate = found.estimate
-        rows.append(
-            {
-                "quantity": found.quantity,
-                "at": found.at,
-                "choice": found.choice,
-                "configuration": found.configuration,
-                "published_low": target.low,
-                "published_high": target.high,
-                "tolerance": rules.tolerance,
-                "ours": estimate.value,
-                "low": estimate.low,
-                "high": estimate.high,
-                "outcome": judge(estimate, target, rules.tolerance),
-                "agrees_from": target.agrees_from(estimate),
-                "differs_below": target.differs_below(estimate),
-                "status": estimate.status,
-            }
-        )
+        labels = {"quantity": found.quantity, "at": found.at, "choice": found.choice}
+        judged = compared(found.estimate, target, rules.tolerance, confidence, THEIRS)
+        rows.append(labels | {"configuration": found.configuration} | judged)
     return pd.DataFrame(rows)
 
 
@@ -95,21 +81,26 @@ def _all(
     configurations: Mapping[str, ParityConfiguration],
     published: Michaud,
     rules: ParityVerdict,
+    samples_below: float,
     confidence: float,
 ) -> Iterator[_Found]:
     yield from _learning(fitted.emergence, published, rules)
     yield from _steps(fitted.tasks, configurations, published, rules, confidence)
     by_n, by_d = published.loss_by_parameters, published.loss_by_samples
     fresh = fitted.runs["samples"] == 0
-    for quantity, name, rows, size, loss, at, values in [
-        (BY_N, rules.widths, fresh, "parameters", "final_loss", by_n.parameters, by_n.loss),
-        (BY_D, rules.samples, ~fresh, "samples", "best_loss", by_d.samples, by_d.loss),
+    for resource, name, rows, size, loss, sizes, losses in [
+        ("N", rules.widths, fresh, "parameters", "final_loss", by_n.parameters, by_n.loss),
+        ("D", rules.samples, ~fresh, "samples", "best_loss", by_d.samples, by_d.loss),
     ]:
         runs = fitted.runs[rows & (fitted.runs["configuration"] == name)]
-        runs = runs[runs["width"] == runs["width"].max()] if quantity == BY_D else runs
-        for x, value in zip(at, values, strict=True):
-            estimate = _interpolated(runs, size, loss, float(x), confidence)
-            yield _Found(quantity, float(x), RULE, name, value, estimate)
+        runs = runs[runs["width"] == runs["width"].max()] if resource == "D" else runs
+        x, y = np.array(sizes, float), np.array(losses)
+        estimate = _level(runs, size, loss, x, y, confidence)
+        yield _Found(LOSSES[resource], np.nan, RULE, name, 1.0, estimate)
+        of = slice(int(np.argmax(y < samples_below)) if resource == "D" else 0, None)
+        theirs = -float(np.polyfit(np.log(x[of]), np.log(y[of]), 1)[0])
+        ours = _exponent(fitted.exponents, name, resource)
+        yield _Found(DRAWN[resource], np.nan, RULE, name, theirs, ours)
     yield from _exponents(fitted.exponents, configurations, published, rules)
 
 
@@ -120,7 +111,8 @@ def _learning(table: pd.DataFrame, published: Michaud, rules: ParityVerdict) -> 
         yield _Found(LEARNING, np.nan, RULE, name, value, missing(NOT_TRAINED))
     for _, row in rows.iterrows():
         ours, low, high, status = row[["slope", "slope_high", "slope_low", "status"]]
-        estimate = Estimate(-float(ours), -float(low), -float(high), str(status))
+        ends = -float(ours), -float(low), -float(high)
+        estimate = Estimate(*ends, str(status), "seeds", int(row["seeds"]))
         varied = [
             f"{key}={row[key]}"
             for key in ("definition", "tasks")
@@ -137,46 +129,68 @@ def _steps(
     rules: ParityVerdict,
     confidence: float,
 ) -> Iterator[_Found]:
+    """Of the tasks that they and all our seeds learned."""
     name = rules.learning.configuration
     rows = tasks[(tasks["configuration"] == name) & (tasks["samples"] == 0)]
     rows = rows[rows["width"] == rows["width"].max()]
     points = published.learning_steps
-    for (definition, column), (task, value) in product(
-        LEARNED.items(), zip(points.tasks, points.steps, strict=True)
-    ):
-        ends = rows.loc[rows["task"] == task, column]
-        missed = int(ends.isna().sum())
-        if ends.empty:
-            estimate = missing(NOT_TRAINED)
-        elif missed:
-            estimate = missing(f"not learned by {missed} of {len(ends)} seeds")
+    theirs = pd.Series(points.steps, index=points.tasks, dtype=float)
+    for definition, column in LEARNED.items():
+        ours = rows.pivot_table(index="task", columns="seed", values=column, dropna=False)
+        ours = ours.reindex(points.tasks).dropna().astype(float)
+        if rows.empty or ours.empty:
+            estimate = missing(NOT_TRAINED if rows.empty else "no task is learned by all seeds")
         else:  # it was learned at some step since the evaluation before: the interval holds both
-            late = ends.to_numpy(np.float64)
-            early = np.maximum(late - configurations[name].evaluate_every, 1)
-            low = _over_seeds(early, confidence).low
-            estimate = _over_seeds(late, confidence)._replace(low=low)
+            early = (ours - configurations[name].evaluate_every).clip(lower=1)
+            logs = [np.log(steps.div(theirs.loc[ours.index], axis=0)) for steps in (early, ours)]
+            before, at = (_mean_ratio(each.to_numpy().T, confidence) for each in logs)
+            estimate = at._replace(low=before.low)
         choice = RULE if definition == rules.learning.definition else f"definition={definition}"
-        yield _Found(STEPS, float(task), choice, name, value, estimate)
+        yield _Found(STEPS, np.nan, choice, name, 1.0, estimate)
 
 
-def _interpolated(
-    runs: pd.DataFrame, size: str, loss: str, at: float, confidence: float
+def _level(
+    runs: pd.DataFrame, size: str, loss: str, at: Floats, theirs: Floats, confidence: float
 ) -> Estimate:
-    """The loss at a size between those trained, interpolated in logarithms for each seed."""
+    """The mean ratio of our losses to theirs, interpolated in logarithms for each seed."""
     if runs.empty:
         return missing(NOT_TRAINED)
-    if not runs[size].min() <= at <= runs[size].max():
-        return missing("outside the sizes trained")
-    values = []
+    inside = (at >= runs[size].min()) & (at <= runs[size].max())
+    if not inside.all():
+        return missing(f"{np.count_nonzero(~inside)} of {len(at)} sizes outside those trained")
+    logs = []
     for _, seed in runs.sort_values(size).groupby("seed"):
         x, y = np.log(seed[size].to_numpy(float)), np.log(seed[loss].to_numpy(float))
-        values.append(np.exp(np.interp(np.log(at), x, y)))
-    return _over_seeds(np.array(values), confidence)
+        logs.append(np.interp(np.log(at), x, y) - np.log(theirs))
+    return _mean_ratio(np.array(logs), confidence)
 
 
-def _over_seeds(values: Floats, confidence: float) -> Estimate:
-    """The geometric mean of independent runs, with Student's interval of the logarithm."""
-    return over_networks(values.tolist(), ["ok"] * len(values), confidence)
+def _mean_ratio(logs: Floats, confidence: float) -> Estimate:
+    """Of logarithms of ratios, (seeds, points), with an interval over our seeds and over the points
+    of their one seed, which scatter about ours independently.
+    """
+    seeds, points = logs.shape
+    if seeds < FEW or points < FEW:
+        return missing(f"{seeds} seeds and {points} points: at least {FEW} of each are needed")
+    margins = [
+        student_margin(float(of.std(ddof=1)) / math.sqrt(len(of)), len(of) - 1, confidence)
+        for of in (logs.mean(axis=1), logs.mean(axis=0))
+    ]
+    mean, margin = float(logs.mean()), math.hypot(*margins)
+    low, high = math.exp(mean - margin), math.exp(mean + margin)
+    return Estimate(math.exp(mean), low, high, over="our seeds and their points")
+
+
+def _exponent(table: pd.DataFrame, name: str, resource: str) -> Estimate:
+    """One of a configuration, by its row in metrics/parity_exponents.csv."""
+    rows = table[(table["configuration"] == name) & (table["exponent"] == resource)]
+    if rows.empty:
+        return missing(NOT_TRAINED)
+    row = rows.iloc[0]
+    ours, low, high = row[["value", "low", "high"]].astype(float)
+    groups = 1 if resource == "S" else max(1, int(row["sizes"]))  # of one width's curve
+    each = int(row["runs"]) // groups
+    return Estimate(ours, low, high, str(row["status"]), "seeds", each, groups)
 
 
 def _exponents(
@@ -199,8 +213,6 @@ def _exponents(
                 estimate = missing(NOT_TRAINED)
                 yield _Found(quantity, alpha, RULE, f"{rules.exponents}*", value, estimate)
             for name in alike:
-                rows = table[(table["configuration"] == name) & (table["exponent"] == resource)]
-                ours, low, high, status = rows.iloc[0][["value", "low", "high", "status"]]
-                estimate = Estimate(float(ours), float(low), float(high), str(status))
+                estimate = _exponent(table, name, resource)
                 choice = RULE if name in ruled else f"configuration={name}"
                 yield _Found(quantity, alpha, choice, name, value, estimate)

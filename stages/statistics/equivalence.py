@@ -1,30 +1,39 @@
-"""Whether a published number is reproduced, by a rule that knows nothing of either number.
+"""Whether ours is the published number, by an equivalence test that knows neither.
 
-The rule is an equivalence test with three outcomes. A published value v and a relative tolerance t
-make a band, v (1 - t) to v (1 + t); a published range is widened by t at either end. Then, of the
+A published value v and a relative tolerance t make a band, v (1 - t) to v (1 + t); a published
+range is widened by t at either end, as its ends are no sharper than a value is. Then, of the
 interval of our estimate:
 
-- it lies within the band: `reproduced`;
-- it lies wholly outside, with no point in common: `not reproduced`;
-- it crosses an end of the band, or there is no sound interval: `cannot be told`.
+- it lies within the band: `equivalent`;
+- it lies wholly outside, with no point in common: `different`;
+- it crosses an end of the band, or there is no sound interval: `undecided`.
 
 So the two definite outcomes need the same strength of evidence, and a wide interval or a missing
-number earns neither: an interval that merely holds v proves no agreement. (Schuirmann 1987; in
-Bayesian form Kruschke 2018, the region of practical equivalence.) What the tolerance has to do
-with the outcome is given beside it: `agrees_from`, the smallest tolerance at which it reads
-`reproduced`, and `differs_below`, under which it reads `not reproduced`.
+number earns neither: an interval that merely holds v proves no agreement. Each errs in at most half
+of the cases that the interval misses, 2.5% for one of 95%: they are two one-sided tests (Schuirmann
+1987; in Bayesian form Kruschke 2018, the region of practical equivalence).
+
+What the tolerance has to do with the outcome is given beside it: `agrees_from`, the smallest
+tolerance at which it reads `equivalent`, and `differs_below`, under which it reads `different`. And
+of an undecided one `would_tell` says what would decide it.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from scipy.special import ndtri, stdtrit
 
 from stages.statistics.estimate import Estimate
 
-Outcome = Literal["reproduced", "not reproduced", "cannot be told"]
-OUTCOMES: tuple[Outcome, ...] = ("reproduced", "not reproduced", "cannot be told")
+Outcome = Literal["equivalent", "different", "undecided"]
+OUTCOMES: tuple[Outcome, ...] = ("equivalent", "different", "undecided")
 RULE = "rule"
 """The `choice` of the row that the rule in params.yaml names; the others vary one thing of it."""
+POWER = 0.8
+"""How often as many runs as are called for decide, if the truth is where our estimate is."""
+MOST = 1000
+"""Runs, above which no number is given: the estimate then lies at an end of the band."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +63,86 @@ class Target:
 def judge(estimate: Estimate, target: Target, tolerance: float) -> Outcome:
     """The outcome, by the rule above; ends that touch count as in common."""
     if not estimate.sound:
-        return "cannot be told"
+        return "undecided"
     low, high = target.band(tolerance)
     if low <= estimate.low and estimate.high <= high:
-        return "reproduced"
+        return "equivalent"
     if estimate.high < low or high < estimate.low:
-        return "not reproduced"
-    return "cannot be told"
+        return "different"
+    return "undecided"
+
+
+def runs_needed(estimate: Estimate, target: Target, tolerance: float, confidence: float) -> float:
+    """How many runs of each group decide with a probability of `POWER`, if the truth is where our
+    estimate is and more runs narrow its interval as Student's; about, therefore.
+
+    NaN where more runs cannot be had; infinite above `MOST`.
+    """
+    if not estimate.sound or estimate.runs < 2:
+        return math.nan
+    (low, high), value = target.band(tolerance), estimate.value
+    below, above = value - estimate.low, estimate.high - value
+    if value < low:
+        rooms = [(low - value, above)]
+    elif value > high:
+        rooms = [(value - high, below)]
+    else:
+        rooms = [(value - low, below), (high - value, above)]
+    if any(room <= 0 for room, _ in rooms):
+        return math.inf
+    # in units of the standard error that one run would have
+    now = _margin(estimate.runs, estimate.groups, confidence) / math.sqrt(estimate.runs)
+    worst = max(half / room for room, half in rooms) / now
+
+    def decides(runs: int) -> bool:
+        lengthened = _margin(runs, estimate.groups, confidence) + float(ndtri(POWER))
+        return worst * lengthened <= math.sqrt(runs)
+
+    return next((float(runs) for runs in range(2, MOST + 1) if decides(runs)), math.inf)
+
+
+def _margin(runs: int, groups: int, confidence: float) -> float:
+    """Half an interval, in standard errors."""
+    return float(stdtrit(groups * (runs - 1), (1 + confidence) / 2))
+
+
+def compared(
+    estimate: Estimate, target: Target, tolerance: float, confidence: float, lacking: str = ""
+) -> dict[str, Any]:
+    """The columns of one comparison.
+
+    Beside the outcome and what was said of the tolerance: `over`, what the interval is over;
+    `runs`, how many there are of each width or size; and where it is undecided `runs_needed` and
+    `would_tell`, which is `lacking` where more runs would not.
+    """
+    outcome = judge(estimate, target, tolerance)
+    needed, tells = math.nan, ""
+    if outcome == "undecided":
+        needed = runs_needed(estimate, target, tolerance, confidence)
+        tells = _tells(estimate, needed, lacking)
+    return {
+        "published_low": target.low,
+        "published_high": target.high,
+        "tolerance": tolerance,
+        "ours": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "outcome": outcome,
+        "agrees_from": target.agrees_from(estimate),
+        "differs_below": target.differs_below(estimate),
+        "over": estimate.over,
+        "runs": estimate.runs or math.nan,
+        "runs_needed": needed,
+        "would_tell": tells,
+        "status": estimate.status,
+    }
+
+
+def _tells(estimate: Estimate, needed: float, lacking: str) -> str:
+    if not estimate.sound:
+        return "a sound interval"
+    if math.isnan(needed):
+        return lacking
+    if math.isinf(needed):
+        return f"more than {MOST:,} {estimate.over}: it lies at an end of the band"
+    return f"about {needed:.0f} {estimate.over} instead of {estimate.runs}"

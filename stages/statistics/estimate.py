@@ -13,12 +13,19 @@ FEW = 3
 
 
 class Estimate(NamedTuple):
-    """A number of ours, its interval, and `ok` or why there is none."""
+    """A number of ours, its interval, and `ok` or why there is none.
+
+    `over` says what the interval is over, such as seeds; where more of these can be had, `runs` is
+    how many there are of each of `groups` (widths, say).
+    """
 
     value: float
     low: float
     high: float
     status: str = OK
+    over: str = ""
+    runs: int = 0
+    groups: int = 1
 
     @property
     def sound(self) -> bool:
@@ -26,12 +33,12 @@ class Estimate(NamedTuple):
         finite = all(map(math.isfinite, [self.value, self.low, self.high]))
         return self.status == OK and finite and self.low <= self.high
 
-    def over(self, other: "Estimate") -> "Estimate":
+    def divided_by(self, other: "Estimate") -> "Estimate":
         """The quotient of two positive numbers; its interval holds all quotients of the two."""
         for each in (self, other):
             if not each.sound or each.low <= 0:
                 return missing(each.status if each.status != OK else "no positive interval")
-        return Estimate(self.value / other.value, self.low / other.high, self.high / other.low, OK)
+        return Estimate(self.value / other.value, self.low / other.high, self.high / other.low)
 
 
 def missing(status: str) -> Estimate:
@@ -59,4 +66,5 @@ def over_networks(
     error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
     margin = student_margin(error, len(logs) - 1, confidence)
     mean = float(logs.mean())
-    return Estimate(math.exp(mean), math.exp(mean - margin), math.exp(mean + margin))
+    low, high = math.exp(mean - margin), math.exp(mean + margin)
+    return Estimate(math.exp(mean), low, high, over=f"{each}s", runs=len(logs))

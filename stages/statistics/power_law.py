@@ -9,7 +9,7 @@ A fit that cannot be made gives no numbers, and a status that says why.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from math import inf, nan
 
@@ -38,7 +38,9 @@ class Law:
     """A fitted power law. Numbers that could not be had are NaN; `status` says why.
 
     `alpha_low` to `alpha_high` is the interval of alpha. The one of 4/alpha is open upwards
-    (`dimension_high` is NaN) where alpha may be 0.
+    (`dimension_high` is NaN) where alpha may be 0. `flat` is by how much the slopes differ that
+    fit as well; where it is not 0, the line given is midway between them. `alpha_sklearn` is that
+    of `statistics.second`, where it is made.
     """
 
     status: str
@@ -47,6 +49,8 @@ class Law:
     alpha: float = nan
     alpha_low: float = nan
     alpha_high: float = nan
+    flat: float = nan
+    alpha_sklearn: float = nan
     width_count: int = 0
     runs: int = 0
     rows: int = 0
@@ -148,8 +152,7 @@ def fit(
     for request, rows in inside.items():
         counts = sample.size(rows)
         if request in lines:
-            slopes, intercept = lines[request]
-            laws[request] = _law(sample, rows, slopes, intercept, resampling.confidence, counts)
+            laws[request] = _law(sample, rows, lines[request], resampling.confidence, counts)
         else:
             laws[request] = Law(flaws[request], **counts)
     return laws
@@ -157,8 +160,8 @@ def fit(
 
 def _lines(
     sample: Sample, requests: list[Request], resampling: Resampling, scratch: quantile.Scratch
-) -> dict[Request, tuple[NDArray[np.float64], float]]:
-    """Slopes, of the sample itself and then of its resamples; and the intercept of the sample."""
+) -> dict[Request, quantile.Lines]:
+    """The lines of the sample itself and then of its resamples."""
     usable = sample.usable
     x, y = np.log(sample.parameters[usable]), np.log(sample.value[usable])
     rows = quantile.group(x, y, sample.run[usable])
@@ -172,7 +175,7 @@ def _lines(
         for request, (low, high) in ends.items():
             parts[request].append(quantile.fit(weighted, request.quantile, low, high))
     return {
-        request: (np.concatenate([p.slope for p in part]), float(part[0].intercept[0]))
+        request: quantile.Lines(*map(np.concatenate, zip(*map(astuple, part), strict=True)))
         for request, part in parts.items()
     }
 
@@ -180,25 +183,30 @@ def _lines(
 def _law(
     sample: Sample,
     inside: NDArray[np.bool_],
-    slopes: NDArray[np.float64],
-    intercept: float,
+    lines: quantile.Lines,
     confidence: float,
     counts: dict[str, int],
 ) -> Law:
-    alphas = slopes if sample.grows else -slopes
+    alphas = lines.slope if sample.grows else -lines.slope
     alpha, (low, high) = float(alphas[0]), bootstrap.interval(alphas[1:], confidence)
     possible, remark = sample.interval_flaw(inside)
     if possible and high - low < 1e-9:  # rounding
         possible, remark = False, "no interval: no difference between runs"
     if not possible:
         low = high = nan
+    flat = float(lines.flat[0])
+    several = ""
+    if flat > 1e-9 * abs(alpha):  # rounding
+        ends = ", ".join(f"{alpha + sign * flat / 2:.4g}" for sign in (-1, 1))
+        several = f"not unique: alpha between {ends} fits as well, their middle is given"
     return Law(
-        status(alpha, low, remark),
-        float(slopes[0]),
-        float(np.exp(intercept)),
+        status(alpha, low, remark, several),
+        float(lines.slope[0]),
+        float(np.exp(lines.intercept[0])),
         alpha,
         low,
         high,
+        flat,
         **counts,
     )
 

@@ -36,6 +36,7 @@ _JITTER = 2.0**-36  # of the range of y: large against rounding, small against r
 _BAND = 0.2  # the share of rows, nearest to the line, that Newton takes the density from
 _CLOSE = 4.0  # rows on the wrong side of the line below which walking beats another Newton step
 _NEWTON = 8  # Newton steps at most
+_FLAT = 1e-9  # of the total weight: a derivative of the profile that is rounding
 _CACHED = 2**15  # weights cumulated at a time, to stay in the processor's cache
 _CHUNK = 2**27  # bytes of cumulated weights held at a time
 
@@ -66,10 +67,14 @@ class Weighted:
 
 @dataclass(frozen=True)
 class Lines:
-    """Fitted lines intercept + slope x, one per weighting."""
+    """Fitted lines intercept + slope x, one per weighting.
+
+    `flat` is by how much the slopes of all lines that attain the minimum differ, 0 where one does.
+    """
 
     slope: Floats
     intercept: Floats
+    flat: Floats
 
 
 def group(x: ArrayLike, y: ArrayLike, unit: ArrayLike) -> Rows:
@@ -152,7 +157,8 @@ def fit(weighted: Weighted, quantile: float, low: float = -np.inf, high: float =
     """The minimising line of each weighting, over the rows with low <= covariate <= high.
 
     It passes through two rows, and its objective is the minimum to within 2e-11 of the range
-    of y per row. Where several lines attain the minimum, it is one of them.
+    of y per row. Where several lines attain the minimum, those of the smallest and of the largest
+    slope pass through two rows each, and the line is midway between them.
 
     Raises:
         ValueError: a quantile outside (0, 1), or weight on fewer than two distinct covariates.
@@ -163,11 +169,17 @@ def fit(weighted: Weighted, quantile: float, low: float = -np.inf, high: float =
         raise ValueError("a line needs at least two distinct covariates")
     if not 0 < quantile < 1:
         raise ValueError(f"quantile must lie in (0, 1), not {quantile}")
-    p, q = _Search(weighted, kept, quantile).run()
+    one, other = (_through(rows, p, q) for p, q in _Search(weighted, kept, quantile).run())
+    slope, intercept = (one + other) / 2
+    return Lines(slope, intercept, np.abs(one[0] - other[0]))
+
+
+def _through(rows: Rows, p: Ints, q: Ints) -> Floats:
+    """Slopes and intercepts of the lines through the rows in two slots, (2, weightings)."""
     group_of_p, group_of_q = (np.searchsorted(rows.start, slot, "right") - 1 for slot in (p, q))
     x_p, x_q = rows.covariate[group_of_p], rows.covariate[group_of_q]
     slope = (rows.value[q] - rows.value[p]) / (x_q - x_p)
-    return Lines(slope, rows.value[p] - slope * x_p)
+    return np.stack([slope, rows.value[p] - slope * x_p])
 
 
 def objective(
@@ -207,11 +219,22 @@ class _Search:
         self.target_moment = quantile * (group_weights @ self.x)
         self.everyone = np.arange(len(self.total))
 
-    def run(self) -> tuple[Ints, Ints]:
-        """Slots of two rows that each minimising line passes through."""
+    def run(self) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints]]:
+        """Slots of two rows that a minimising line of each weighting passes through, for the one of
+        the smallest and the one of the largest slope in either order; most often they are one.
+        """
         self._approach()
         self._level()
-        return self._walk()
+        self.other = np.zeros_like(self.pivot)
+        derivative = self._derivative(self.everyone)
+        direction = np.where(derivative > 0, -1.0, 1.0)
+        level = np.abs(derivative) <= _FLAT * self.total  # the start may lie between the two
+        self._walk(self.everyone, direction, -_FLAT)
+        ahead = direction * self._derivative(self.everyone) <= _FLAT * self.total
+        self._walk(self.everyone[ahead], direction, _FLAT)
+        one = self.pivot.copy(), self.other.copy()
+        self._walk(self.everyone[ahead | level], -direction, _FLAT)
+        return one, (self.pivot, self.other)
 
     def _weight(self, who: Ints, slot: Ints) -> NDArray[Any]:
         return self.weights[who, self.unit[slot]]
@@ -329,11 +352,9 @@ class _Search:
         derivative: Floats = self.moment[who] + pivot_moment - self.target_moment[who]
         return derivative
 
-    def _walk(self) -> tuple[Ints, Ints]:
-        """Turn each line about its pivot, along the level and downhill, to the minimum."""
-        x, other = self.x, np.zeros_like(self.pivot)
-        direction = np.where(self._derivative(self.everyone) > 0, -1.0, 1.0)
-        who = self.everyone
+    def _walk(self, who: Ints, direction: Floats, until: float) -> None:
+        """Turn each line about its pivot along the level, until the profile rises by that much."""
+        x = self.x
         while len(who):
             each = np.arange(len(who))
             p, p_group = self.pivot[who], self.pivot_group[who]
@@ -356,11 +377,10 @@ class _Search:
             self.position[who, p_group] += p_sinks
             self.below[who] = below + q_sinks * q_weight + p_sinks * p_weight
             self.moment[who] += q_change * q_weight * x[q_group] + p_sinks * p_weight * x[p_group]
-            other[who] = np.where(stay, q, p)
+            self.other[who] = np.where(stay, q, p)
             self.pivot[who] = np.where(stay, p, q)
             self.pivot_group[who] = np.where(stay, p_group, q_group)
-            who = who[direction[who] * self._derivative(who) < -1e-9 * self.total[who]]
-        return self.pivot, other
+            who = who[direction[who] * self._derivative(who) <= until * self.total[who]]
 
 
 def _length(gradient: Floats, step_of_gradient: Floats) -> Floats:

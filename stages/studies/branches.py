@@ -13,7 +13,6 @@ Kernels that sum in no fixed order are refused, so that training twice gives the
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -211,7 +210,7 @@ def train(
     """
     history = History(runs, sweep.epochs)
     networks: list[nn.Module] = []
-    with _reproducible(sweep.precision == "tf32"), ThreadPoolExecutor(1) as ahead:
+    with _reproducible(sweep.precision == "tf32"):
         there = Data(data.train.to(device), data.validation.to(device), data.fresh)
 
         def build(some: Sequence[Run]) -> Ensemble:
@@ -227,15 +226,12 @@ def train(
             rows = slice(at, at + size)
             ensemble = build(runs[rows])
             seeds = [run.seed for run in runs[rows]]
-            coming: Future[Split] | None = None
             state: list[kept.Array] = [*ensemble.state, *history.state(rows)]
             name = "-".join(map(str, (*runs[at], size)))
             kept_run = keeping.run(name, state, sweep.epochs, size)
             for epoch in range(kept_run.done + 1, sweep.epochs + 1):
                 if data.fresh is not None:
-                    there.train.set(data.fresh(epoch) if coming is None else coming.result())
-                    if epoch < sweep.epochs:
-                        coming = ahead.submit(data.fresh, epoch + 1)
+                    there.train.set(data.fresh(epoch))
                 ensemble.epoch(_orders(ensemble, sweep, seeds, epoch))
                 found = {
                     name: each.means(over_batches=name == "training")

@@ -21,8 +21,11 @@ def expected(p: Params) -> dict[str, list[Part]]:
     ]
     for name, configuration in p.parity.named.items():
         parts += parity_part.configuration_parts(name, configuration).values()
-    parts += [cnn_part.study_part(p.cnn_images, name, study) for name, study in p.studies.items()]
-    parts += [cnn_part.method_part(p.method, dimension) for dimension in p.method.dimensions]
+    parts += [
+        cnn_part.study_part(p.named_images(study.images), name, study)
+        for name, study in p.studies.items()
+    ]
+    parts += [cnn_part.regime_part(p.named_images(n), n, each) for n, each in p.changed.items()]
     parts += [students.part(name, c) for name, c in configurations(p.students).items()]
     by_stage: dict[str, list[Part]] = {}
     for part in parts:

@@ -38,7 +38,7 @@ from stages.sweeping.work import Task
 TRAINING = "metrics/runs/dvc.yaml"
 """The stages that a sweep trains, which take long and depend on no other such, and the imports."""
 LOCK = "metrics/runs/dvc.lock"
-IMPORT = "import_tensorboard"
+IMPORT = "import_runs"
 """Of them, the one that trains nothing: `dvc repro` runs it."""
 
 FOLDER = Path(".dvc/tmp/sweep")

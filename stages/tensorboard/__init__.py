@@ -1,1 +1,1 @@
-"""TensorBoard's event files: read, written, and made into the runs of a CNN sweep."""
+"""TensorBoard's event files, read and written, and tables: made into the runs of a sweep."""

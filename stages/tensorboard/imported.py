@@ -1,4 +1,4 @@
-"""All event files of a folder as one CNN sweep: its table, and what became of each file."""
+"""All event files of a folder, or all runs of a table, as one sweep, and what became of each."""
 
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -7,39 +7,36 @@ import numpy as np
 import pandas as pd
 
 from stages.base.errors import InputError
-from stages.base.params import Import
+from stages.base.params import TABLES, Import
 from stages.cnn import part as cnn_part
-from stages.tensorboard import logs, quality
+from stages.tensorboard import logs, quality, table
 from stages.tensorboard.logs import Run
 
 SHOWN = 8
 """Faults or names, at most, that an error lists."""
 
 
-def read_folder(
-    name: str, folder: Path, spec: Import, failed_above: float
+def read(
+    name: str, place: Path, spec: Import, failed_above: float
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The runs of a folder; of each width, they are seeds 0, 1, ... in the order of their start.
+    """The runs of a folder of logs, or of a table.
+
+    Of each width they are seeds 0, 1, ... in the order of their start, or of their seeds there.
 
     Returns:
         The table, with the columns of `stages.cnn.part.SCHEMA`, ordered by width, seed and epoch;
         and a row for each file, as `quality.of_files` makes it.
 
     Raises:
-        InputError: the files do not make one sweep; a line for each fault.
+        InputError: they do not make one sweep; a line for each fault.
     """
-    found, faults = [], []
-    for path in logs.find(folder):
-        try:
-            found.append(logs.read(path, folder, spec))
-        except InputError as error:
-            faults.append(str(error))
-    _refuse(faults, folder)
+    found = table.runs(place, spec) if place.suffix in TABLES else _of_logs(place, spec)
     with_curves = [run for run in found if run.epochs]
     if not with_curves:
-        raise InputError(_no_curves(found, folder, spec))
-    epochs = _epochs(with_curves, folder, spec)
-    _refuse([*_two_widths(found, folder), *_two_sizes(found, folder)], folder)
+        raise InputError(_no_curves(found, place, spec))
+    epochs = _epochs(with_curves, place, spec)
+    widths = [] if place.suffix in TABLES else _two_widths(found, place)
+    _refuse([*widths, *_two_sizes(found, place)], place)
     order = sorted(with_curves, key=lambda run: (run.width, run.start, run.file))
     seeds: dict[str, int] = {}
     taken: Counter[int] = Counter()
@@ -49,6 +46,17 @@ def read_folder(
     metrics = set(spec.tags.model_dump(exclude_none=True).values())
     files = quality.of_files(found, seeds, metrics, epochs, failed_above, spec.late_from)
     return _table(name, order, seeds), files
+
+
+def _of_logs(folder: Path, spec: Import) -> list[Run]:
+    found, faults = [], []
+    for path in logs.find(folder):
+        try:
+            found.append(logs.read(path, folder, spec))
+        except InputError as error:
+            faults.append(str(error))
+    _refuse(faults, folder)
+    return found
 
 
 def _refuse(faults: list[str], folder: Path) -> None:

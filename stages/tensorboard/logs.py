@@ -7,7 +7,7 @@ import math
 import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +30,11 @@ SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Run:
-    """One event file.
+    """One event file, or one run of a table.
 
     Attributes:
-        file: its path, from the folder of logs on.
-        start: wall time of its first event, seconds.
+        file: its path, from the folder of logs on; of a table, what the run is.
+        start: wall time of its first event, seconds; of a table, the seed.
         width, parameters: 0 where a log without curves does not say.
         stated_epochs: how many a complete run has; 0 where the log does not say.
         epochs: those that have every metric, in order.
@@ -94,7 +94,7 @@ def read(path: Path, folder: Path, spec: Import) -> Run:
             metric: np.array([of[epoch] for epoch in epochs]).astype(np.float32).tolist()
             for metric, of in by_metric.items()
         }
-    _check_ranges(curves, epochs, path, spec)
+    check_ranges(curves, epochs, str(path), spec.tags.model_dump())
     width, parameters = _size(stated, path, spec, needed=bool(epochs))
     return Run(
         file,
@@ -156,9 +156,10 @@ def _epoch(step: int, numbers: dict[int, float] | None, path: Path, tag: str, sp
             f"{path}: no epoch of {tag} at step {step}: {rule.tag} has none there; "
             "expected one at every step; see imports.*.epoch"
         )
-    passed = (number - rule.first) / rule.every
+    first = rule.first or 0
+    passed = (number - first) / rule.every
     if not (passed >= 0 and passed.is_integer()):
-        expected = ", ".join(str(rule.first + i * rule.every) for i in range(3))
+        expected = ", ".join(str(first + i * rule.every) for i in range(3))
         raise InputError(
             f"{path}: mixed epochs: {tag} is at {number:g}; expected {what} {expected}, ...; "
             "see imports.*.epoch"
@@ -166,19 +167,26 @@ def _epoch(step: int, numbers: dict[int, float] | None, path: Path, tag: str, sp
     return int(passed) + 1
 
 
-def _check_ranges(
-    curves: dict[str, list[float]], epochs: list[int], path: Path, spec: Import
+def check_ranges(
+    curves: Mapping[str, list[float]],
+    epochs: list[int],
+    where: str,
+    names: Mapping[str, str],
 ) -> None:
+    """See that the metrics of a run are within their ranges.
+
+    Raises:
+        InputError: one is not; it is called by `names`.
+    """
     for metric, values in curves.items():
         least, most = RANGES[metric]
         for epoch, value in zip(epochs, values, strict=True):
             if value < least or value > most:
                 expected = "more than 0 nats"
-                if metric in ACCURACIES:
+                if metric.endswith("accuracy"):
                     expected = "0 to 1; for percentages set imports.*.percent"
                 raise InputError(
-                    f"{path}: {getattr(spec.tags, metric)} is {value:g} at epoch {epoch}; "
-                    f"expected {expected}"
+                    f"{where}: {names[metric]} is {value:g} at epoch {epoch}; expected {expected}"
                 )
 
 

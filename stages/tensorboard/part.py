@@ -44,7 +44,7 @@ class ImportPart(parts.PartFile):
 def import_part(name: str, spec: Import, path: Path | None = None) -> ImportPart:
     """The part of one import, at `path` or where the graph has it."""
     return ImportPart(
-        f"import_tensorboard@{name}",
+        f"import_runs@{name}",
         path or PARTS / f"{name}.parquet",
         cnn_part.SCHEMA,
         cnn_part.RANGES,

@@ -43,10 +43,15 @@ class Adam:
         shares = 1 - np.arange(steps) / steps if falling else np.ones(steps)
         return self.learning_rate * shares
 
-    def schedule(self, steps: int) -> npt.NDArray[np.float32]:
-        """Both bias corrections of each step, (steps, 2): lr / (1 - b1^t), 1 / sqrt(1 - b2^t)."""
+    def schedule(
+        self, steps: int, rates: npt.NDArray[np.float64] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Both bias corrections of each step, (steps, 2): lr / (1 - b1^t), 1 / sqrt(1 - b2^t).
+
+        `rates` are those of the steps, if not always the learning rate.
+        """
         t = np.arange(1, steps + 1, dtype=np.float64)
-        first = self.learning_rate / (1 - BETA1**t)
+        first = (self.learning_rate if rates is None else rates) / (1 - BETA1**t)
         second = 1 / np.sqrt(1 - BETA2**t)
         return np.stack([first, second], axis=1).astype(np.float32)
 

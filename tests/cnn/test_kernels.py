@@ -16,10 +16,11 @@ from tests.helpers.frozen import FROZEN
 
 pytest.importorskip("triton", reason="PyTorch brings no Triton on this platform")
 
-from stages.base.params import CnnSweep
-from stages.classification import draws
-from stages.cnn import replicas
+from stages.base.params import CnnSweep, Manifold, StudyTraining
+from stages.classification import draws, splits
+from stages.cnn import one, replicas
 from stages.cnn.network import initial
+from stages.images import generated
 from stages.images.arrays import Images, open_images
 from stages.training import kernels
 from stages.training.adam import Adam
@@ -68,14 +69,8 @@ def trained(
     s: CnnSweep, width: int, seeds: list[int], images: Images
 ) -> tuple[replicas.Replicas, dict[str, replicas.Results]]:
     """The state after one epoch, and the results of its passes."""
-    train, test = (
-        replicas.DeviceImages(pixels, labels, DEVICE, images.classes)
-        for pixels, labels in (
-            (images.train_images, images.train_labels),
-            (images.test_images, images.test_labels),
-        )
-    )
-    engine = replicas.Replicas(s, width, len(seeds), train, test)
+    data = splits.data(s, images, DEVICE)
+    engine = replicas.Replicas(s, width, len(seeds), data, images.classes)
     engine.load([initial(width, seed, images.classes, s.initial_weights) for seed in seeds])
     orders = replicas._orders(engine, s, seeds, epoch=1)
     return engine, replicas._launch_epoch(engine, orders)
@@ -121,6 +116,20 @@ def test_an_epoch_agrees_with_the_reference_to_rounding(
     torch.testing.assert_close(
         engine.weights.values[0].cpu(), replicas.flatten(reference.network), rtol=1e-3, atol=1e-4
     )
+
+
+def test_soft_labels_fresh_images_and_a_falling_rate_are_those_of_the_cpus_loop() -> None:
+    made = generated.images(Manifold(dimension=2, seed=0, patches=9, train=3, test=2))
+    beyond = {"label_temperature": 0.5, "fresh_images": True, "schedule": "linear"}
+    s = StudyTraining(**sweep("paper", epochs=3, learning_rate=0.01).model_dump() | beyond)
+    ours = replicas.train(s, 2, [1], made, DEVICE, lambda *_: None)
+    theirs = one.train(s, 2, [1], made, lambda *_: None)
+    for metric, values in theirs.history.values.items():
+        np.testing.assert_allclose(ours.history.values[metric], values, rtol=1e-3, err_msg=metric)
+    assert ours.history.values["validation_loss"].max() < np.log(10)  # less the labels' entropy
+    state = theirs.networks[2].state_dict()
+    for key, value in ours.networks[2].state_dict().items():
+        torch.testing.assert_close(value, state[key], rtol=1e-2, atol=1e-3)
 
 
 def test_a_replica_is_the_same_to_the_bit_alone_and_beside_others(images: Images) -> None:
@@ -178,13 +187,6 @@ def test_a_launch_with_other_arguments_than_the_kernels_is_refused(
     (wrong,) = left_out | special.keys()
     with pytest.raises(TypeError, match=f"adam: {wrong}: missing, unknown or given twice"):
         launch(kernels.adam, (1,), **special)
-
-
-def test_more_images_than_a_draw_can_name_are_refused() -> None:
-    pixels = np.broadcast_to(np.zeros((), np.uint8), (draws.MAX_IMAGES + 1, 32, 32, 3))
-    labels = np.zeros(draws.MAX_IMAGES + 1, np.uint8)
-    with pytest.raises(ValueError, match="at most 131072 images"):
-        replicas.DeviceImages(pixels, labels, DEVICE)
 
 
 @pytest.mark.gpu

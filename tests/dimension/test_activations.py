@@ -119,7 +119,7 @@ def test_saved_weights_come_back(part: parts.Part) -> None:
     network = briefly_trained(2)
     save(part, network)
     expected = hidden(network, IMAGES, [0.0, 1.0])
-    assert np.array_equal(hidden(trained(part), IMAGES, [0.0, 1.0]), expected)
+    assert np.array_equal(hidden(trained(part, Network(2)), IMAGES, [0.0, 1.0]), expected)
 
 
 def test_weights_that_are_missing_are_named(part: parts.Part) -> None:
@@ -127,7 +127,7 @@ def test_weights_that_are_missing_are_named(part: parts.Part) -> None:
     part.weights.unlink()
     said = rf"{part.weights}: No such file or directory; train it again: dvc repro, .*git checkout"
     with pytest.raises(InputError, match=said):
-        trained(part)
+        trained(part, Network(2))
 
 
 def test_weights_that_the_part_was_not_written_with_are_refused(part: parts.Part) -> None:
@@ -136,20 +136,20 @@ def test_weights_that_the_part_was_not_written_with_are_refused(part: parts.Part
     content[-1] ^= 1  # the format itself would not notice
     part.weights.write_bytes(content)
     with pytest.raises(InputError, match=rf"{part.weights}: damaged, or another part's; "):
-        trained(part)
+        trained(part, Network(2))
 
 
 def test_weights_from_other_params_are_refused(part: parts.Part) -> None:
     save(part, initial(2, 0))
     other = replace(part, configuration=part.configuration | {"sweep": "other"})
     with pytest.raises(InputError, match=r"made with other params .*train it again: dvc repro"):
-        trained(other)
+        trained(other, Network(2))
 
 
 def test_weights_of_another_width_are_refused(part: parts.Part) -> None:
     save(part, initial(3, 0))
     with pytest.raises(InputError, match=rf"{part.weights}: not this network's"):
-        trained(part)
+        trained(part, Network(2))
 
 
 def test_a_dead_layer_has_no_dimension_and_the_one_before_it_has() -> None:

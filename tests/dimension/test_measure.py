@@ -1,6 +1,6 @@
 """The stages that measure dimension, end to end on small data: whole tables, the same bytes."""
 
-import json
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,18 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
-from stages import calibrate_dimension, measure_dimension, measure_images
+from stages import (
+    calibrate_dimension,
+    measure_cnn,
+    measure_dimension,
+    measure_images,
+    measure_study,
+)
 from stages.base import params, parts
 from stages.base.errors import InputError
+from stages.classification.modules import Kind
 from stages.cnn import part as cnn_part
 from stages.cnn.network import initial
 from stages.dimension.activations import last_hidden
@@ -22,15 +30,15 @@ from stages.images import stored
 from stages.images.arrays import Images, open_images, save_images
 from stages.networks.cnn import Network
 from tests.helpers.rows import rows
-from tests.helpers.tiny import write_params
+from tests.helpers.tiny import write_carrying, write_params
 
 OUTPUTS = {
     name: Path("metrics") / name
     for name in (
         "dimension_calibration.csv",
         "dimension_images.csv",
+        "dimension_cnn.csv",
         "dimension.csv",
-        "dimension.json",
     )
 }
 REPEATED = 3
@@ -40,7 +48,7 @@ def save(part: parts.Part, *, dead: bool) -> None:
     write({"": network(part.configuration["width"], dead=dead)}, part)
 
 
-def write(networks: dict[str, Network], part: parts.Part) -> None:
+def write(networks: Mapping[str, nn.Module], part: parts.Part) -> None:
     """Weights, by names that begin with those of the networks."""
     part.weights.parent.mkdir(parents=True, exist_ok=True)
     state = {f"{n}{key}": t for n, each in networks.items() for key, t in each.state_dict().items()}
@@ -70,6 +78,7 @@ def root(
     write_params(Path(), tiny_params)
     p = params.load()
 
+    write_carrying(Path("metrics/cnn.parquet"), p, "images", "cnn", "studies", "imports")
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)
     images[-REPEATED:] = images[0]
@@ -80,14 +89,29 @@ def root(
         for width in p.cnn.widths:
             save(cnn_part.sweep_part(p.cnn_images, name, sweep, width), dead=width == 1)
     for name, study in p.studies.items():
-        networks = {f"{n}.": network(n, dead=n == 1, seed=4) for n in study.widths}
-        write(networks, cnn_part.study_part(p.cnn_images, name, study))
+        cnn = study.network == "cnn"
+        made = {n: network(n, dead=n == 1, seed=4) if cnn else perceptron(n) for n in study.widths}
+        named = {f"{n}.": each for n, each in made.items()}
+        write(named, cnn_part.study_part(p.cnn_images, name, study))
     return p
+
+
+def perceptron(width: int) -> nn.Module:
+    """Not trained; every unit of its last hidden layer lives."""
+    made = Kind("mlp", (3, 32, 32), 10).initial(width, 3)
+    with torch.no_grad():
+        made.get_parameter("linear2.bias").fill_(1)
+    return made
 
 
 def run_all() -> dict[str, bytes]:
     calibrate_dimension.main()
     measure_images.main()
+    measure_cnn.main()
+    for name in params.load().studies:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("sys.argv", ["measure_study", name])
+            measure_study.main()
     measure_dimension.main()
     return {name: path.read_bytes() for name, path in OUTPUTS.items()}
 
@@ -99,14 +123,15 @@ def test_the_table_is_whole(root: params.Params) -> None:
     assert not table.duplicated(key).any()
     each = len(estimators(root.dimension)) * len(root.dimension.blocks)
     sets = table.groupby(["source", "width", "layer"], dropna=False).size()
-    names = ["notebook", "paper", "paper_keras"]
+    names = ["notebook", "paper", "paper_keras", "perceptron"]
     layers = ["preactivation", "activation", "logits"]
     assert set(sets.drop("images").index) == set(product(names, [1, 2], layers))
     assert set(sets) == {each}
 
     dead = (table["width"] == 1) & (table["layer"] != "preactivation")
+    dead &= table["source"] != "perceptron"
     assert set(table[dead]["status"]) == {"constant"}
-    others = table[~dead]
+    others = table[~dead & (table["source"] != "perceptron")]  # of one or two units, with ties
     assert set(others["status"]) == {"ok"}
     assert (others["low"] < others["dimension"]).all()
     assert (others["dimension"] < others["high"]).all()
@@ -125,46 +150,55 @@ def test_the_images_stand_in_the_table_as_they_were_measured(root: params.Params
 
 def test_readings_stand_beside_those_of_known_data(root: params.Params) -> None:
     run_all()
-    summary = json.loads(OUTPUTS["dimension.json"].read_text())
-    sweeps = ["notebook", "paper", "paper_keras"]
-    assert list(summary) == ["images", *sweeps, "gaussian_17", "uniform_17"]
-    labels = {"twonn", "ratio_2", "likelihood_5"}
-    assert all(set(readings) == labels for readings in summary.values())
-
     table = pd.read_csv(OUTPUTS["dimension.csv"])
     calibration = pd.read_csv(OUTPUTS["dimension_calibration.csv"])
     shown = (table["blocks"] == 1) & (table["neighbours"] == 5) & (table["width"] == 2)
     shown &= table["layer"] == "preactivation"
-    row = table[shown & (table["source"] == sweeps[0])].iloc[0]
-    assert summary[sweeps[0]]["likelihood_5"] == pytest.approx(row["dimension"], abs=0.006)
+    row = table[shown & (table["source"] == "notebook")].iloc[0]
     known = calibration.query("shape == 'gaussian' and neighbours == 5 and blocks == 1")
     readings = known.set_index("known")["dimension"]
-    assert summary["gaussian_17"]["likelihood_5"] == pytest.approx(readings[17], abs=0.006)
     assert readings[2] < row["dimension"] < readings[40]
     expected = np.interp(row["dimension"], readings, readings.index)
     assert row["as_gaussian"] == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_study_is_measured_on_its_own_networks(root: params.Params) -> None:
-    images = open_images(Path("data/cifar10")).test_images
-    tables = measure_dimension.measure_networks(root, images)
-    of_study = tables[(tables["source"] == "paper_keras") & (tables["width"] == 2)]
-    [hidden] = last_hidden([network(2, dead=False, seed=4)], images, [0.0, 1.0])
-    expected = measure(hidden, root.dimension)
-    found = of_study[of_study["layer"] == "preactivation"]["dimension"]
-    assert found.tolist() == [estimate.dimension for estimate in expected]
-
-
-def test_a_network_without_a_dimension_is_null_in_the_summary(
-    tiny_params: dict[str, Any], root: params.Params
-) -> None:
-    tiny_params["verdict"]["dimension"]["layer"] = "activation"
-    write_params(Path(), tiny_params)
-    name, sweep = next(iter(root.cnn.sweeps.items()))
-    save(cnn_part.sweep_part(root.cnn_images, name, sweep, 2), dead=True)
     run_all()
-    summary = json.loads(OUTPUTS["dimension.json"].read_text())
-    assert set(summary[name].values()) == {None}
+    table = pd.read_csv("metrics/dimension_studies/paper_keras.csv")
+    images = open_images(Path("data/cifar10")).test_images
+    [hidden] = last_hidden([network(2, dead=False, seed=4)], images, [0.0, 1.0])
+    expected = [estimate.dimension for estimate in measure(hidden, root.dimension)]
+    found = table[(table["width"] == 2) & (table["layer"] == "preactivation")]["dimension"]
+    np.testing.assert_allclose(found, expected, rtol=1e-15)
+
+
+def test_any_network_is_measured_where_it_says_that_its_last_hidden_layer_is(
+    root: params.Params,
+) -> None:
+    run_all()
+    table = pd.read_csv("metrics/dimension_studies/perceptron.csv")
+    images = open_images(Path("data/cifar10")).test_images
+    weights = {name: w.double() for name, w in perceptron(2).state_dict().items()}
+    x = torch.from_numpy(images / 255).permute(0, 3, 1, 2).flatten(1)  # channels first, as torch
+    x = (x @ weights["linear1.weight"].T + weights["linear1.bias"]).clamp_min(0)
+    before = x @ weights["linear2.weight"].T + weights["linear2.bias"]
+    after = before.clamp_min(0)
+    logits = after @ weights["linear3.weight"].T + weights["linear3.bias"]
+    for layer, values in (("preactivation", before), ("activation", after), ("logits", logits)):
+        rows = table[(table["width"] == 2) & (table["layer"] == layer)]
+        expected = [estimate.dimension for estimate in measure(values.numpy(), root.dimension)]
+        np.testing.assert_allclose(rows["dimension"], expected, rtol=1e-3)
+
+
+def test_a_part_whose_n_is_not_that_of_its_network_is_refused(
+    root: params.Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = cnn_part.study_part(root.cnn_images, "perceptron", root.studies["perceptron"])
+    part.write(part.read().assign(parameters=lambda table: table["parameters"] + 1))
+    monkeypatch.setattr("sys.argv", ["measure_study", "perceptron"])
+    says = "perceptron.parquet: N 3096 at width 1, and the network has 3095; remove it and train"
+    with pytest.raises(InputError, match=says):
+        measure_study.main()
 
 
 def test_outputs_are_the_same_to_the_byte(root: params.Params) -> None:
@@ -177,5 +211,5 @@ def test_missing_weights_stop_the_stage_and_leave_its_outputs(root: params.Param
     part = cnn_part.sweep_part(root.cnn_images, name, sweep, 2)
     part.weights.unlink()
     with pytest.raises(InputError, match=f"{part.weights}: No such file"):
-        measure_dimension.main()
+        measure_cnn.main()
     assert {name: path.read_bytes() for name, path in OUTPUTS.items()} == before

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import plot_cnn, plot_cnn_sweep
+from stages import plot_cnn
 from stages.base import errors, params
 from stages.drawing import style
 from stages.drawing.cnn import Drawn
@@ -58,9 +58,12 @@ def draw(folder: Path, output: Path) -> dict[str, bytes]:
     found = Drawn.read(folder)
     with style.drawing():
         plot_cnn.draw(found, P, PUBLISHED, output)
-        for name in found.sweeps:
-            plot_cnn_sweep.draw(found, name, P.plot, output)
-    return {path.name: path.read_bytes() for path in output.iterdir()}
+        plot_cnn.draw_sweeps(found, found.sweeps, P.plot, output / "sweeps")
+    return {path.name: path.read_bytes() for path in files(output)}
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def text(svg: bytes) -> str:
@@ -97,7 +100,7 @@ def rising(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_every_figure_and_series_has_the_same_bytes_each_time(
     two: Path, plots: Path, tmp_path: Path
 ) -> None:
-    once = {path.name: path.read_bytes() for path in plots.iterdir()}
+    once = {path.name: path.read_bytes() for path in files(plots)}
     assert once == draw(two, tmp_path)
     names = {"epochs.svg", "figure6.svg", "sensitivity.svg", "local_slopes.svg"}
     names |= {"curves.csv", "dimension_by_epoch.csv", "local_slopes.csv", "published.csv"}
@@ -108,9 +111,9 @@ def test_every_figure_and_series_has_the_same_bytes_each_time(
 
 def test_a_figure_is_titled_and_shows_the_fitted_numbers(two: Path, plots: Path) -> None:
     fits = Drawn.read(two).fit("paper", "train_loss", "pooled")
-    shown = text((plots / "cnn_scaling_paper.svg").read_bytes())
+    shown = text((plots / "sweeps/cnn_scaling_paper.svg").read_bytes())
     assert f"{fits['dimension']:.1f} ({fits['dimension_low']:.1f} to" in shown
-    for path in plots.glob("*.svg"):
+    for path in plots.rglob("*.svg"):
         root = ElementTree.parse(path).getroot()
         assert root.find("{http://www.w3.org/2000/svg}title") is not None, path.name
 
@@ -175,14 +178,21 @@ def test_values_that_have_no_logarithm_are_left_out(tmp_path: Path) -> None:
     runs.loc[1, "train_accuracy"] = 0.0
     with style.drawing():
         found = Drawn.read(tables(tmp_path / "tables", runs))
-        plot_cnn_sweep.draw(found, "paper", P.plot, tmp_path / "plots")
+        plot_cnn.draw_sweeps(found, ["paper"], P.plot, tmp_path / "plots")
     for path in (tmp_path / "plots").iterdir():
         assert "nan" not in path.read_text()
 
 
-def test_an_unknown_sweep_and_a_missing_table_are_named(two: Path, tmp_path: Path) -> None:
-    with pytest.raises(errors.InputError, match="no sweep 'other'; there is notebook, paper"):
-        plot_cnn_sweep.draw(Drawn.read(two), "other", P.plot, tmp_path)
+def test_a_sweep_that_is_gone_takes_its_figures_with_it(two: Path, tmp_path: Path) -> None:
+    for sweeps in (["notebook", "paper"], ["paper"]):
+        with style.drawing():
+            plot_cnn.draw_sweeps(Drawn.read(two), sweeps, P.plot, tmp_path)
+        kinds = ("scaling", "violin")
+        drawn = {f"cnn_{kind}_{name}.svg" for kind in kinds for name in sweeps}
+        assert {path.name for path in tmp_path.iterdir()} == drawn
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(errors.InputError, match=r"cnn\.parquet: .*make it again: dvc repro"):
         Drawn.read(tmp_path)
     assert not list(tmp_path.iterdir())

@@ -43,11 +43,10 @@ PAPERS = {
 def made(folder: Path, configurations: dict[str, params.ParityConfiguration]) -> Path:
     """A folder with params.yaml, the tables and figures of simulated runs."""
     truth = Truth(np.ones(1), time=500, per_width=0.2)
-    simulated_parity.save(folder / "metrics", simulated_parity.tables(configurations, truth))
+    simulated = simulated_parity.tables(configurations, truth)
+    simulated_parity.save(folder / "metrics", simulated, configurations)
     content = P.model_dump()
-    content["parity"]["alphas"]["values"] = []
     content["verdict"]["parity"]["exponents"] = "falling_"
-    content["parity"]["configurations"] = {n: c.model_dump() for n, c in configurations.items()}
     content["quanta"]["resamples"] = 100
     write_params(folder, content)
     with pytest.MonkeyPatch.context() as patch:

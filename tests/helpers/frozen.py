@@ -13,8 +13,16 @@ from stages.base import params
 from tests.helpers.root import ROOT
 
 PINNED = yaml.safe_load(Path(__file__).with_name("params.yaml").read_text())
-NAMED = ("images", "cnn.sweeps", "imports", "parity.configurations")
-NAMED += ("fit.widths", "fit.sensitivity.widths")
+NAMED = (
+    "images",
+    "cnn.sweeps",
+    "studies",
+    "regime.changes",
+    "imports",
+    "parity.configurations",
+    "fit.widths",
+    "fit.sensitivity.widths",
+)
 """Mappings from names that one chooses: only those pinned are there."""
 
 

@@ -10,9 +10,12 @@ import yaml
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
+from stages.base import params
 from stages.sweeping.graph import TRAINING
 from tests.helpers.root import ROOT
 
+OURS = ("dvc.yaml", TRAINING)
+"""Whoever brings a stage of their own has it elsewhere: docs/import.md."""
 UNNAMED = {
     f"stages.base.{name}"
     for name in ("errors", "files", "item", "params", "progress", "tables", "workers", "workspace")
@@ -67,6 +70,21 @@ def needs(module: str) -> set[str]:
     return found
 
 
+NETWORKS = "stages.networks."
+
+
+def used(stage: PipelineStage) -> set[str]:
+    """The modules that run when a stage runs: of networks, where it is of a study, the study's."""
+    found = needs(module_of(stage))
+    family, _, item = stage.name.partition("@")
+    if family == "train_regime":  # no record has the images that it makes afresh
+        found.add("stages.images.generated")
+    if family in ("train_regime", "train_study", "measure_study"):
+        network = f"{NETWORKS}{params.load(ROOT / 'params.yaml').studies[item].network}"
+        found = {name for name in found if not name.startswith(NETWORKS)} | needs(network)
+    return found
+
+
 def modules() -> list[str]:
     files = (path.relative_to(ROOT) for path in ROOT.glob("stages/**/*.py"))
     return sorted(".".join(path.with_suffix("").parts) for path in files)
@@ -75,7 +93,7 @@ def modules() -> list[str]:
 @cache
 def graph() -> list[PipelineStage]:
     with Repo(str(ROOT)) as repo:
-        return list(repo.index.stages)
+        return [stage for stage in repo.index.stages if stage.path_in_repo in OURS]
 
 
 def as_written() -> dict[str, Any]:

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 
 from stages.base.params import ParityConfiguration
+from stages.base.tables import write_parquet
 from stages.parity import part as parity_part
 from stages.parity.plan import curve_steps, families
 from stages.parity.tasks import frequencies
 from stages.quanta import simulate as simulate_parity
 from stages.quanta.simulate import Truth
+from tests.helpers.frozen import FROZEN
 
 BIT = log(2)
 
@@ -103,10 +105,15 @@ def typed(kind: str, some: list[pd.DataFrame]) -> pd.DataFrame:
     return pa.Table.from_pandas(table, schema=schema, preserve_index=False).to_pandas()
 
 
-def save(folder: Path, made: dict[str, pd.DataFrame]) -> Path:
-    """Write the tables as aggregation does."""
+def save(
+    folder: Path, made: dict[str, pd.DataFrame], configurations: dict[str, ParityConfiguration]
+) -> Path:
+    """Write the tables as aggregation does of these configurations."""
     folder.mkdir(exist_ok=True, parents=True)
+    section = FROZEN.parity.model_dump()
+    section["configurations"] = {name: c.model_dump() for name, c in configurations.items()}
+    section["alphas"]["values"] = []
     for kind, table in made.items():
-        schema = parity_part.SCHEMAS[kind]
-        table.to_parquet(folder / f"parity_{kind}.parquet", index=False, schema=schema)
+        path, schema = folder / f"parity_{kind}.parquet", parity_part.SCHEMAS[kind]
+        write_parquet(table, path, schema, {"parity": section})
     return folder

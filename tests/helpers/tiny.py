@@ -5,9 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
 import yaml
 
-from stages.base import params
+from stages.base import params, tables
 from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 
@@ -19,10 +21,9 @@ def tiny() -> dict[str, Any]:
         sweep |= {"batch_size": 16, "epochs": 2, "seeds": 2}
     keras = {"initial_weights": "keras", "evaluate_training": True}
     training = made["cnn"]["sweeps"]["paper"] | keras
-    made["studies"] = {"paper_keras": {"widths": [1, 2], "training": training}}
-    made["method"] |= {"dimensions": [2], "widths": [1, 2]}
-    made["method"]["images"] |= {"train": 100, "test": 100}
-    made["method"]["training"] |= {"batch_size": 32, "epochs": 1, "seeds": 2}
+    study = {"images": "cifar10", "network": "cnn", "widths": [1, 2]}
+    made["studies"] = {"paper_keras": study | {"training": training}}
+    made["studies"]["perceptron"] = study | {"network": "mlp", "training": {**training}}
     name, configuration = next(iter(made["parity"]["configurations"].items()))
     configuration |= {"tasks": 3, "bits": 8, "subset_size": 2, "batch_size": 64, "task_curves": 3}
     configuration |= {"widths": [8, 16], "steps": 20, "evaluate_every": 5}
@@ -51,6 +52,13 @@ def tiny() -> dict[str, Any]:
 def dumped(content: Any) -> str:
     """As YAML, nothing by reference."""
     return yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False)
+
+
+def write_carrying(path: Path, p: params.Params, *sections: str) -> None:
+    """Write a table without rows that carries sections of params, as aggregation would."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    carried = p.model_dump(mode="json", include={*sections})
+    tables.write_parquet(pd.DataFrame(), path, pa.schema([]), carried)
 
 
 def write_params(folder: Path, content: dict[str, Any]) -> None:

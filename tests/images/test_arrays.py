@@ -13,18 +13,22 @@ import pytest
 
 from stages.base import files
 from stages.base.errors import InputError
+from stages.base.params.images import MOST
+from stages.classification import draws
 from stages.images.arrays import ARRAYS, Images, open_images, save_images
 from tests.helpers.clone import Clone, isolated
 
 
-def images(seed: int = 0, train: int = 40, test: int = 10) -> Images:
+def images(
+    seed: int = 0, train: int = 40, test: int = 10, shape: tuple[int, ...] = (32, 32, 3)
+) -> Images:
     rng = np.random.default_rng(seed)
 
     def draw(high: int, *shape: int) -> np.ndarray:
         return rng.integers(high, size=shape, dtype=np.uint8)
 
     return Images(
-        draw(256, train, 32, 32, 3), draw(10, train), draw(256, test, 32, 32, 3), draw(10, test)
+        draw(256, train, *shape), draw(10, train), draw(256, test, *shape), draw(10, test)
     )
 
 
@@ -143,7 +147,14 @@ def test_each_file_is_needed_and_whole(tmp_path: Path, name: str) -> None:
     ("name", "array", "says"),
     [
         ("train_images", np.zeros((40, 32, 32, 3), np.float32), "float32 of shape (40, 32, 32, 3)"),
-        ("train_images", np.zeros((40, 3, 32, 32), np.uint8), "not uint8 of shape (n, 32, 32, 3)"),
+        (
+            "train_images",
+            np.zeros((40, 32, 32), np.uint8),
+            "not uint8 of shape (n, rows, columns, ch",
+        ),
+        ("test_images", np.zeros((10, 32, 32, 1), np.uint8), "of 32x32x1, not of 32x32x3 as in"),
+        ("train_images", np.zeros((0, 32, 32, 3), np.uint8), "0 images of 32x32x3, not 1 to 131,"),
+        ("train_images", np.zeros((40, 0, 32, 3), np.uint8), "40 images of 0x32x3, not 1 to"),
         ("test_images", np.zeros((32, 32, 3), np.uint8), "uint8 of shape (32, 32, 3)"),
         ("train_labels", np.zeros(40, np.int64), "int64 of shape (40,), not uint8 of shape (n)"),
         ("train_labels", np.zeros((40, 1), np.uint8), "uint8 of shape (40, 1)"),
@@ -168,9 +179,43 @@ def test_other_arrays_are_refused_in_one_line(
     assert "\n" not in message
 
 
-def test_an_empty_split_is_refused() -> None:
-    with pytest.raises(InputError, match="0 labels for 0 images"):
-        images(test=0)
+@pytest.mark.parametrize("shape", [(28, 28, 1), (7, 33, 5), (64, 64, 3)])
+def test_images_of_any_shape_are_stored_as_they_are(
+    tmp_path: Path, shape: tuple[int, int, int]
+) -> None:
+    saved = images(shape=shape)
+    save_images(tmp_path / "d", saved)
+    assert same(open_images(tmp_path / "d"), saved)
+    assert saved.shape == shape
+
+
+def test_an_order_holds_as_many_images_as_are_allowed() -> None:
+    assert draws.MAX_IMAGES == MOST
+    with pytest.raises(InputError, match="131,073 images of 1x1x1, not 1 to 131,072"):
+        images(train=MOST + 1, shape=(1, 1, 1))
+
+
+def test_the_network_cnn_sees_grey_images_of_mnist_in_a_black_border_and_three_like_channels() -> (
+    None
+):
+    small = images(shape=(28, 28, 1))
+    framed = small.for_cnn()
+    assert framed.shape == (32, 32, 3)
+    for channel in range(3):
+        inner = framed.test_images[:, 2:30, 2:30, channel]
+        assert np.array_equal(inner, small.test_images[..., 0])
+    assert framed.train_images.sum(dtype=int) == 3 * small.train_images.sum(dtype=int)
+    assert np.array_equal(framed.train_labels, small.train_labels)
+    assert framed.for_cnn() is framed
+
+
+def test_the_network_cnn_refuses_other_shapes_by_name() -> None:
+    says = (
+        "the network cnn takes images of 32x32x3, and grey ones of 28x28; these are of 64x64x3: "
+        "choose another network"
+    )
+    with pytest.raises(InputError, match=f"^{says}$"):
+        images(shape=(64, 64, 3)).for_cnn()
 
 
 def test_the_hash_of_a_file_is_the_one_that_dvc_records(small_images: Path, tmp_path: Path) -> None:

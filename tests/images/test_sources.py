@@ -23,7 +23,7 @@ from torchvision import datasets
 from stages.base.errors import InputError
 from stages.base.params import PublishedImages
 from stages.images.arrays import ARRAYS, Images, open_images
-from stages.images.sources import Archive, File, Files, Published, published
+from stages.images.sources import Archive, Files, Published, published
 from stages.images.stored import Place, download
 
 TRAIN, TEST = 12, 5
@@ -165,6 +165,7 @@ def refused(case: Case, root: Path, copy: Path | None) -> str:
 def test_the_arrays_are_those_that_torchvision_reads(case: Case, tmp_path: Path) -> None:
     bring(case, tmp_path)
     ours = open_images(tmp_path / case.name, case.data.classes)
+    assert ours.shape == PublishedImages.model_validate({"source": case.name}).shape
     for train, images, labels in (
         (True, ours.train_images, ours.train_labels),
         (False, ours.test_images, ours.test_labels),
@@ -174,8 +175,7 @@ def test_the_arrays_are_those_that_torchvision_reads(case: Case, tmp_path: Path)
         for i in range(len(theirs)):
             picture, label = theirs[i]
             pixels = np.asarray(picture)
-            inner = images[i] if pixels.ndim == 3 else images[i, 2:30, 2:30, 1]
-            assert np.array_equal(inner, pixels)
+            assert np.array_equal(images[i], pixels.reshape(images.shape[1:]))
             assert labels[i] == label
 
 
@@ -236,21 +236,6 @@ def test_a_file_on_the_network_that_is_another_is_removed(case: Case, tmp_path: 
     assert {path.name for path in (tmp_path / f"{case.name}.part").iterdir()} == kept
     bring(case, tmp_path)
     assert not (tmp_path / f"{case.name}.part").exists()
-
-
-def test_grey_images_have_a_black_border_and_three_like_channels(tmp_path: Path) -> None:
-    write_mnist(tmp_path)
-    official = published("mnist")
-    assert isinstance(official, Files)
-    files = tuple(File(f.url, f.name, md5(tmp_path / f.name)) for f in official.files)
-    sums = {"resources": [(file.name, file.md5) for file in files]}
-    reader = type("MNIST", (datasets.MNIST,), sums)
-    images = replace(official, files=files, reader=reader).read(tmp_path).train_images
-    assert (images[..., :1] == images).all()
-    border = np.ones((32, 32), bool)
-    border[2:30, 2:30] = False
-    assert not images[:, border].any()
-    assert images[:, ~border].any()
 
 
 def test_every_source_of_params_is_published() -> None:

@@ -23,7 +23,7 @@ from tests.helpers.tiny import write_params
 
 NUMBERS = ["slope", "amplitude", "alpha", "alpha_low", "alpha_high"]
 NUMBERS += ["dimension", "dimension_low", "dimension_high"]
-SAMPLE = ["width_count", "runs", "rows", "status"]
+SAMPLE = ["alpha_sklearn", "width_count", "runs", "rows", "status"]
 
 
 def settings() -> params.Fit:
@@ -66,10 +66,12 @@ def test_there_is_one_fit_of_every_kind(tables: Tables) -> None:
     keys = ["sweep", "metric", "epochs", "quantile", "failed", "widths"]
     assert list(fits) == [*keys, "first_width", "last_width", *NUMBERS, *SAMPLE]
     assert not fits.duplicated(keys).any()
-    assert [fits[key].nunique() for key in keys] == [2, 6, 3, 3, 2, 3]
-    assert len(fits) == 2 * 6 * 3 * 3 * 2 * 3
+    assert [fits[key].nunique() for key in keys] == [2, 6, 4, 3, 2, 3]
+    assert len(fits) == 2 * 6 * 4 * 3 * 2 * 3
     losses = fits[fits["metric"].str.endswith(("loss", "error"))]
-    assert (losses["status"] == "ok").all()
+    several = losses["status"].str.startswith("not unique: ")  # of 3 runs at 4 or 6 widths
+    assert (several | (losses["status"] == "ok")).all()
+    assert several.mean() < 0.1
     assert not losses[NUMBERS].isna().any(axis=None)
 
 
@@ -120,11 +122,44 @@ def test_failed_runs_are_counted_listed_and_left_out_only_where_it_says_so(
     )
 
 
+def test_scikit_learn_makes_the_same_median_fits(tables: Tables) -> None:
+    second = tables.fits.dropna(subset=["alpha_sklearn"])
+    assert set(second["quantile"]) == {0.5}
+    assert {*second["epochs"]} == {*settings().epochs}
+    of_all = only(second, sweep="notebook")
+    assert set(of_all["failed"]) == {"included"}
+    assert set(only(of_all, epochs="pooled")["metric"]) == {"validation_loss"}
+    assert len(of_all[of_all["epochs"] != "pooled"]) == 6 * 3 * 3
+    unique = second[second["status"] == "ok"]
+    np.testing.assert_allclose(unique["alpha_sklearn"], unique["alpha"], rtol=1e-6)
+    assert not second["status"].str.contains("scikit-learn").any()
+
+
+def test_that_scikit_learn_differs_is_a_status(
+    table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cnn_fits.second, "line", lambda *_: (-0.3, 1.0))
+    fits = cnn_fits.fit(only(table, sweep="paper"), settings()).fits
+    headline = only(fits, metric="validation_loss", epochs="best", quantile=0.5, failed="included")
+    assert set(headline["status"]) == {"scikit-learn differs: slope -0.3"}
+
+
+def test_best_epochs_are_quartiles_over_seeds(table: pd.DataFrame, tables: Tables) -> None:
+    best = tables.best_epochs
+    assert len(best) == 2 * 2 * 8
+    assert (best["low"] <= best["median"]).all()
+    row = only(best, sweep="notebook", epochs="best", width=3).iloc[0]
+    runs = only(table, sweep="notebook", width=3).groupby("seed")
+    smallest = [int(run.loc[run["validation_loss"].idxmin(), "epoch"]) for _, run in runs]
+    assert row["median"] == np.median(smallest)
+    assert row["last"] == 4
+
+
 def test_sensitivity_varies_one_thing_at_a_time(tables: Tables) -> None:
     rows = only(tables.sensitivity, sweep="notebook", metric="validation_loss")
     levels = rows.groupby("factor", sort=False)["level"].unique().map(list).to_dict()
     assert levels == {
-        "epochs": ["pooled", "last", "best"],
+        "epochs": ["pooled", "last", "best", "best_error"],
         "epoch": ["1", "2", "3", "4"],
         "quantile": ["0.2", "0.5", "0.8"],
         "widths": ["all", "published", "wide"],
@@ -139,7 +174,7 @@ def test_sensitivity_varies_one_thing_at_a_time(tables: Tables) -> None:
             others = {key: value for key, value in base.items() if key != varied}
             assert {key: row[key] for key in others} == others
             assert str(row[varied]) == row["level"]
-    assert set(only(rows, factor="model")["epochs"]) == {"last", "best"}
+    assert set(only(rows, factor="model")["epochs"]) == {"last", "best", "best_error"}
 
 
 def test_sensitivity_and_fits_say_the_same(tables: Tables) -> None:
@@ -162,7 +197,7 @@ def test_the_last_epoch_is_the_single_epoch_of_its_number(tables: Tables) -> Non
 def test_only_a_fit_with_an_irreducible_loss_has_one(tables: Tables) -> None:
     rows = tables.sensitivity
     floored = rows["model"] == "irreducible_loss"
-    assert floored.sum() == 2 * 2 * 2
+    assert floored.sum() == 2 * 2 * 3
     assert rows.loc[floored, "irreducible"].notna().all()
     assert rows.loc[floored, "quantile"].isna().all()
     assert rows.loc[~floored, ["irreducible", "irreducible_low"]].isna().all(axis=None)
@@ -181,7 +216,7 @@ def test_local_slopes_slide_over_the_widths(tables: Tables) -> None:
 def test_the_headline_is_what_the_fits_say(table: pd.DataFrame, tables: Tables) -> None:
     shown = tables.headline["notebook"]
     assert (shown["runs"], shown["failed"]) == (32, 1)
-    for epochs in ("pooled", "last", "best"):
+    for epochs in settings().epochs:
         (fit,) = only(
             tables.fits,
             sweep="notebook",
@@ -196,7 +231,7 @@ def test_the_headline_is_what_the_fits_say(table: pd.DataFrame, tables: Tables) 
                 getattr(fit, name), rel=1e-3
             )
     median = shown["validation_loss_at_width_13"]
-    assert median == {"pooled": None, "last": None, "best": None}  # widths end at 8
+    assert median == dict.fromkeys(settings().epochs)  # widths end at 8
     nearer = cnn_fits.fit(table, settings().model_copy(update={"compare_width": 8}))
     last = only(table, sweep="notebook", width=8, epoch=4)["validation_loss"].median()
     median = nearer.headline["notebook"]["validation_loss_at_width_8"]
@@ -308,8 +343,8 @@ def test_the_stage_writes_the_same_bytes_twice(folder: Path) -> None:
         done = stage(folder)
         assert done.returncode == 0, done.stderr
         written.append({path.name: path.read_bytes() for path in (folder / "tables").iterdir()})
-    names = ["cnn.json"] + [f"cnn_{n}.csv" for n in ("failed", "fits", "local_slopes")]
-    assert sorted(written[0]) == sorted([*names, "cnn_sensitivity.csv"])
+    names = ["cnn.json"] + [f"cnn_{n}.csv" for n in ("best_epochs", "failed", "fits")]
+    assert sorted(written[0]) == sorted([*names, "cnn_local_slopes.csv", "cnn_sensitivity.csv"])
     assert written[0] == written[1]
     fits = pd.read_csv(folder / "tables" / "cnn_fits.csv")
     assert fits["alpha"].between(0, 1).any()

@@ -2,18 +2,36 @@
 
 import re
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import save_file
 
-from stages import calibrate_dimension, calibrate_method, fit_method, measure_method, plot_method
+from stages import (
+    aggregate_cnn,
+    calibrate_dimension,
+    download,
+    fit_method,
+    measure_cnn,
+    measure_dimension,
+    measure_images,
+    measure_study,
+    plot_method,
+    train_study,
+)
+from stages.base import params, tables
 from stages.base.errors import InputError
 from stages.base.params import DimensionRule
-from stages.cnn.part import parameters
+from stages.cnn.network import initial
+from stages.cnn.part import parameters, sweep_part
+from stages.dimension.estimators import measure
+from stages.images.stored import stored
 from stages.manifold import method
 from stages.statistics.bootstrap import Resampling
-from tests.helpers.frozen import FROZEN
+from tests.helpers.rows import rows
 from tests.helpers.tiny import write_params
 
 RULE = DimensionRule(
@@ -39,11 +57,11 @@ def sweep(dimension: float, known: int, bend: float = 0) -> pd.DataFrame:
 
 def measured(value: float) -> pd.DataFrame:
     """A table of dimensions in which all that is asked for reads about the same."""
-    sources = ["images", *map(str, WIDTHS)]
-    frame = pd.DataFrame({"source": sources, "estimator": "ratio", "neighbours": 2, "blocks": 1})
-    values = value * np.linspace(0.99, 1.01, len(sources))
+    widths = pd.array([pd.NA, *WIDTHS], "Int64")
+    frame = pd.DataFrame({"width": widths, "estimator": "ratio", "neighbours": 2, "blocks": 1})
+    values = value * np.linspace(0.99, 1.01, len(widths))
     frame = frame.assign(status="ok", dimension=values, low=0.99 * values, high=1.01 * values)
-    of_networks = frame["source"] != "images"
+    of_networks = frame["width"].notna()
     frame["layer"] = np.where(of_networks, "preactivation", None)
     others = [
         frame[of_networks].assign(layer=layer, dimension=factor * values[of_networks])
@@ -109,69 +127,105 @@ def test_halves_of_widths_share_the_middle_one() -> None:
 
 
 @pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with params.yaml in which the method takes seconds on the CPU."""
-    content = FROZEN.model_dump()
-    content["method"] |= {"dimensions": [2, 3], "widths": [1, 2, 3]}
-    content["method"]["images"] |= {"train": 200, "test": 150, "patches": 5}
-    content["method"]["training"] |= {"epochs": 2, "seeds": 2, "batch_size": 32}
+def small(tiny_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with params.yaml whose studies take seconds on the CPU, and no sweeps' parts."""
+    content = tiny_params
+    training = content["cnn"]["sweeps"]["paper"] | {"epochs": 2, "seeds": 2, "batch_size": 32}
+    images = {"source": "manifold", "seed": 0, "train": 200, "test": 150, "patches": 5}
+    content["images"] |= {f"m{d}": images | {"dimension": d} for d in (2, 3)}
+    content["cnn"] |= {"images": "m2", "widths": [1]}
+    content["studies"] = {
+        name: {"images": made, "network": "cnn", "widths": [1, 2, 3], "training": training}
+        for name, made in (("of_2", "m2"), ("of_3", "m3"), ("again", "m3"))
+    }
     content["dimension"] |= {"ratio_neighbours": [2], "likelihood_neighbours": [2]}
-    content["dimension"]["blocks"] = [2, 1]
     content["dimension"]["known"] = {"samples": 150, "dimensions": [2, 3], "compare": 2}
-    content["fit"]["resamples"] = 100
     write_params(tmp_path, content)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCALING_DEVICE", "cpu")
     return tmp_path
 
 
-def calibrate(monkeypatch: pytest.MonkeyPatch, dimension: int) -> None:
-    monkeypatch.setattr("sys.argv", ["calibrate_method", str(dimension)])
-    calibrate_method.main()
+def run(monkeypatch: pytest.MonkeyPatch, stage: ModuleType, *arguments: str) -> None:
+    monkeypatch.setattr("sys.argv", [stage.__name__, *arguments])
+    stage.main()
 
 
 def test_the_stages_make_the_figure_and_the_same_bytes_again(
-    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for dimension in (2, 3):
-        calibrate(monkeypatch, dimension)
-    folder = small / "metrics/runs/manifold"
+    for name in ("m2", "m3"):
+        run(monkeypatch, download, name)
+    for name in ("of_2", "of_3", "again"):
+        run(monkeypatch, train_study, name)
+    folder = small / "metrics/runs/studies"
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert set(first) == {f"{d}.{kind}" for d in (2, 3) for kind in ("parquet", "safetensors")}
-    calibrate(monkeypatch, 2)
+    kinds = ("parquet", "safetensors")
+    assert set(first) == {f"{name}.{k}" for name in ("of_2", "of_3", "again") for k in kinds}
+    run(monkeypatch, train_study, "of_2")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
-    assert len(pd.read_parquet(folder / "3.parquet")) == 3 * 2 * 2  # widths, seeds, epochs
+    assert len(pd.read_parquet(folder / "of_3.parquet")) == 3 * 2 * 2  # widths, seeds, epochs
 
-    calibrate_dimension.main()
-    measure_method.main()
-    table = pd.read_csv(small / "metrics/method_dimension.csv", dtype={"source": str})
-    assert set(zip(table["known"], table["source"], strict=True)) == {
-        (known, source) for known in (2, 3) for source in ("images", "1", "2", "3")
-    }
-    fit_method.main()
+    p = params.load()
+    for name, sweep in p.cnn.sweeps.items():
+        made = sweep_part(p.cnn_images, name, sweep, 1)
+        made.path.parent.mkdir(exist_ok=True)
+        save_file(initial(1, 0).state_dict(), made.weights)
+        made.write(rows(made))
+    for name in p.studies:
+        run(monkeypatch, measure_study, name)
+    run(monkeypatch, aggregate_cnn)
+    for stage in (calibrate_dimension, measure_images, measure_cnn, measure_dimension):
+        run(monkeypatch, stage)
+    table = pd.read_csv(small / "metrics/dimension.csv")
+    key = ["source", "width", "layer", "estimator", "neighbours", "blocks"]
+    assert not table.duplicated(key).any()
+    sources = {"images", "images m3", *p.cnn.sweeps, *p.studies}
+    assert set(table["source"]) == sources  # once, whoever has these images
+
+    run(monkeypatch, fit_method)
     found = pd.read_csv(small / "metrics/method.csv")
     assert set(found["known"]) == {2, 3}
     layers = {"preactivation", "activation", "logits"}
     assert set(found["quantity"]) == {"test_loss", "train_loss", "images", "cube"} | layers
+    of_images = found[found["quantity"] == "images"].set_index("known")["dimension"]
+    points = stored("m3", p.images["m3"]).test_images.reshape(150, -1)
+    [reading] = [
+        e.dimension
+        for e in measure(points, p.dimension)
+        if (e.estimator, e.neighbours, e.blocks)
+        == (p.verdict.dimension.estimator, p.verdict.dimension.neighbours, 1)
+    ]
+    assert of_images[3] == pytest.approx(reading, rel=1e-4)
     said = (small / "metrics/method.md").read_text()
     assert re.search(r"^- d = 3: 4/alpha of the test loss ", said, re.MULTILINE)
-    monkeypatch.setattr("sys.argv", ["plot_method"])
-    plot_method.main()
+    run(monkeypatch, plot_method)
     svg = (small / "plots/method.svg").read_text()
     for text in ("the true d", "images", "True dimension d of the images", "d = 3"):
         assert text in svg
 
-    (small / "metrics/method_dimension.csv").unlink()
-    with pytest.raises(InputError, match=r"method_dimension\.csv: .*make it again: dvc repro"):
-        fit_method.main()
-    (folder / "2.safetensors").unlink()
-    with pytest.raises(InputError, match=r"2\.safetensors: No such file.*; train it again"):
-        measure_method.main()
-    (folder / "3.parquet").unlink()
-    with pytest.raises(InputError, match=r"3\.parquet: missing; .*train it again"):
-        fit_method.main()
+    (folder / "of_2.safetensors").unlink()
+    with pytest.raises(InputError, match=r"of_2\.safetensors: No such file.*; train it again"):
+        run(monkeypatch, measure_study, "of_2")
+    (folder / "of_3.parquet").unlink()
+    with pytest.raises(InputError, match=r"of_3\.parquet: missing; .*train it again"):
+        run(monkeypatch, measure_study, "of_3")
 
 
-def test_an_unknown_dimension_is_one_line(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match=r"method\.dimensions: no 5; there is 2, 3"):
-        calibrate(monkeypatch, 5)
+def test_where_no_dimension_is_known_that_is_said(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = method.table({}, {}, CALIBRATION, "best", RULE, 0.1, RESAMPLING)
+    losses = method.losses({}, "best")
+    assert table.empty
+    assert losses.empty
+    assert "agrees at none, differs at none, cannot be told at none" in method.statement(table, 0.1)
+    tables.write(table, small / "metrics/method.csv")
+    tables.write(losses, small / "metrics/method_losses.csv")
+    run(monkeypatch, plot_method)
+    assert "No study is on images of known dimension" in (small / "plots/method.svg").read_text()
+
+
+def test_an_unknown_study_is_one_line(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="studies: no 'of_5'; there is of_2, of_3, again"):
+        run(monkeypatch, train_study, "of_5")

@@ -48,10 +48,21 @@ def test_the_best_epoch_is_the_first_of_equals_and_never_a_nan() -> None:
     assert set(selection.choose(rows, "best")["epoch"]) == {4}
 
 
+def test_stopping_by_the_error_takes_the_first_epoch_of_the_smallest_error() -> None:
+    rows = table()
+    accuracy = np.float32([0.1, 0.4, 0.6, 0.6, 0.5, 0.6])
+    rows["validation_accuracy"] = np.tile(accuracy, len(rows) // 6)
+    assert set(selection.choose(rows, "best_error")["epoch"]) == {3}
+    assert set(selection.choose(rows, "best")["epoch"]) != {3}
+    lacking = (rows["width"] == 1) & (rows["seed"] == 0)
+    rows.loc[lacking, "validation_accuracy"] = np.nan
+    assert len(selection.choose(rows, "best_error")) == 11
+
+
 def test_the_order_of_rows_does_not_matter() -> None:
     rows = table(drift=1.0)
     shuffled = rows.sample(frac=1, random_state=0).reset_index(drop=True)
-    for epochs in ("last", "best"):
+    for epochs in ("last", "best", "best_error"):
         one, other = (
             selection.choose(r, epochs).sort_values(selection.RUN, ignore_index=True)
             for r in (rows, shuffled)
@@ -86,9 +97,10 @@ def test_runs_fail_by_never_leaving_chance_or_by_losing_their_numbers() -> None:
     rows.loc[broke, "validation_loss"] = np.inf
     failures = selection.failures(rows, 2.25)
     assert len(failures) == 12
-    failed = failures[failures["failure"] != ""]
-    found = failed[["width", "seed", "failure"]].to_records(index=False).tolist()
-    assert found == [(1, 2, "at chance"), (5, 0, "not finite")]
+    flags = failures.set_index(["width", "seed"])[[*selection.FAILURES]]
+    failed = flags.index[flags.any(axis=1)].tolist()
+    assert failed == [(1, 2), (5, 0)]
+    assert flags.loc[failed].to_numpy().tolist() == [[True, False, False], [False, True, False]]
     sound = selection.sound(rows, failures)
     assert len(sound) == 10 * 6
     assert sound[stuck.reindex(sound.index)].empty

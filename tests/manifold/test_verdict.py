@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,18 @@ import yaml
 
 from stages import verdict as stage
 from stages.base import errors, params
-from stages.manifold import verdict
+from stages.manifold import figure6, selection, verdict
 from stages.pages import text as pages
-from stages.statistics.equivalence import OUTCOMES, RULE, Target, judge
+from stages.statistics.equivalence import (
+    OUTCOMES,
+    RULE,
+    Target,
+    compared,
+    judge,
+    runs_needed,
+)
 from stages.statistics.estimate import Estimate, missing, over_networks
+from stages.statistics.intervals import student_margin
 from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
 
@@ -32,28 +41,28 @@ def estimate(low: float, high: float, status: str = "ok") -> Estimate:
 @pytest.mark.parametrize(
     ("low", "high", "outcome"),
     [
-        (9.5, 10.5, "reproduced"),
-        (10.2, 10.4, "reproduced"),  # it need not hold the published value itself
-        (9.0, 11.0, "reproduced"),  # the very band
-        (8.0, 8.9, "not reproduced"),
-        (11.1, 30.0, "not reproduced"),
-        (8.0, 9.0, "cannot be told"),  # they touch
-        (11.0, 12.0, "cannot be told"),
-        (8.9, 10.0, "cannot be told"),
-        (10.0, 11.1, "cannot be told"),
-        (5.0, 20.0, "cannot be told"),  # it holds the value, and everything else
+        (9.5, 10.5, "equivalent"),
+        (10.2, 10.4, "equivalent"),  # it need not hold the published value itself
+        (9.0, 11.0, "equivalent"),  # the very band
+        (8.0, 8.9, "different"),
+        (11.1, 30.0, "different"),
+        (8.0, 9.0, "undecided"),  # they touch
+        (11.0, 12.0, "undecided"),
+        (8.9, 10.0, "undecided"),
+        (10.0, 11.1, "undecided"),
+        (5.0, 20.0, "undecided"),  # it holds the value, and everything else
     ],
 )
 def test_the_rule(low: float, high: float, outcome: str) -> None:
     assert judge(estimate(low, high), TEN, 0.1) == outcome
 
 
-def test_a_published_range_is_its_own_band() -> None:
+def test_a_published_range_is_widened_as_a_value_is() -> None:
     range_ = Target(16, 18)
-    assert judge(estimate(16, 18), range_, 0) == "reproduced"
-    assert judge(estimate(15.9, 17), range_, 0) == "cannot be told"
-    assert judge(estimate(18.1, 19), range_, 0) == "not reproduced"
-    assert judge(estimate(18.1, 19), range_, 0.1) == "reproduced"
+    assert judge(estimate(16, 18), range_, 0) == "equivalent"
+    assert judge(estimate(15.9, 17), range_, 0) == "undecided"
+    assert judge(estimate(18.1, 19), range_, 0) == "different"
+    assert judge(estimate(18.1, 19), range_, 0.1) == "equivalent"
 
 
 def test_too_high_and_too_low_are_judged_alike() -> None:
@@ -79,8 +88,8 @@ def test_the_tolerances_beside_an_outcome_are_where_it_changes() -> None:
         assert differs < agrees
         for tolerance in np.linspace(0, 0.9, 19):
             outcome = judge(each, TEN, tolerance)
-            assert (outcome == "reproduced") == (tolerance >= agrees)
-            assert (outcome == "not reproduced") == (tolerance < differs)
+            assert (outcome == "equivalent") == (tolerance >= agrees)
+            assert (outcome == "different") == (tolerance < differs)
 
 
 @pytest.mark.parametrize(
@@ -97,17 +106,17 @@ def test_the_tolerances_beside_an_outcome_are_where_it_changes() -> None:
 )
 def test_no_sound_interval_proves_nothing(each: Estimate) -> None:
     for tolerance in (0.0, 0.1, 0.99):
-        assert judge(each, TEN, tolerance) == "cannot be told"
+        assert judge(each, TEN, tolerance) == "undecided"
     assert math.isnan(TEN.agrees_from(each))
     assert math.isnan(TEN.differs_below(each))
-    assert not each.over(estimate(1, 2)).sound
-    assert not estimate(1, 2).over(each).sound
+    assert not each.divided_by(estimate(1, 2)).sound
+    assert not estimate(1, 2).divided_by(each).sound
 
 
 def test_a_quotient_holds_all_quotients() -> None:
-    quotient = estimate(18, 20).over(estimate(16, 17))
+    quotient = estimate(18, 20).divided_by(estimate(16, 17))
     assert (quotient.low, quotient.high) == (18 / 17, 20 / 16)
-    assert not estimate(18, 20).over(estimate(-1, 1)).sound
+    assert not estimate(18, 20).divided_by(estimate(-1, 1)).sound
 
 
 def test_over_networks_is_a_t_interval_of_the_logarithm() -> None:
@@ -124,7 +133,7 @@ def test_over_networks_is_a_t_interval_of_the_logarithm() -> None:
     assert not over_networks([*values[:3], math.nan], ["ok"] * 4, 0.95).sound
 
 
-METRICS = [*verdict.METRICS.values()]
+METRICS = [*selection.FIGURE_6.values()]
 
 
 def fits(numbers: dict[str, tuple[float, float]], status: str = "ok") -> pd.DataFrame:
@@ -137,6 +146,7 @@ def fits(numbers: dict[str, tuple[float, float]], status: str = "ok") -> pd.Data
             rows.append(
                 {"sweep": sweep, "metric": metric, "epochs": epochs, "quantile": quantile}
                 | {"widths": widths, "failed": failed, "status": status}
+                | {"runs": 130, "width_count": 13}
                 | {"dimension": (low + high) / 2, "dimension_low": low, "dimension_high": high}
             )
     return pd.DataFrame(rows)
@@ -159,17 +169,38 @@ def dimensions(value: float, scatter: float) -> pd.DataFrame:
     return pd.concat([table.assign(estimator=e, neighbours=k) for e, k in pairs])
 
 
+SIZES = SK.figure_6.parameters
+
+
+def runs(by_scale: float, spread: float) -> pd.DataFrame:
+    """Runs of one epoch whose medians are a factor times the published points; the logarithms of
+    those of a width lie `spread` or nothing to either side."""
+    rows = []
+    for (width, n), (seed, side) in product(enumerate(SIZES, 1), enumerate([-1, 0, 1, 0])):
+        value = {
+            curve: by_scale * getattr(SK.figure_6, curve)[width - 1] * math.exp(side * spread)
+            for curve in selection.FIGURE_6
+        }
+        rows.append(
+            {"sweep": P.verdict.fit.sweep, "width": width, "parameters": n, "seed": seed}
+            | {"epoch": 1, "train_loss": value["train_loss"]}
+            | {"train_accuracy": 1 - value["train_error"], "validation_loss": value["test_loss"]}
+            | {"validation_accuracy": 1 - value["test_error"], "evaluated_train_loss": math.nan}
+        )
+    return pd.DataFrame(rows)
+
+
 def judged(by_scale: float, spread: float, status: str = "ok") -> pd.DataFrame:
     """The verdicts where all of ours is `by_scale` times the published, give or take `spread`."""
 
     def around(value: float) -> tuple[float, float]:
         return value * by_scale * (1 - spread), value * by_scale * (1 + spread)
 
-    numbers = {metric: around(getattr(SK, name)) for name, metric in verdict.METRICS.items()}
+    numbers = {metric: around(getattr(SK, name)) for name, metric in selection.FIGURE_6.items()}
     numbers["notebook"] = around(17.0)
     table = fits(numbers, status)
     measured = dimensions(SK.intrinsic_dimension * by_scale, math.exp(2 * spread))
-    return verdict.verdicts(table, measured, SK, P.verdict, P.fit)
+    return verdict.verdicts(runs(by_scale, spread), table, measured, SK, P.verdict, P.fit)
 
 
 @pytest.mark.parametrize("quantity", pages.QUANTITIES)
@@ -178,35 +209,36 @@ def test_every_rule_has_every_outcome(quantity: str) -> None:
         rows = table[(table["quantity"] == quantity) & (table["choice"] == RULE)]
         return str(rows["outcome"].item())
 
-    if quantity == verdict.CURVE:
-        close = verdict.slope_dimension(SK.test_loss_curve) / SK.test_loss
+    curve, _, kind = quantity.rpartition("_")
+    if kind == verdict.DRAWN:
+        read_off = figure6.slope_dimension(SIZES, getattr(SK.figure_6, curve))
+        close = read_off / getattr(SK, curve)
         cases = [judged(close, 0.01), judged(3, 0.01), judged(close, 0.5)]
     elif quantity == verdict.RATIO:  # ours over ours: a scale common to both cancels
         even = SK.intrinsic_dimension / SK.test_loss
-        close = dimensions(SK.test_loss, 1.001)
+        close_to = dimensions(SK.test_loss, 1.001)
         table = fits(dict.fromkeys([*METRICS, "notebook"], (17.8, 17.9)))
         wide = fits(dict.fromkeys([*METRICS, "notebook"], (10.0, 30.0)))
         far = dimensions(SK.test_loss * even / 2, 1.001)
         cases = [
-            verdict.verdicts(table, close, SK, P.verdict, P.fit),
-            verdict.verdicts(table, far, SK, P.verdict, P.fit),
-            verdict.verdicts(wide, close, SK, P.verdict, P.fit),
+            verdict.verdicts(runs(1, 0.01), of, measured, SK, P.verdict, P.fit)
+            for of, measured in [(table, close_to), (table, far), (wide, close_to)]
         ]
     else:
         cases = [judged(1, 0.01), judged(3, 0.01), judged(1, 0.5)]
     assert [outcome(case) for case in cases] == list(OUTCOMES)
 
 
-def test_what_is_not_fitted_is_never_reproduced() -> None:
-    of_fits = {*pages.QUANTITIES} - {verdict.DIMENSION}
+def test_what_is_not_fitted_is_never_equivalent() -> None:
+    of_runs = {f"{curve}_{verdict.LEVEL}" for curve in selection.FIGURE_6}
+    of_fits = {*pages.QUANTITIES} - {verdict.DIMENSION} - of_runs
     table = judged(1, 0.01, status="too few runs")
-    assert set(table[table["quantity"].isin(of_fits)]["outcome"]) == {"cannot be told"}
+    assert set(table[table["quantity"].isin(of_fits)]["outcome"]) == {"undecided"}
     assert "too few runs" in set(table["status"])
     bare = fits(dict.fromkeys([*METRICS, "notebook"], (17.0, 18.0)))
-    nothing = verdict.verdicts(
-        bare[bare["sweep"] == "none"], dimensions(17, 1.1)[:0], SK, P.verdict, P.fit
-    )
-    assert set(nothing["outcome"]) == {"cannot be told"}
+    none = runs(1, 0.1)[:0], bare[bare["sweep"] == "none"], dimensions(17, 1.1)[:0]
+    nothing = verdict.verdicts(*none, SK, P.verdict, P.fit)
+    assert set(nothing["outcome"]) == {"undecided"}
 
 
 def test_other_choices_differ_from_the_rule_in_one_thing() -> None:
@@ -214,8 +246,8 @@ def test_other_choices_differ_from_the_rule_in_one_thing() -> None:
     loss = table[table["quantity"] == "test_loss"]
     assert loss["choice"].iloc[0] == RULE
     assert set(loss["choice"][1:]) == {
-        *["sweep=notebook", "epochs=pooled", "epochs=last", "quantile=0.2", "quantile=0.8"],
-        *["widths=all", "failed=excluded"],
+        *["sweep=notebook", "epochs=pooled", "epochs=last", "epochs=best_error"],
+        *["quantile=0.2", "quantile=0.8", "widths=all", "failed=excluded"],
     }
     dimension = table[table["quantity"] == "intrinsic_dimension"].set_index("choice")
     gaussian, uniform = (
@@ -228,31 +260,110 @@ def test_other_choices_differ_from_the_rule_in_one_thing() -> None:
     ratio = table[table["quantity"] == "dimension_ratio"].set_index("choice")["ours"]
     assert ratio["layer=activation"] == pytest.approx(ratio["rule"] / 0.75)
     assert gaussian["ours"] == pytest.approx(1.1 * dimension.loc["rule", "ours"])
-    assert uniform["outcome"] == "cannot be told"
+    assert uniform["outcome"] == "undecided"
     assert not table.duplicated(["quantity", "choice"]).any()
+
+
+def test_a_training_loss_evaluated_after_the_epoch_is_judged_where_there_is_one() -> None:
+    table = fits(dict.fromkeys([*METRICS, "notebook"], (13.0, 15.0)))
+    evaluated = table[(table["sweep"] == "notebook") & (table["metric"] == "train_loss")]
+    evaluated = evaluated.assign(metric="evaluated_train_loss", dimension=99.0)
+    both = pd.concat([table, evaluated])
+    judged = verdict.verdicts(
+        runs(1, 0.1), both, dimensions(17, 1.1), SK, P.verdict, P.fit
+    ).set_index(["quantity", "choice"])["ours"]
+    assert judged["train_loss", "sweep=notebook"] == 99.0
+    assert judged["train_loss", RULE] == judged["train_error", "sweep=notebook"] == 14.0
+
+
+def test_the_runs_called_for_decide_as_often_as_they_should() -> None:
+    # Runs are drawn anew, as many as were called for, and judged by Student's interval.
+    rng, truth, scatter, confidence = np.random.default_rng(2), 10.4, 1.5, 0.95
+    margin = student_margin(scatter / 2, 3, confidence)
+    four = Estimate(truth, truth - margin, truth + margin, over="seeds", runs=4)
+    assert judge(four, TEN, 0.1) == "undecided"
+    runs = int(runs_needed(four, TEN, 0.1, confidence))
+    drawn = rng.normal(truth, scatter, (2000, runs))
+    means, errors = drawn.mean(axis=1), drawn.std(axis=1, ddof=1) / math.sqrt(runs)
+    margins = student_margin(1.0, runs - 1, confidence) * errors
+    outcomes = [
+        judge(Estimate(mean, mean - half, mean + half), TEN, 0.1)
+        for mean, half in zip(means, margins, strict=True)
+    ]
+    assert outcomes.count("equivalent") / 2000 == pytest.approx(0.8, abs=0.05)
+
+
+def test_an_undecided_outcome_says_what_would_decide_it() -> None:
+    ends = {"over": "seeds", "runs": 3}
+
+    def told(low: float, high: float, **more: Any) -> str:
+        each = Estimate((low + high) / 2, low, high, **more)
+        return str(compared(each, TEN, 0.1, 0.95, "a second network")["would_tell"])
+
+    assert told(9.5, 10.5, **ends) == ""
+    assert re.fullmatch(r"about \d+ seeds instead of 3", told(8.5, 10.5, **ends))
+    assert told(10.5, 11.5, **ends).startswith("more than 1,000 seeds")
+    assert told(8.5, 10.5) == "a second network"
+    assert told(8.5, 10.5, status="too few") == "a sound interval"
 
 
 def test_the_slope_of_points_is_least_squares() -> None:
     sizes = [1000, 2000, 4000, 8000]
-    exact = params.Curve(parameters=sizes, loss=[3 * n**-0.25 for n in sizes])
-    assert verdict.slope_dimension(exact) == pytest.approx(16)
-    rising = params.Curve(parameters=sizes, loss=[1.0, 2.0, 3.0, 4.0])
-    assert math.isnan(verdict.slope_dimension(rising))
+    assert figure6.slope_dimension(sizes, [3 * n**-0.25 for n in sizes]) == pytest.approx(16)
+    assert math.isnan(figure6.slope_dimension(sizes, [1.0, 2.0, 3.0, 4.0]))
 
 
-def test_the_curve_compares_medians_at_the_best_epoch() -> None:
-    rows = [
-        ("paper", width, n, seed, epoch, 1.0, 0.5, loss + seed + 10 * (epoch != 2), 0.5)
-        for width, n, loss in [(1, 100, 1.0), (2, 200, 0.5)]
-        for seed, epoch in product(range(3), range(1, 4))
-    ]
-    columns = ["sweep", "width", "parameters", "seed", "epoch", "train_loss", "train_accuracy"]
-    runs = pd.DataFrame(rows, columns=[*columns, "validation_loss", "validation_accuracy"])
-    published = params.Curve(parameters=[100, 200, 300], loss=[2.0, 3.0, 1.0])
-    table = verdict.curve(runs, published, P.verdict.fit)
-    assert table["ours"].tolist()[:2] == [2.0, 1.5]
-    assert table["ratio"].tolist()[:2] == [1.0, 0.5]
-    assert math.isnan(table["ratio"].iloc[2])
+def test_points_are_medians_beside_the_band_of_a_single_run() -> None:
+    table = figure6.points(runs(1.1, 0.05), SK.figure_6, P.verdict.fit, P.fit)
+    assert table.groupby("curve").size().to_dict() == dict.fromkeys(selection.FIGURE_6, 13)
+    np.testing.assert_allclose(table["ratio"], 1.1)
+    assert table["outside"].sum() == 0
+    half = student_margin(0.05 * math.sqrt(2 / 3) * math.sqrt(1 + 1 / 4), 3, P.fit.confidence)
+    np.testing.assert_allclose(np.log(table["high"] / table["ours"]), half)
+    sharp = figure6.points(runs(1.1, 0.01), SK.figure_6, P.verdict.fit, P.fit)
+    assert sharp["outside"].all()
+
+
+def test_the_interval_of_a_level_holds_the_truth_as_often_as_it_says() -> None:
+    # Theirs: one run a size, ours: the median of ten, of one and the same distribution.
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(300):
+        ours, theirs = rng.normal(0, 0.1, (13, 10)), rng.normal(0, 0.1, 13)
+        ratio = np.exp(np.median(ours, axis=1) - theirs)
+        curve = pd.DataFrame({"ours": 1.0, "ratio": ratio, "runs": 10})
+        found = figure6.level(curve.assign(scatter=ours.std(axis=1, ddof=1)), 0.95)
+        held += found.low <= 1 <= found.high
+    assert 0.91 < held / 300 < 0.98
+
+
+def test_what_lacks_sizes_or_seeds_has_no_level() -> None:
+    few = figure6.points(runs(1, 0.1).query("width > 2"), SK.figure_6, P.verdict.fit, P.fit)
+    curve = few[few["curve"] == "test_loss"]
+    assert figure6.level(curve, 0.95).status == "2 of 13 sizes not trained"
+    one = figure6.points(runs(1, 0.1).query("seed == 0"), SK.figure_6, P.verdict.fit, P.fit)
+    assert not figure6.level(one[one["curve"] == "test_loss"], 0.95).sound
+
+
+def test_an_exact_law_has_the_same_exponent_over_any_sizes() -> None:
+    exact = runs(1, 0.01)
+    factor = exact["validation_loss"] / exact.groupby("width")["validation_loss"].transform(
+        "median"
+    )
+    exact["validation_loss"] = 12 * exact["parameters"] ** -0.25 * factor
+    found = figure6.smallest(exact, SK.figure_6, P.verdict.fit, P.fit)
+    ours = found[found["curve"] == "test_loss"]
+    np.testing.assert_allclose(ours["ours"], 16)
+    assert ours["sizes"].tolist() == [*range(3, 14)]
+    theirs = figure6.slope_dimension(SIZES[:5], SK.figure_6.test_loss[:5])
+    assert ours.set_index("sizes")["published"][5] == theirs
+    notebook = exact.assign(sweep=P.verdict.notebook.sweep)
+    parts = figure6.shape(pd.concat([exact, notebook]), P.verdict, P.fit)
+    parts = parts.set_index(["quantity", "part"])
+    for part in ("all", "narrower", "wider", "floored"):
+        assert parts.loc[("test_loss", part), "ours"] == pytest.approx(16, rel=1e-3)
+    assert parts.loc[("test_loss", "narrower"), ["first_width", "last_width"]].tolist() == [1, 7]
+    assert ("notebook", "floored") not in parts.index
+    assert ("notebook_last", "floored") in parts.index
 
 
 @pytest.mark.parametrize(
@@ -269,16 +380,21 @@ def test_params_name_only_what_is_fitted(tmp_path: Path, path: str, value: objec
         params.load(changed)
 
 
+TABLES = ["_fits.csv", "_sensitivity.csv", "_best_epochs.csv"]
+
+
 def test_the_stage_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ["params.yaml", "published.yaml"]:
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "metrics").mkdir()
     parity = ["parity_runs.csv", "parity_emergence.csv", "parity_exponents.csv"]
-    for name in ["cnn.parquet", "cnn_fits.csv", "dimension.csv", "parity_tasks.parquet", *parity]:
+    cnn = [f"cnn{name}" for name in (".parquet", *TABLES)]
+    for name in [*cnn, "dimension.csv", "parity_tasks.parquet", *parity]:
         (tmp_path / "metrics" / name).symlink_to(ROOT / "metrics" / name)
     monkeypatch.chdir(tmp_path)
     names = ["verdict.csv", "verdict_curve.csv", "verdict.json", "verdict.md"]
     names += ["verdict_parity.csv", "verdict_parity.json"]
+    names += ["verdict_shape.csv", "verdict_smallest.csv"]
 
     def made() -> dict[str, bytes]:
         stage.main()

@@ -94,6 +94,20 @@ def test_what_cannot_be_used_is_one_line_that_names_the_file(
     assert "\n" not in str(error.value)
 
 
+def test_the_last_hidden_layer_is_seen_before_a_relu_that_works_in_place(
+    own: Callable[[str], str],
+) -> None:
+    text = USABLE.replace(".relu()", ".relu_()")
+    assert text != USABLE
+    kinds = [Kind(own(of), (1, 4, 4), 10) for of in (USABLE, text)]
+    images = torch.rand(5, 1, 4, 4)
+    plain, in_place = (watched(kind.initial(8, 0), "hidden", images)[0] for kind in kinds)
+    assert plain is not None
+    assert in_place is not None
+    assert plain.min() < 0
+    assert torch.equal(plain, in_place)
+
+
 def test_a_network_that_is_not_there_is_one_line_with_those_that_are() -> None:
     with pytest.raises(InputError, match="no such network; there is cnn, mlp, mnist_cnn"):
         Kind("resnet", (3, 32, 32), 10)

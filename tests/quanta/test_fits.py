@@ -259,11 +259,9 @@ def test_a_task_falls_sharply_and_the_mean_does_not(tables: dict[str, pd.DataFra
 def fitted(tables: dict[str, pd.DataFrame], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with params.yaml, the tables in metrics and what the stage makes of them."""
     folder = tmp_path_factory.mktemp("fitted")
-    simulated_parity.save(folder / "metrics", tables)
+    simulated_parity.save(folder / "metrics", tables, CONFIGURATIONS)
     content = P.model_dump()
-    content["parity"]["alphas"]["values"] = []
     content["verdict"]["parity"]["exponents"] = "falling_"
-    content["parity"]["configurations"] = {n: c.model_dump() for n, c in CONFIGURATIONS.items()}
     content["quanta"] |= {"resamples": 100, "steps": [500, 14_500]}
     write_params(folder, content)
     with pytest.MonkeyPatch.context() as patch:
@@ -308,13 +306,9 @@ def test_the_stage_finds_the_law_and_the_exponents(fitted: Path) -> None:
 def test_a_table_that_cannot_be_used_is_refused(
     tables: dict[str, pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    simulated_parity.save(tmp_path, tables)
+    other = {"other": CONFIGURATIONS["notebook"]}
+    simulated_parity.save(tmp_path, tables, other)
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr("sys.argv", ["fit_parity", "--tables", str(tmp_path)])
-    other = P.model_copy(
-        update={"parity": P.parity.model_copy(update={"configurations": {
-            "other": CONFIGURATIONS["notebook"]}})}
-    )  # fmt: skip
-    monkeypatch.setattr(params, "load", lambda: other)
     with pytest.raises(errors.InputError, match="no rows of configuration other"):
         fit_parity.main()

@@ -1,5 +1,6 @@
 """Exact quantile regression agrees with scikit-learn's linear program, and weighs rows rightly."""
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,32 @@ def test_agrees_with_scikit_learn(kind: str, tau: float, weighing: str) -> None:
             if kind in ("sweep", "no x twice", "on one line"):  # the minimum is unique
                 assert slope == pytest.approx(oracle.coef_[0], abs=1e-6)
                 assert intercept == pytest.approx(oracle.intercept_, abs=1e-6)
+
+
+def test_of_several_best_lines_it_is_the_middle_one() -> None:
+    # The oracle tries the line through every pair of rows: some of these are best, and the ends.
+    rng = np.random.default_rng(10)
+    several = 0
+    for _ in range(200):
+        x = rng.integers(0, 3, int(rng.integers(4, 9))).astype(float)
+        x[:2] = 0.0, 2.0
+        y = rng.integers(0, 6, len(x)) / 4
+        lines = [
+            (slope, y[i] - slope * x[i])
+            for i, j in combinations(range(len(x)), 2)
+            if x[i] != x[j]
+            for slope in [(y[j] - y[i]) / (x[j] - x[i])]
+        ]
+        losses = np.array([quantile.objective(x, y, 0.5, *line) for line in lines])
+        best = [line for line, loss in zip(lines, losses, strict=True) if loss < min(losses) + 1e-9]
+        low, high = min(best)[0], max(best)[0]
+        several += high > low
+        found = fit(x, y, np.ones((1, len(x))), 0.5)
+        assert found.slope[0] == pytest.approx((low + high) / 2, abs=1e-9)
+        assert found.flat[0] == pytest.approx(high - low, abs=1e-9)
+        ours = quantile.objective(x, y, 0.5, found.slope[0], found.intercept[0])
+        assert ours == pytest.approx(min(losses), abs=1e-9)
+    assert several > 20
 
 
 def test_agrees_with_scikit_learn_on_all_epochs_of_many_runs() -> None:

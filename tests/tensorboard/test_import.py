@@ -13,7 +13,7 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from stages import aggregate_cnn, import_tensorboard, report
+from stages import aggregate_cnn, import_runs, report
 from stages.base import params, parts
 from stages.base.errors import InputError
 from stages.base.params import Import
@@ -65,11 +65,11 @@ def log(
 
 
 def spec(**settings: Any) -> Import:
-    return Import.model_validate({"folder": "logs"} | settings)
+    return Import.model_validate({"runs": "logs"} | settings)
 
 
 def read(folder: Path, **settings: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return imported.read_folder("mine", folder, spec(**settings), FAILED_ABOVE)
+    return imported.read("mine", folder, spec(**settings), FAILED_ABOVE)
 
 
 def part_of(frame: pd.DataFrame, path: Path, **settings: Any) -> ImportPart:
@@ -149,7 +149,10 @@ def test_short_and_dead_runs_stay_in_the_table_and_only_empty_files_are_not(logd
     assert files.loc[files["seed"].isna(), "flags"].str.contains("empty").all()
     failures = selection.failures(table, FAILED_ABOVE)
     failed = {
-        tuple(run) for run in failures[failures["failure"] != ""][["width", "seed"]].to_numpy()
+        tuple(run)
+        for run in failures[failures[[*selection.FAILURES]].any(axis=1)][
+            ["width", "seed"]
+        ].to_numpy()
     }
     bad = files["flags"].str.contains("short|dead|not_finite")
     assert failed == {tuple(run) for run in files.loc[bad, ["width", "seed"]].to_numpy()}
@@ -407,7 +410,7 @@ def test_many_faults_are_some_lines_and_a_count(tmp_path: Path) -> None:
 def test_bad_params_of_an_import_are_named(
     key: str, value: object, message: str, tiny_params: dict[str, Any], tmp_path: Path
 ) -> None:
-    tiny_params["imports"] = {"mine": {"folder": "logs", key: value}}
+    tiny_params["imports"] = {"mine": {"runs": "logs", key: value}}
     path = tmp_path / "params.yaml"
     path.write_text(dumped(tiny_params))
     with pytest.raises(InputError, match=rf"imports\.mine\.{key}") as caught:
@@ -419,14 +422,14 @@ def test_bad_params_of_an_import_are_named(
 def test_a_rule_of_the_verdict_may_name_an_import_where_there_are_numbers(
     tiny_params: dict[str, Any],
 ) -> None:
-    tiny_params["imports"] = {"mine": {"folder": "logs"}}
+    tiny_params["imports"] = {"mine": {"runs": "logs"}}
     tiny_params["verdict"]["fit"]["sweep"] = "mine"
     params.Params.model_validate(tiny_params)
     tiny_params["verdict"]["dimension"]["sweep"] = "mine"
     with pytest.raises(ValueError, match=r"verdict\.dimension\.sweep must be one of notebook"):
         params.Params.model_validate(tiny_params)
     for name in ("paper", "paper_keras"):  # a sweep, and a study
-        taken = {"imports": {name: {"folder": "logs"}}}
+        taken = {"imports": {name: {"runs": "logs"}}}
         with pytest.raises(ValueError, match=rf"imports\.{name}: a sweep has that name"):
             params.Params.model_validate(tiny_params | taken)
     studies = {"notebook": tiny_params["studies"]["paper_keras"]}
@@ -497,12 +500,13 @@ def test_an_import_joins_the_table_after_our_sweeps_and_leaves_their_rows_alone(
 
 @pytest.fixture(scope="module")
 def uneven() -> pd.DataFrame:
-    """A sweep with a run cut off, one that lost an epoch, one dead and one not finite."""
+    """A sweep with runs that are cut off, lack an epoch, are dead, both, or are not finite."""
     truth = simulate.Truth(epochs=4, drift=2.0)
     table = simulate.sweep(truth, [1, 2, 4, 8], 3, np.random.default_rng(1), "mine")
     of = {(width, seed): rows for (width, seed), rows in table.groupby(["width", "seed"])}
-    table = table.drop(of[1, 2].index[2:]).drop(of[4, 0].index[1])
-    table.loc[of[1, 1].index, ["train_loss", "validation_loss"]] = np.float32(CHANCE)
+    table = table.drop(of[1, 2].index[2:]).drop(of[4, 0].index[1]).drop(of[2, 1].index[2:])
+    dead = of[1, 1].index.union(of[2, 1].index[:2])
+    table.loc[dead, ["train_loss", "validation_loss"]] = np.float32(CHANCE)
     table.loc[of[8, 1].index[3], "validation_loss"] = np.nan
     return table.reset_index(drop=True)
 
@@ -512,10 +516,12 @@ def test_fits_are_with_and_without_the_runs_that_failed_or_are_short(uneven: pd.
     fit = fit.model_copy(update={"resamples": 100, "quantiles": [0.5], "epochs": ["last"]})
     tables = cnn_fits.fit(uneven, fit)
     (short,) = tables.failed.groupby("sweep")["short"].sum()
-    assert (short, tables.failed["failed"].sum()) == (2, 4)
+    assert (short, tables.failed["failed"].sum()) == (3, 5)
+    at_two = tables.failed[tables.failed["width"] == 2].iloc[0]
+    assert (at_two["failed"], at_two["short"], at_two["at_chance"]) == (1, 1, 1)
     fits = tables.fits.query("metric == 'train_loss' and widths == 'all'").set_index("failed")
-    assert fits["runs"].to_dict() == {"included": 12, "excluded": 8}
-    assert fits["rows"].to_dict() == {"included": 12, "excluded": 8}
+    runs = {"included": 12, "short_excluded": 9, "excluded": 7}
+    assert fits["runs"].to_dict() == fits["rows"].to_dict() == runs
     whole = selection.sound(uneven, selection.failures(uneven, fit.failed_above))
     again = cnn_fits.fit(whole, fit).fits
     again = again.query("metric == 'train_loss' and widths == 'all' and failed == 'included'")
@@ -549,11 +555,13 @@ def test_figures_have_room_for_more_sweeps_and_say_what_an_import_lacks(
 def test_the_report_rests_on_files_that_the_graph_makes_for_imports() -> None:
     graph = as_written()
     named = FROZEN.model_copy(update={"imports": {"mine": spec()}})
-    tables, drawn = report.imported(named)
-    stages = tables | {path: stage for path, (stage, _) in drawn.items()}
+    tables, drawn = report.of_sweeps(named)
+    stages = tables | {path: stage for path, (stage, _) in drawn.items() if "mine" in path}
     for path, stage in stages.items():
-        outs = [next(iter(out)) for out in graph[stage.partition("@")[0]]["do"]["outs"]]
-        assert path in [out.replace("${key}", "mine") for out in outs]
+        made = graph[stage.partition("@")[0]]
+        outs = [next(iter(out)) for out in made.get("do", made)["outs"]]
+        named_outs = {out.replace("${key}", "mine") for out in outs}
+        assert named_outs & {path, str(Path(path).parent)}
         assert str(Path(path).parent) in graph["report"]["deps"]
     assert len(stages) == 3
 
@@ -563,7 +571,7 @@ def test_what_is_exported_imports_to_the_same_table(uneven: pd.DataFrame, tmp_pa
     table, files = read(tmp_path / "logs")
     pd.testing.assert_frame_equal(table, uneven.astype({"sweep": "category"}), check_exact=True)
     assert files["flags"].value_counts().to_dict() == {
-        **{"": 8, "short": 2, "dead": 1, "not_finite": 1}
+        **{"": 7, "short": 2, "short dead": 1, "dead": 1, "not_finite": 1}
     }
     export_tensorboard.write(table, tmp_path / "again")
     for path in (tmp_path / "logs").rglob("*tfevents*"):
@@ -593,9 +601,9 @@ def test_without_dvc_a_command_prints_the_quality_table_and_writes_it_beside_the
 ) -> None:
     monkeypatch.chdir(ROOT)
     out = tmp_path / "mine.parquet"
-    command = ["import_tensorboard", str(logdir), "--out", str(out), "--set", "late_from=4"]
+    command = ["import_runs", str(logdir), "--out", str(out), "--set", "late_from=4"]
     monkeypatch.setattr("sys.argv", command)
-    import_tensorboard.main()
+    import_runs.main()
     header, *rows, last = capsys.readouterr().out.splitlines()
     widths = pd.read_csv(tmp_path / "mine-widths.csv")
     assert header.split() == list(widths)
@@ -607,8 +615,8 @@ def test_without_dvc_a_command_prints_the_quality_table_and_writes_it_beside_the
 
 
 def test_settings_of_the_command_are_checked_like_params() -> None:
-    made = import_tensorboard.specify(
-        ["tags.train_loss=loss", "epoch.first=1", r"path=w(?P<width>\d+)"], {"folder": "logs"}
+    made = import_runs.specify(
+        ["tags.train_loss=loss", "epoch.first=1", r"path=w(?P<width>\d+)"], {"runs": "logs"}
     )
     assert made == spec(tags={"train_loss": "loss"}, epoch={"first": 1}, path=r"w(?P<width>\d+)")
     for setting, fault in [
@@ -618,16 +626,16 @@ def test_settings_of_the_command_are_checked_like_params() -> None:
         ("path=(", "--set path: must be a regular expression"),
     ]:
         with pytest.raises(InputError) as caught:
-            import_tensorboard.specify([setting], {"folder": "logs", "path": "x"})
+            import_runs.specify([setting], {"runs": "logs", "path": "x"})
         assert str(caught.value).startswith(fault)
 
 
 def test_the_graph_has_a_stage_for_each_import_and_none_without(tmp_path: Path) -> None:
     graph = as_written()
-    kept = ["import_tensorboard", "plot_cnn_import"]
+    kept = ["import_runs"]
     for imports, names in [
         ({}, []),
-        ({"mine": {"folder": "my logs"}}, [f"{name}@mine" for name in kept]),
+        ({"mine": {"runs": "my logs"}}, [f"{name}@mine" for name in kept]),
     ]:
         content = {"imports": imports, "fit": {"failed_above": 2.25}, "plot": {}}
         write_params(tmp_path, content)
@@ -639,19 +647,18 @@ def test_the_graph_has_a_stage_for_each_import_and_none_without(tmp_path: Path) 
         with Repo(str(tmp_path)) as repo:
             found = {stage.name: stage for stage in repo.index.stages}
         assert list(found) == names
-    stage = found["import_tensorboard@mine"]
+    stage = found["import_runs@mine"]
     assert "my logs" in {dep.def_path for dep in stage.deps}
 
 
 def test_the_stages_of_imports_name_the_modules_that_they_use() -> None:
     graph = as_written()
-    deps = graph["import_tensorboard"]["do"]["deps"]
-    modules = {*filterfalse(unnamed, needs("stages.import_tensorboard"))}
+    deps = graph["import_runs"]["do"]["deps"]
+    modules = {*filterfalse(unnamed, needs("stages.import_runs"))}
     used = {str(path) for path in map(file_of, modules) if path and path.name != "__init__.py"}
     named = {dep for dep in deps if dep.startswith("stages/")}
     assert all(any(path == dep or path.startswith(f"{dep}/") for dep in named) for path in used)
     assert all(any(path == dep or path.startswith(f"{dep}/") for path in used) for dep in named)
-    assert graph["plot_cnn_import"]["do"]["deps"] == graph["plot_cnn_sweep"]["deps"]
 
 
 @pytest.mark.parametrize("name", ["bob's logs", "logs'; touch X; '", "$(touch X)", "a\nb"])
@@ -659,15 +666,15 @@ def test_no_shell_reads_the_name_of_a_folder(logdir: Path, tmp_path: Path, name:
     clone = Clone(tmp_path / "clone", isolated(tmp_path) | {"PYTHONPATH": str(ROOT)})
     clone.root.mkdir()
     shutil.copytree(logdir / "n_2/a", clone.root / name / "n_2/a")
-    write_params(clone.root, tiny() | {"imports": {"mine": {"folder": name}}})
+    write_params(clone.root, tiny() | {"imports": {"mine": {"runs": name}}})
     graph = yaml.safe_load((ROOT / TRAINING).read_text())
-    of_import = graph["stages"]["import_tensorboard"]["do"]
+    of_import = graph["stages"]["import_runs"]["do"]
     of_import["deps"] = [dep for dep in of_import["deps"] if "{" in dep]
-    graph["stages"] = {"import_tensorboard": graph["stages"]["import_tensorboard"]}
+    graph["stages"] = {"import_runs": graph["stages"]["import_runs"]}
     (clone.root / TRAINING).parent.mkdir(parents=True)
     (clone.root / TRAINING).write_text(yaml.safe_dump(graph))
     clone.run("git", "init", "--quiet")
     clone.run("dvc", "init", "--quiet")
-    clone.run("dvc", "repro", "--single-item", f"{TRAINING}:import_tensorboard@mine")
+    clone.run("dvc", "repro", "--single-item", f"{TRAINING}:import_runs@mine")
     assert (clone.root / "metrics/runs/imports/mine.parquet").exists()
     assert not (clone.root / "X").exists()

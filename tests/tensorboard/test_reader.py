@@ -112,9 +112,9 @@ def test_hyperparameters_are_read(tmp_path: Path) -> None:
     path = tmp_path / "tfevents"
     log = events.read(written(path, [one]))
     assert log.hyperparameters == {"width": 5.0, "optimizer": "adam"}
-    named = Import(folder=".", hyperparameters={"width": "width"})
+    named = Import(runs=".", hyperparameters={"width": "width"})
     assert logs.read(path, tmp_path, named).width == 5
-    wrong = Import(folder=".", hyperparameters={"width": "optimizer"})
+    wrong = Import(runs=".", hyperparameters={"width": "optimizer"})
     with pytest.raises(InputError, match="width by hyperparameter optimizer is 'adam'; expected"):
         logs.read(path, tmp_path, wrong)
 
@@ -234,10 +234,10 @@ def run(folder: Path, values: dict[str, float], text: str = "2", path: str = "")
     contents = [event("Channel count/text_summary", tensor=tensor, metadata=metadata)]
     metrics = {"train_loss": 1.0, "train_accuracy": 0.5} | {"validation_loss": 1.0}
     for metric, value in (metrics | {"validation_accuracy": 0.5} | values).items():
-        tag = getattr(Import(folder=".").tags, metric)
+        tag = getattr(Import(runs=".").tags, metric)
         contents.append(event(tag, tensor=TensorProto(dtype=DOUBLE, double_val=[value])))
     written(folder / "tfevents", contents)
-    spec = Import(folder=".", path=path or r"n_(?P<width>\d+)$")
+    spec = Import(runs=".", path=path or r"n_(?P<width>\d+)$")
     return logs.read(folder / "tfevents", folder, spec)
 
 

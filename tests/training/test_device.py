@@ -67,6 +67,7 @@ def test_on_a_gpu_a_replica_that_does_not_fit_is_one_line() -> None:
 
 @pytest.mark.gpu
 def test_on_a_gpu_training_in_groups_gives_the_same_bits() -> None:
+    from stages.classification import splits
     from stages.cnn import replicas
 
     random = np.random.default_rng(0)
@@ -87,9 +88,9 @@ def test_on_a_gpu_training_in_groups_gives_the_same_bits() -> None:
 
     together = trained()
     assert sizes == [5, 5]
-    data = replicas.DeviceImages(pixels, labels, cuda)
+    data = splits.data(sweep, images, cuda)
     before = torch.cuda.memory_allocated()
-    one = replicas.Replicas(sweep, 20, 1, data, data)
+    one = replicas.Replicas(sweep, 20, 1, data)
     each = torch.cuda.memory_allocated() - before
     del one, data
     with left(int(3.4 * each)):  # three, less the images and what the allocator keeps

@@ -1,21 +1,29 @@
 """params.yaml as typed, validated objects, a module for each part of it."""
 
-from stages.base.params.cnn import Cnn, CnnSweep, InitialWeights, Method, Study, Training
+from stages.base.params.cnn import (
+    BY_HAND,
+    Cnn,
+    CnnSweep,
+    InitialWeights,
+    Study,
+    StudyTraining,
+    Training,
+)
 from stages.base.params.dimension import Dimension, KnownDimension
 from stages.base.params.document import PARAMS, Params, load, lookup, published
 from stages.base.params.fits import Calibration, Fit, Quanta, Sensitivity
 from stages.base.params.images import (
-    GeneratedImages,
+    FolderImages,
     ImageSet,
     Manifold,
-    ManifoldImages,
     NamedImages,
     PublishedImages,
 )
-from stages.base.params.imports import CurveTags, EpochSteps, Import, Quantity
+from stages.base.params.imports import TABLES, CurveTags, EpochSteps, Import, Quantity
 from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
 from stages.base.params.plot import Plot
-from stages.base.params.published import Curve, Michaud, Published, SharmaKaplan
+from stages.base.params.published import Figure6, Michaud, Published, SharmaKaplan
+from stages.base.params.regime import Change, Regime
 from stages.base.params.students import StudentConfiguration, StudentProtocol, Students
 from stages.base.params.verdict import (
     Definition,
@@ -28,21 +36,24 @@ from stages.base.params.verdict import (
 )
 
 __all__ = [
+    "BY_HAND",
     "FAMILY",
     "PARAMS",
+    "TABLES",
     "Calibration",
+    "Change",
     "Cnn",
     "CnnSweep",
-    "Curve",
     "CurveTags",
     "DataLimited",
     "Definition",
     "Dimension",
     "DimensionRule",
     "EpochSteps",
+    "Figure6",
     "Fit",
     "FitRule",
-    "GeneratedImages",
+    "FolderImages",
     "ImageSet",
     "Import",
     "InitialWeights",
@@ -50,8 +61,6 @@ __all__ = [
     "Layer",
     "LearningRule",
     "Manifold",
-    "ManifoldImages",
-    "Method",
     "Michaud",
     "NamedImages",
     "Params",
@@ -63,12 +72,14 @@ __all__ = [
     "PublishedImages",
     "Quanta",
     "Quantity",
+    "Regime",
     "Sensitivity",
     "SharmaKaplan",
     "StudentConfiguration",
     "StudentProtocol",
     "Students",
     "Study",
+    "StudyTraining",
     "Training",
     "Verdict",
     "load",

@@ -1,11 +1,10 @@
-"""Sections `cnn` and `method`: the CNN's training protocols, and where they are run."""
+"""Sections `cnn` and `studies`: training protocols, and what networks and images they are of."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stages.base.params.fields import (
-    Distinct,
     Name,
     Positive,
     PositiveReal,
@@ -14,7 +13,6 @@ from stages.base.params.fields import (
     Widths,
     rows_fit,
 )
-from stages.base.params.images import Dimensions, GeneratedImages, Manifold
 
 
 class Training(Section):
@@ -51,6 +49,35 @@ class CnnSweep(Training):
         return self
 
 
+class StudyTraining(CnnSweep):
+    """The protocol of a study: a sweep's, and what students of teachers have beyond it.
+
+    Attributes:
+        schedule: of the learning rate; linear: it falls to 0 after the last step.
+        label_temperature: of the softmax that makes the classes' probabilities of the functions
+            behind generated labels; 0: the labels are certain. Losses are divergences from them.
+        fresh_images: whether each epoch has generated images of its own.
+    """
+
+    schedule: Literal["constant", "linear"] = "constant"
+    label_temperature: Annotated[Real, Field(ge=0)] = 0
+    fresh_images: bool = False
+
+    @classmethod
+    def of(cls, sweep: CnnSweep) -> Self:
+        """A sweep's protocol as a study's, if it is not one."""
+        return sweep if isinstance(sweep, cls) else cls(**sweep.model_dump())
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """As parts name it: without what is not made use of."""
+        return self.model_dump(exclude_defaults=True)
+
+
+BY_HAND = "cnn"
+"""The network of Figure 6, which the sweeps train, and which engines written by hand train."""
+
+
 class Cnn(Section):
     """Section `cnn`: the images, the widths, and the sweeps over them."""
 
@@ -60,23 +87,17 @@ class Cnn(Section):
 
 
 class Study(Section):
-    """A training protocol with widths of its own, trained as one stage into one part."""
+    """A network of stages/networks on images of section `images`, at widths of its own.
 
+    All of it is trained as one stage into one part.
+    """
+
+    images: Name
+    network: Name
     widths: Widths
-    training: CnnSweep
+    training: StudyTraining
 
     @model_validator(mode="after")
     def _rows_of_a_part_fit(self) -> Self:
         rows_fit(len(self.widths) * self.training.seeds * self.training.epochs)
         return self
-
-
-class Method(Study):
-    """Section `method`: the whole method where the dimension is known, on generated images."""
-
-    dimensions: Annotated[list[Dimensions], Field(min_length=1), Distinct]
-    images: GeneratedImages
-
-    def manifold(self, dimension: int) -> Manifold:
-        """The images of one known dimension."""
-        return Manifold(dimension=dimension, **self.images.model_dump())

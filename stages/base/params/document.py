@@ -13,15 +13,16 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from stages.base.errors import InputError
-from stages.base.params.cnn import Cnn, Method, Study
+from stages.base.params.cnn import BY_HAND, Cnn, Study, StudyTraining
 from stages.base.params.dimension import Dimension
 from stages.base.params.fields import Name, Section
 from stages.base.params.fits import Calibration, Fit, Quanta
-from stages.base.params.images import ImageSet, NamedImages
+from stages.base.params.images import CIFAR, GREY, ImageSet, NamedImages, sizes
 from stages.base.params.imports import Import
 from stages.base.params.parity import Parity
 from stages.base.params.plot import Plot
 from stages.base.params.published import Published
+from stages.base.params.regime import Regime
 from stages.base.params.students import Students
 from stages.base.params.verdict import Verdict
 
@@ -39,7 +40,7 @@ class Params(Section):
     images: Annotated[dict[Name, ImageSet], Field(min_length=1)]
     cnn: Cnn
     studies: dict[Name, Study]
-    method: Method
+    regime: Regime
     imports: dict[Name, Import]
     parity: Parity
     quanta: Quanta
@@ -53,20 +54,75 @@ class Params(Section):
     @property
     def cnn_images(self) -> NamedImages:
         """What the sweeps are trained on."""
-        return NamedImages(self.cnn.images, self.images[self.cnn.images])
+        return self.named_images(self.cnn.images)
+
+    def named_images(self, name: str) -> NamedImages:
+        """Images of section `images`."""
+        return NamedImages(name, self.images[name])
 
     @property
     def trained(self) -> dict[str, Study]:
         """Every sweep that is trained here by its name, those of section `studies` last."""
-        widths = self.cnn.widths
-        sweeps = {name: Study(widths=widths, training=s) for name, s in self.cnn.sweeps.items()}
+        cnn, sweeps = self.cnn, {}
+        for name, sweep in cnn.sweeps.items():
+            training = StudyTraining.of(sweep)
+            sweeps[name] = Study(
+                images=cnn.images, network=BY_HAND, widths=cnn.widths, training=training
+            )
         return sweeps | self.studies
+
+    def alike(self, name: str) -> list[str]:
+        """The sweeps and studies on the images and the network of one, and the imported ones.
+
+        Those are what may stand for each other where a choice is made otherwise. Of imported runs
+        nobody told us the images: they are taken for runs like those of the sweeps.
+        """
+
+        def kind(study: Study) -> tuple[str, str]:
+            return study.images, study.network
+
+        same = kind(self.trained[name]) if name in self.trained else (self.cnn.images, BY_HAND)
+        found = [other for other, study in self.trained.items() if kind(study) == same]
+        return [*found, *self.imports]
+
+    @property
+    def changed(self) -> dict[str, dict[str, Study]]:
+        """The studies of section `regime`, each with every change, by their names."""
+        return {name: self.regime.changed(self.studies[name]) for name in self.regime.studies}
 
     @model_validator(mode="after")
     def _images_are_known(self) -> Self:
-        if self.cnn.images not in self.images:
-            known = ", ".join(self.images)
-            raise ValueError(f"cnn.images must be one of {known} (got {self.cnn.images!r})")
+        asked = {"cnn": (self.cnn.images, BY_HAND)}
+        asked |= {f"studies.{n}": (s.images, s.network) for n, s in self.studies.items()}
+        known = ", ".join(self.images)
+        for where, (images, network) in asked.items():
+            if images not in self.images:
+                raise ValueError(f"{where}.images must be one of {known} (got {images!r})")
+            shape = self.images[images].shape
+            if network == BY_HAND and shape not in (CIFAR, GREY):
+                raise ValueError(
+                    f"{where}.images: the network cnn takes {sizes(CIFAR)}, and grey "
+                    f"{sizes(GREY[:2])}; {images} has {sizes(shape)}: choose another network, "
+                    "in studies"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _regime_is_of_known_dimension(self) -> Self:
+        for name, study in self.studies.items():
+            asks = study.training.label_temperature or study.training.fresh_images
+            if asks and self.images[study.images].source != "manifold":
+                raise ValueError(
+                    f"studies.{name}: label_temperature and fresh_images need images of source "
+                    f"manifold ({study.images} is not)"
+                )
+        for name in self.regime.studies:  # a stage names the record of its images by the study
+            known = name in self.studies and self.studies[name].images == name
+            if not known or self.images[name].source != "manifold":
+                raise ValueError(
+                    f"regime.studies: {name!r} must be a study of images of that name, of source "
+                    "manifold"
+                )
         return self
 
     @model_validator(mode="after")

@@ -36,6 +36,8 @@ class Quanta(Section):
         return self
 
 
+Epochs = Literal["pooled", "last", "best", "best_error"]
+"""All of each run, the last, or where its validation loss, or error, is smallest."""
 WidthRanges = dict[Name, NumberRange]
 
 
@@ -60,7 +62,7 @@ class Fit(Section):
     """Section `fit`: how exponents and their intervals are made from the CNN's runs."""
 
     quantiles: Annotated[list[Share], Field(min_length=1)]
-    epochs: Annotated[list[Literal["pooled", "last", "best"]], Field(min_length=1)]
+    epochs: Annotated[list[Epochs], Field(min_length=1)]
     widths: Annotated[WidthRanges, AfterValidator(_ascending)]
     failed_above: PositiveReal
     confidence: Share

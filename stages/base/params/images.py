@@ -1,15 +1,25 @@
 """Section `images`: what networks are trained and measured on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from stages.base.params.fields import Positive, RandomSeed, Section
 
-Generated = Annotated[int, Field(gt=0, le=2**17)]
+MOST = 2**17
 """Images, as many as the order of an epoch can hold."""
+CIFAR, GREY = (32, 32, 3), (28, 28, 1)
+"""Rows, columns and channels of the images that the network cnn takes: as they are, or framed."""
+Generated = Annotated[int, Field(gt=0, le=MOST)]
+
+
+def sizes(shape: Sequence[int]) -> str:
+    """As it is written: 32x32x3."""
+    return "x".join(str(size) for size in shape)
+
 
 Dimensions = Annotated[int, Field(ge=1, le=64)]
 
@@ -25,30 +35,25 @@ class PublishedImages(Section):
         return 100 if self.source == "cifar100" else 10
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns, channels) of an image."""
+        return GREY if self.source in ("fashion_mnist", "mnist") else CIFAR
+
+    @property
     def origin(self) -> dict[str, Any]:
         """What makes the images, as their record and parts name it."""
         return self.model_dump()
 
 
-class GeneratedImages(Section):
-    """Images that are generated, and their labels."""
+class Manifold(Section):
+    """Generated images of a known dimension, and their labels."""
 
+    source: Literal["manifold"] = "manifold"
+    dimension: Dimensions
     seed: RandomSeed
     patches: Positive
     train: Generated
     test: Generated
-
-
-class Manifold(GeneratedImages):
-    """Generated images of a known dimension."""
-
-    dimension: Dimensions
-
-
-class ManifoldImages(Manifold):
-    """The same as an entry of section `images`."""
-
-    source: Literal["manifold"]
 
     @property
     def classes(self) -> int:
@@ -56,12 +61,32 @@ class ManifoldImages(Manifold):
         return 10
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns, channels) of an image."""
+        return CIFAR
+
+    @property
     def origin(self) -> dict[str, Any]:
         """What makes the images, as their record and parts name it."""
         return self.model_dump()
 
 
-ImageSet = Annotated[PublishedImages | ManifoldImages, Field(discriminator="source")]
+class FolderImages(Section):
+    """Images of one's own: see `stages.images.folder`."""
+
+    source: Literal["folder"]
+    folder: Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")]
+    shape: Annotated[tuple[Positive, Positive, Positive], Field(strict=False)]
+    classes: Annotated[int, Field(ge=2, le=2**8)]
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What makes the images, as their record and parts name it: wherever they lie."""
+        return {"source": self.source, "shape": [*self.shape], "classes": self.classes}
+
+
+AnyImages = PublishedImages | Manifold | FolderImages
+ImageSet = Annotated[AnyImages, Field(discriminator="source")]
 
 
 @dataclass(frozen=True)
@@ -69,7 +94,7 @@ class NamedImages:
     """An entry of section `images`, with its name."""
 
     name: str
-    settings: PublishedImages | ManifoldImages
+    settings: AnyImages
 
     @property
     def record(self) -> Path:

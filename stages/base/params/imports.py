@@ -1,14 +1,29 @@
-"""Section `imports`: sweeps that others trained, from TensorBoard's logs."""
+"""Section `imports`: sweeps that others trained, from TensorBoard's logs or from a table."""
 
 import re
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from stages.base.params.fields import Positive, Section
 
 Quantity = Literal["width", "parameters", "epochs"]
 """What is to be known of an imported run, beside its curves."""
+Column = Literal[
+    "width",
+    "parameters",
+    "seed",
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "evaluated_train_loss",
+    "evaluated_train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+]
+"""Of a table of runs."""
+TABLES = (".csv", ".parquet")
+"""How the name of a table ends."""
 
 
 def _finds_quantities(pattern: str) -> str:
@@ -31,19 +46,22 @@ class CurveTags(Section):
 
 
 class EpochSteps(Section):
-    """The epochs of a log: its steps, or the values of a tag, first, first + every, ..."""
+    """The epochs of a run: its steps, or the values of a tag, first, first + every, ..."""
 
     tag: str | None = None
-    first: Annotated[int, Field(ge=-(2**31), lt=2**31)] = 0
+    first: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None  # 0 of a log, 1 of a table
     every: Positive = 1
 
 
 class Import(Section):
-    """A sweep from TensorBoard's logs. Width, parameters and epochs of a run are looked for in
-    its path, texts, scalars and hyperparameters; all places that have one must agree.
+    """A sweep from a folder of TensorBoard's logs, or from a table.
+
+    Width, parameters and epochs of a log are looked for in its path, texts, scalars and
+    hyperparameters; all places that have one must agree.
     """
 
-    folder: Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")]
+    runs: Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")]
+    columns: dict[Column, str] = Field({})  # of a table, where they have other names
     path: Annotated[str, AfterValidator(_finds_quantities)] = r"\bn_(?P<width>\d+)"
     text: dict[Quantity, str] = Field(
         {
@@ -59,3 +77,15 @@ class Import(Section):
     epochs: Positive | None = None  # of a complete run; null: as the logs say, or the longest has
     percent: bool = False  # whether accuracies go to 100
     late_from: Annotated[int, Field(ge=2, lt=2**31)] = 2  # from this epoch on a first fall is late
+
+    @model_validator(mode="after")
+    def _says_nothing_of_the_other_kind(self) -> Self:
+        kind, other = "a folder of logs", ["columns"]
+        if self.runs.endswith(TABLES):
+            kind, other = "a table", ["path", "text", "scalars", "hyperparameters", "tags"]
+        said = [k for k in other if getattr(self, k) != type(self).model_fields[k].default]
+        if self.runs.endswith(TABLES) and self.epoch.tag is not None:
+            said.append("epoch.tag")
+        if said:
+            raise ValueError(f"{said[0]}: means nothing for {kind}, which runs names; remove it")
+        return self

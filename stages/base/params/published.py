@@ -6,44 +6,6 @@ from pydantic import Field, model_validator
 
 from stages.base.params.fields import Distinct, NumberRange, Positive, PositiveReal, Section
 
-
-class Curve(Section):
-    """A loss read off a published figure."""
-
-    parameters: Annotated[list[Positive], Field(min_length=2), Distinct]
-    loss: Annotated[list[PositiveReal], Field(min_length=2)]
-
-    @model_validator(mode="after")
-    def _pairs_up(self) -> Self:
-        if len(self.parameters) != len(self.loss):
-            raise ValueError(
-                f"loss must have as many values as parameters "
-                f"({len(self.loss)} and {len(self.parameters)})"
-            )
-        return self
-
-
-class SharmaKaplan(Section):
-    """4/alpha of each metric, and the intrinsic dimension, in the paper's Figure 6."""
-
-    test_loss: PositiveReal
-    train_loss: PositiveReal
-    test_error: PositiveReal
-    train_error: PositiveReal
-    intrinsic_dimension: PositiveReal
-    widths: NumberRange
-    expected: Annotated[list[PositiveReal], Field(min_length=2, max_length=2)]
-    test_loss_curve: Curve
-
-    @model_validator(mode="after")
-    def _ranges_ascend(self) -> Self:
-        if self.widths[0] > self.widths[1]:
-            raise ValueError("widths must be [first, last] with first <= last")
-        if self.expected[0] > self.expected[1]:
-            raise ValueError("expected must be [low, high] with low <= high")
-        return self
-
-
 PositiveReals = Annotated[list[PositiveReal], Field(min_length=2)]
 
 
@@ -56,6 +18,37 @@ class PublishedPoints(Section):
         if len(set(sizes.values())) > 1:
             said = ", ".join(f"{name} {size}" for name, size in sizes.items())
             raise ValueError(f"lists must be of one length (values: {said})")
+        return self
+
+
+class Figure6(PublishedPoints):
+    """The four curves of Figure 6, by N: losses in nats, errors as shares."""
+
+    parameters: Annotated[list[Positive], Field(min_length=2), Distinct]
+    test_loss: PositiveReals
+    train_loss: PositiveReals
+    test_error: PositiveReals
+    train_error: PositiveReals
+
+
+class SharmaKaplan(Section):
+    """4/alpha of each metric, and the intrinsic dimension, in the paper's Figure 6."""
+
+    test_loss: PositiveReal
+    train_loss: PositiveReal
+    test_error: PositiveReal
+    train_error: PositiveReal
+    intrinsic_dimension: PositiveReal
+    widths: NumberRange
+    expected: Annotated[list[PositiveReal], Field(min_length=2, max_length=2)]
+    figure_6: Figure6
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> Self:
+        if self.widths[0] > self.widths[1]:
+            raise ValueError("widths must be [first, last] with first <= last")
+        if self.expected[0] > self.expected[1]:
+            raise ValueError("expected must be [low, high] with low <= high")
         return self
 
 

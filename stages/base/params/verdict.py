@@ -5,16 +5,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from stages.base.params.fields import Name, Neighbours, Real, Section, Share
+from stages.base.params.fits import Epochs
 
 
 class FitRule(Section):
     """One fit of the CNN sweeps, by its row in metrics/cnn_fits.csv."""
 
     sweep: Name
-    epochs: Literal["pooled", "last", "best"]
+    epochs: Epochs
     quantile: Share
     widths: Name
-    failed: Literal["included", "excluded"]
+    failed: Literal["included", "short_excluded", "excluded"]
 
 
 Layer = Literal["preactivation", "activation", "logits"]
@@ -60,9 +61,7 @@ class Verdict(Section):
     """Section `verdict`: which of our numbers stands for which published one, and what agrees."""
 
     tolerance: Annotated[Real, Field(ge=0, lt=1)]
-    range_tolerance: Annotated[Real, Field(ge=0, lt=1)]
     fit: FitRule
     dimension: DimensionRule
-    notebook_metric: Literal["validation_loss", "train_loss", "validation_error", "train_error"]
     notebook: FitRule
     parity: ParityVerdict

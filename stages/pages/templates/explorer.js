@@ -4,6 +4,9 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const BLUE = "#3987e5", ORANGE = "#d95926";
 const digits = (value, places) => value.toFixed(places).replace("-", "\u2212");
 const number = (value) => value.toLocaleString("en-US");
+// Where few values differ, a column is those, and a character for each row.
+const unpacked = (column) => column.levels
+  ? [...column.rows].map((at) => column.levels[at.charCodeAt(0) - 35]) : column;
 
 function fill(select, values, words = (value) => String(value).replaceAll("_", " ")) {
   const before = select.value;
@@ -14,8 +17,7 @@ function fill(select, values, words = (value) => String(value).replaceAll("_", "
 async function chart(box, title) {
   const spec = structuredClone(data.chart);
   for (const axis of spec.axes) if (axis.title) axis.title = title;
-  const options = { actions: false, mode: "vega", renderer: "svg", logLevel: 1 };
-  const { view } = await window.vegaEmbed(box, spec, options);
+  const view = new window.vega.View(window.vega.parse(spec), { renderer: "svg" }).initialize(box).hover();
   const fit = () => view.width(box.clientWidth || 300).runAsync();
   new ResizeObserver(fit).observe(box);
   await fit();
@@ -29,31 +31,34 @@ const explorers = {
   cnn: {
     axis: "Parameters N",
     prepare(controls) {
-      this.rows = data.cnn.fits.sweep.map((_, i) =>
-        Object.fromEntries(Object.entries(data.cnn.fits).map(([name, column]) => [name, column[i]])));
+      const columns = Object.entries(data.cnn.fits).map(([name, column]) => [name, unpacked(column)]);
+      this.rows = columns[0][1].map((_, i) =>
+        Object.fromEntries(columns.map(([name, column]) => [name, column[i]])));
       for (const name of data.cnn.choices) {
-        fill(controls[name], [...new Set(this.rows.map((row) => row[name]))]);
+        fill(controls[name], name === "failed" ? data.cnn.failed
+          : [...new Set(this.rows.map((row) => row[name]))]);
         controls[name].value = data.cnn.start[name];
       }
       controls.tolerance.value = 100 * data.cnn.tolerance;
     },
     draw(controls, say) {
-      const { sweep, metric, epochs } = Object.fromEntries(new FormData(controls.sweep.form));
-      const same = (row) => data.cnn.choices.every((name) => String(row[name]) === controls[name].value);
+      const { sweep, metric, epochs, failed } = Object.fromEntries(new FormData(controls.sweep.form));
+      const same = (row) => data.cnn.choices.every((name) => String(row[name]) === controls[name].value
+        || (name === "failed" && (row.failed === "any" || row.failed.split(", ").includes(controls.failed.value))));
       const row = this.rows.find(same);
       if (!row) { say("No such fit: this sweep lacks what was chosen."); return {}; }
-      const { epochs: chosen, widths, quantiles } = data.cnn.sweeps[sweep];
-      const runs = chosen[epochs];
-      const accuracy = runs.values[metric.replace("_error", "_accuracy")];
-      const values = metric.endsWith("_error") ? accuracy.map((value) => 1 - value) : accuracy;
-      const points = values.map((y, i) => ({
-        x: widths[runs.width[i]], y, out: runs.failed[i],
-        label: `width ${runs.width[i]}, seed ${runs.seed[i]}` }))
-        .filter((point) => point.y > 0 && (row.failed === "included" || !point.out));
-      const rank = 1 + quantiles.indexOf(row.quantile);
-      const ends = [widths[row.first_width], widths[row.last_width]];
-      const marks = runs.quantiles[row.failed][metric]
-        .map((at) => ({ x: at[0], y: at[rank], colour: ORANGE, label: `quantile ${row.quantile}` }))
+      const runs = data.cnn.sweeps[sweep];
+      const [width, seed, out] = [runs.width, runs.seed, runs.failed].map(unpacked);
+      const values = runs.values[epochs] ?? runs.values.last; // of pooled epochs the last is drawn
+      const accuracy = unpacked(values[metric.replace("_error", "_accuracy")]);
+      const points = accuracy.map((value, i) => ({
+        x: runs.widths[width[i]], y: metric.endsWith("_error") ? 1 - value : value, out: out[i],
+        label: `width ${width[i]}, seed ${seed[i]}` }))
+        .filter((point) => point.y > 0 && (failed === "included" || !point.out));
+      const ends = [runs.widths[row.first_width], runs.widths[row.last_width]];
+      const at = (runs.quantiles[epochs][failed] ?? runs.quantiles[epochs].included)[metric];
+      const marks = unpacked(at[row.quantile]).map((y, i) => ({ x: Object.values(runs.widths)[i], y,
+          colour: ORANGE, label: `quantile ${row.quantile}` }))
         .filter((mark) => mark.x >= ends[0] && mark.x <= ends[1] && mark.y > 0);
       const lines = row.slope === null ? [] : ends.map((x) =>
         ({ x, y: row.amplitude * x ** row.slope, colour: BLUE, label: "fit" }));
@@ -67,7 +72,7 @@ const explorers = {
       const verdict = row.published === null ? "nothing published to compare with"
         : `published ${row.published}: <b class="o${outcome}">${data.outcomes[outcome]}</b> ` +
           `within ${controls.tolerance.value}%`;
-      say(`${value}; ${verdict}. alpha = ${row.alpha === null ? "\u2013" : digits(row.alpha, 3)}, ` +
+      say(`${value}; ${verdict}. alpha = ${row.slope === null ? "\u2013" : digits(-row.slope, 3)}, ` +
         `${number(row.runs)} runs, ${number(row.rows)} values.`);
       return { points, lines, marks };
     },
@@ -81,14 +86,15 @@ const explorers = {
     },
     draw(controls, say, changed) {
       const runs = data.parity[controls.configuration.value];
-      controls.task.max = controls.slide.max = runs.tasks.length;
+      controls.task.max = controls.slide.max = runs.loss.length;
       if (changed === controls.slide) controls.task.value = controls.slide.value;
-      const task = Math.min(Math.max(Math.round(controls.task.value) || 1, 1), runs.tasks.length);
+      const task = Math.min(Math.max(Math.round(controls.task.value) || 1, 1), runs.loss.length);
       controls.slide.value = task;
-      const line = (values, label, colour) => values.map((y, i) => ({ x: runs.steps[i], y, label, colour }))
+      const line = (values, label, colour) => unpacked(values).map((y, i) => ({ x: runs.steps[i], y, label, colour }))
         .filter((point) => point.y > runs.learned_below / 100);
-      const learned = runs.median[task - 1];
-      const seeds = runs.learned[task - 1].map((step) => step === null ? "never" : number(step));
+      const learned = unpacked(runs.median)[task - 1];
+      const seeds = runs.learned.map((seed) => unpacked(seed)[task - 1] ?? "never")
+        .map((step) => step === "never" ? step : number(step));
       say(`Task ${task}: ` + (learned === null ? "not learned by most seeds"
         : `learned at step <b>${number(learned)}</b>, the median over seeds`) + ` (${seeds.join(", ")}).`);
       const lines = [...line(runs.mean, "mean of all tasks", "currentColor"),

@@ -1,11 +1,12 @@
-"""Stage `import_tensorboard`: event files of TensorBoard as a CNN sweep, and how good they are.
+"""Stage `import_runs`: runs that were trained elsewhere as a sweep, and how good they are.
 
-    python -m stages.import_tensorboard LOGDIR --out PART
+    python -m stages.import_runs RUNS --out PART
 
-reads every event file below LOGDIR as one run and writes the table PART (parquet), and beside it
-PART-widths.csv and PART-files.csv: what was found of each width, which is printed too, and of each
-file. docs/tensorboard.md says what the logs must have. 1,000 files with 200,000 scalars take about
-4 s of one core.
+RUNS is a folder of TensorBoard's logs, of which every event file is one run, or a table of runs
+(.csv, .parquet). Writes the table PART (parquet), and beside it PART-widths.csv and PART-files.csv:
+what was found of each width, which is printed too, and of each run. docs/import.md and
+docs/tensorboard.md say what they must have. 1,000 event files with 200,000 scalars take about 4 s
+of one core.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, nargs="?", metavar="LOGDIR")
+    parser.add_argument("runs", type=Path, nargs="?", metavar="RUNS")
     parser.add_argument("--out", type=Path, metavar="PART", help="a parquet file")
     parser.add_argument("--name", help="of the sweep, by which params.yaml may know it")
     parser.add_argument(
@@ -67,12 +68,12 @@ def main() -> None:
     p = params.load()
     name, out = arguments.name or (arguments.out or Path()).stem, arguments.out
     known = p.imports[name].model_dump() if name in p.imports else {}
-    if arguments.folder:
-        known["folder"] = str(arguments.folder)
-    if "folder" not in known or not (out or name in p.imports):
-        parser.error("name LOGDIR and --out, or by --name an import of params.yaml")
+    if arguments.runs:
+        known["runs"] = str(arguments.runs)
+    if "runs" not in known or not (out or name in p.imports):
+        parser.error("name RUNS and --out, or by --name an import of params.yaml")
     spec = specify(arguments.set, known)
-    table, found = imported.read_folder(name, Path(spec.folder), spec, p.fit.failed_above)
+    table, found = imported.read(name, Path(spec.runs), spec, p.fit.failed_above)
     widths = quality.of_widths(found)
     part = import_part(name, spec, out)
     part.write(table)

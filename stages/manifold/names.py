@@ -3,7 +3,7 @@
 The published numbers are of CIFAR-10, and the images of other numbers are named where they differ.
 """
 
-from stages.base.params import ManifoldImages, Params
+from stages.base.params import Params, PublishedImages
 
 PUBLISHED = "cifar10"
 """The source of images that the published numbers are of."""
@@ -16,12 +16,15 @@ DATA_SETS = {
 }
 
 
-def images(p: Params) -> str:
-    """What everything of ours is trained and measured on."""
-    settings = p.images[p.cnn.images]
-    if isinstance(settings, ManifoldImages):
-        return f"generated images of d = {settings.dimension}"
-    return DATA_SETS[settings.source]
+def images(p: Params, name: str = "") -> str:
+    """Images of section `images`; those of the sweeps, unless said otherwise."""
+    name = name or p.cnn.images
+    settings = p.images[name]
+    if isinstance(settings, PublishedImages):
+        return DATA_SETS[settings.source]
+    if settings.source == "folder":
+        return f"the images {name}"
+    return f"generated images of d = {settings.dimension}"
 
 
 def other_images(p: Params) -> str:

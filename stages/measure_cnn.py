@@ -1,0 +1,48 @@
+"""Stage `measure_cnn`: the intrinsic dimension of the last layers of each network of the sweeps.
+
+Seed 0 of every sweep and width, on the test images. Writes the rows as metrics/dimension_cnn.csv,
+unrounded: stage `measure_dimension` says what is measured, and puts all of it together. Some 2 s of
+one core per network.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from stages.base import errors, params, tables, workers
+from stages.cnn.part import sweep_part
+from stages.dimension.activations import last_hidden, layers, trained
+from stages.dimension.networks import of_networks
+from stages.images.arrays import Images
+from stages.images.stored import stored
+from stages.networks.cnn import Network
+
+
+def measured(p: params.Params, images: Images, apply: workers.Apply) -> Iterator[pd.DataFrame]:
+    """The rows of each sweep.
+
+    Raises:
+        InputError: weights are missing or damaged, from other params, or of another width.
+    """
+    widths = p.cnn.widths
+    for name, sweep in p.cnn.sweeps.items():
+        parts = (sweep_part(p.cnn_images, name, sweep, width) for width in widths)
+        new = (Network(width, classes=images.classes) for width in widths)
+        networks = list(map(trained, parts, new))
+        hidden = last_hidden(networks, images.test_images, sweep.input_range, apply)
+        yield of_networks(name, widths, map(layers, networks, hidden), p.dimension, apply)
+
+
+def main() -> None:
+    p = params.load()
+    images = stored(p.cnn.images, p.cnn_images.settings).for_cnn()
+    torch.set_num_threads(1)  # batches and networks are worked on side by side
+    with workers.threads() as apply:
+        table = pd.concat(measured(p, images, apply))
+    tables.write(table, Path("metrics/dimension_cnn.csv"), digits=tables.EXACT)
+
+
+if __name__ == "__main__":
+    errors.run(main)
