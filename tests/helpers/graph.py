@@ -80,8 +80,8 @@ def used(stage: PipelineStage) -> set[str]:
     found = needs(module_of(stage))
     family, _, item = stage.name.partition("@")
     if family in ("train_study", "train_regime"):
-        found |= needs(MADE)
-    if family in ("train_study", "measure_study"):
+        found.add(MADE)
+    if family in ("train_regime", "train_study", "measure_study"):
         network = f"{NETWORKS}{params.load(ROOT / 'params.yaml').studies[item].network}"
         found = {name for name in found if not name.startswith(NETWORKS)} | needs(network)
     return found
