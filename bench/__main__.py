@@ -6,7 +6,7 @@ first repeats are warm-up and not counted. Ratios are of medians. The engine tra
 side by side, one a core on a CPU; its time per step is that of one run among them. The loops of
 the notebook come first: what the engine sets up in a process does not help them.
 
-`python -m bench cnn` measures one part only: cnn, parity, students, ... A whole run prints a
+`python -m bench cnn` measures one part only: cnn, studies, parity, ... A whole run prints a
 table and writes bench/<device>.json.
 """
 
@@ -31,15 +31,19 @@ import torch
 from bench import notebook
 from stages.base import errors, params
 from stages.base.files import aside
+from stages.classification.modules import Kind
 from stages.cnn.train import train as train_cnn
 from stages.images.arrays import Images
 from stages.parity.plan import families
 from stages.parity.train import train as train_parity
 from stages.students.plan import configurations
 from stages.students.train import train as train_students
+from stages.studies.train import by_module as train_study
 from stages.training import cpu, device
 
 WIDTHS = (1, 10, 20)
+PERCEPTRON, SHAPE = 64, (3, 32, 32)
+"""Units of a hidden layer of the perceptron, and the shape of what it sees."""
 WARM, REPEATS = 2, 7
 STEPS = {"cpu": 10, "cuda": 100}
 """Steps of a repeat."""
@@ -109,16 +113,18 @@ def cnn(p: params.Params, width: int, runs: int, steps: int, where: torch.device
     return clock
 
 
-def loop_cnn(p: params.Params, width: int, where: torch.device) -> Times:
+def loop(p: params.Params, network: str, width: int, where: torch.device) -> Times:
+    """Of the notebook's loop, with any network."""
     sweep = p.cnn.sweeps["notebook"]
     data = images(20 * sweep.batch_size)
-    loop = notebook.cnn_steps(sweep, width, data.train_images, data.train_labels, where)
-    return stepped(loop, 10)
+    module = Kind(network, SHAPE, data.classes).initial(width, seed=0)
+    steps = notebook.image_steps(sweep, module, data.train_images, data.train_labels, where)
+    return stepped(steps, 10)
 
 
 def rows_cnn(p: params.Params, where: torch.device) -> Iterator[Row]:
     steps = STEPS[where.type]
-    loops = {width: loop_cnn(p, width, where) for width in WIDTHS}
+    loops = {width: loop(p, "cnn", width, where) for width in WIDTHS}
     for width in WIDTHS:
         for runs in RUNS[where.type]:
             clock = cnn(p, width, runs, steps, where)
@@ -127,15 +133,34 @@ def rows_cnn(p: params.Params, where: torch.device) -> Iterator[Row]:
             yield start(f"CNN n={width}", runs, clock)
 
 
+def rows_studies(p: params.Params, where: torch.device) -> Iterator[Row]:
+    """Networks by their own modules: the CNN, for comparison, and a perceptron."""
+    steps = STEPS[where.type]
+    of = [*(("cnn", width) for width in WIDTHS), ("mlp", PERCEPTRON)]
+    loops = {network: loop(p, *network, where) for network in of}
+    for network, width in of:
+        for runs in RUNS[where.type]:
+            training = params.StudyTraining.of(p.cnn.sweeps["notebook"]).model_copy(
+                update={"epochs": WARM + REPEATS, "seeds": runs}
+            )
+            study = params.Study(
+                images="random", network=network, widths=[width], training=training
+            )
+            data, clock = images(steps * training.batch_size), Clock(runs)
+            train_study(Kind(network, SHAPE, data.classes), study, data, where, clock)
+            times = [t / steps / runs for t in clock.seconds()]
+            yield row(f"any network: {network} n={width}", runs, loops[network, width], times)
+
+
 def rows_parity(p: params.Params, where: torch.device) -> Iterator[Row]:
     steps = STEPS[where.type]
     c = p.parity.configurations["notebook"]
-    loop = stepped(notebook.parity_steps(c, where), 5)
+    baseline = stepped(notebook.parity_steps(c, where), 5)
     for runs in RUNS[where.type]:
         c = c.model_copy(update={"steps": steps * (WARM + REPEATS), "seeds": runs})
         clock = Clock(runs * steps)
         train_parity(c, families(c)[0], where, clock)
-        yield row("parity", runs, loop, [t / steps / runs for t in clock.seconds()])
+        yield row("parity", runs, baseline, [t / steps / runs for t in clock.seconds()])
         yield start("parity", runs, clock)
 
 
@@ -220,6 +245,7 @@ def rows_imports(p: params.Params, where: torch.device) -> Iterator[Row]:
 
 PARTS = {
     "cnn": rows_cnn,
+    "studies": rows_studies,
     "parity": rows_parity,
     "students": rows_students,
     "scaling": rows_scaling,

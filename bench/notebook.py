@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from stages.base.params import CnnSweep, ParityConfiguration
-from stages.cnn.network import initial
 from stages.parity import tasks
 
 
@@ -43,15 +42,15 @@ class _Pictures(Dataset[tuple[Tensor, int]]):
         return picture, int(self._labels[index])
 
 
-def cnn_steps(
+def image_steps(
     sweep: CnnSweep,
-    width: int,
+    network: nn.Module,
     images: NDArray[np.uint8],
     labels: NDArray[np.uint8],
     device: torch.device,
 ) -> Iterator[float]:
     """Train; one step for each loss that is drawn."""
-    network = initial(width, seed=0).to(device)
+    network = network.to(device)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=sweep.learning_rate, weight_decay=sweep.weight_decay
     )

@@ -20,7 +20,7 @@ def known(p: params.Params) -> dict[int, tuple[str, str]]:
     found: dict[int, tuple[str, str]] = {}
     for name, study in p.studies.items():
         settings = p.images[study.images]
-        if isinstance(settings, params.ManifoldImages):
+        if isinstance(settings, params.Manifold):
             found.setdefault(settings.dimension, (name, study.images))
     return found
 

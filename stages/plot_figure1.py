@@ -25,7 +25,7 @@ def main() -> None:
     sweeps = {
         name: names.images(p, study.images)
         for name, study in p.trained.items()
-        if not isinstance(p.images[study.images], params.ManifoldImages)  # those of `of_known`
+        if not isinstance(p.images[study.images], params.Manifold)  # those of `of_known`
         or study.images == p.cnn.images
     }
     fit = p.fit

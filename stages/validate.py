@@ -1,4 +1,4 @@
-"""Stage `validate`: params.yaml and published.yaml are valid as a whole.
+"""Stage `validate`: params.yaml and published.yaml are valid as a whole, and networks there.
 
 DVC removes a stage's outputs before it runs the stage; as every other stage comes after this
 one, bad params stop the graph before anything is lost. The output never changes, so it makes
@@ -9,9 +9,18 @@ from pathlib import Path
 
 from stages.base import errors, files, params
 
+NETWORKS = Path("stages/networks")
+
 
 def main() -> None:
-    params.load()
+    for name, study in params.load().studies.items():
+        path = NETWORKS / f"{study.network}.py"
+        if not path.is_file():
+            known = ", ".join(sorted({file.stem for file in NETWORKS.glob("*.py")} - {"__init__"}))
+            raise errors.InputError(
+                f"{params.PARAMS}: studies.{name}.network: no {path}; there is {known}, "
+                "and docs/network.md adds one"
+            )
     params.published()
     files.write(Path("metrics/params-valid.txt"), "params.yaml and published.yaml are valid\n")
 

@@ -78,7 +78,7 @@ def only(lines: list[str]) -> str:
 def test_the_table_holds_every_part_in_the_order_of_params(p: params.Params) -> None:
     table = pd.read_parquet(TABLE)
     parts = table[["sweep", "width"]].drop_duplicates().to_numpy().tolist()
-    sweeps = ["notebook", "paper", "paper_keras"]
+    sweeps = ["notebook", "paper", "paper_keras", "perceptron"]
     assert parts == [[name, width] for name in sweeps for width in (1, 2)]
     expected = pd.concat([part.read() for part in aggregate_cnn.expected(p)])
     for column in cnn_part.SCHEMA.names[1:]:
@@ -101,8 +101,20 @@ def test_a_part_that_params_no_longer_name_is_left_out(
     write_params(Path(), tiny_params)
     run()
     widths = pd.read_parquet(TABLE).groupby("sweep", observed=True)["width"].unique()
-    assert widths.map(list).to_dict() == {"notebook": [2], "paper": [2], "paper_keras": [1, 2]}
+    studies = {"paper_keras": [1, 2], "perceptron": [1, 2]}
+    assert widths.map(list).to_dict() == {"notebook": [2], "paper": [2]} | studies
     assert Path("metrics/runs/cnn/paper-1.parquet").exists()
+
+
+def test_n_that_was_counted_is_one_for_each_width_and_grows(
+    p: params.Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = cnn_part.study_part(p.cnn_images, "perceptron", p.studies["perceptron"])
+    rows = part.read()
+    part.write(rows.assign(parameters=7))
+    assert refused(monkeypatch)[0].startswith(f"{part.path}: N does not grow with width; ")
+    part.write(rows.assign(parameters=rows["parameters"] + rows["epoch"]))
+    assert refused(monkeypatch)[0].startswith(f"{part.path}: several N at one width; ")
 
 
 def test_a_missing_part(p: params.Params, monkeypatch: pytest.MonkeyPatch) -> None:

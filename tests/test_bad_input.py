@@ -31,6 +31,25 @@ def test_bad_params_end_a_run_before_anything_is_lost(ready: Clone) -> None:
     assert ready.changed() == ["params.yaml"]
 
 
+def test_a_network_that_is_not_there_ends_a_run_before_anything_is_lost(ready: Clone) -> None:
+    change(ready, "studies.perceptron.network", "transformer")
+    (line,) = errors(ready.run("dvc", "repro", check=False))
+    assert line.startswith("error: params.yaml: studies.perceptron.network: no stages/networks/tra")
+    assert "there is cnn, mlp, mnist_cnn" in line
+    assert ready.changed() == ["params.yaml"]
+
+
+def test_a_network_that_cannot_be_trained_ends_its_stage_in_one_line(ready: Clone) -> None:
+    path = ready.root / "stages/networks/mlp.py"
+    path.write_text(path.read_text().replace('last_hidden = "linear2"', 'last_hidden = "linear4"'))
+    stage = "metrics/runs/dvc.yaml:train_study@perceptron"
+    (line,) = errors(ready.run("dvc", "repro", stage, check=False))
+    assert line.startswith("error: stages/networks/mlp.py: at width 1 there is no layer 'linear4'")
+    path.write_text("from torch import nn\n\nclass Net(nn.Module):\n    pass\n")
+    (line,) = errors(ready.run("dvc", "repro", stage, check=False))
+    assert line.startswith("error: stages/networks/mlp.py: no class Network(nn.Module)")
+
+
 def test_a_bad_override_ends_an_experiment_before_anything_is_lost(ready: Clone) -> None:
     overrides = ["-S", "cnn.sweeps.paper.learning_rate=-1", "-S", "fit.confidence=2"]
     lines = errors(ready.run("dvc", "exp", "run", *overrides, check=False))

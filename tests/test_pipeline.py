@@ -27,7 +27,7 @@ def test_the_tables_hold_what_params_ask_for(finished: Clone) -> None:
     runs = cnn.groupby(["sweep", "width", "seed"], observed=True)["epoch"].agg(list)
     assert list(runs.index) == [
         (sweep, width, seed)
-        for sweep in ("notebook", "paper", "paper_keras")
+        for sweep in ("notebook", "paper", "paper_keras", "perceptron")
         for width in (1, 2)
         for seed in (0, 1)
     ]
@@ -36,7 +36,9 @@ def test_the_tables_hold_what_params_ask_for(finished: Clone) -> None:
     assert len(evaluated) == 2
     assert not cnn.drop(columns=evaluated).isna().any(axis=None)
     missing = cnn[evaluated].isna().groupby(cnn["sweep"], observed=True).all().all(axis=1)
-    assert missing.to_dict() == {"notebook": True, "paper": True, "paper_keras": False}
+    assert missing.to_dict() == dict.fromkeys(("notebook", "paper"), True) | dict.fromkeys(
+        ("paper_keras", "perceptron"), False
+    )
     assert not cnn.loc[cnn["sweep"] == "paper_keras", evaluated].isna().any(axis=None)
     losses, tasks, curves = (
         pd.read_parquet(finished.root / f"metrics/parity_{kind}.parquet")
@@ -142,6 +144,14 @@ def test_an_edit_trains_what_it_is_part_of(ready: Clone, path: str, trained: set
         file.write("# edited\n")
     names = {name.partition("@")[0] for name in stale(ready)}
     assert {n for n in names if n.startswith("train")} == trained
+
+
+def test_an_edit_of_a_network_trains_its_own_studies(ready: Clone) -> None:
+    for name, trained in (("mlp", {"perceptron"}), ("cnn", {"perceptron", "paper_keras"})):
+        with (ready.root / f"stages/networks/{name}.py").open("a") as file:
+            file.write("# edited\n")
+        found = {n for n in stale(ready) if n.startswith("train_study")}
+        assert found == {f"train_study@{study}" for study in trained}
 
 
 def test_how_a_figure_looks_makes_only_figures_stale(ready: Clone) -> None:

@@ -64,8 +64,10 @@ class CountedPart(Part):
             return fault
         sizes = frame[["width", "parameters"]].drop_duplicates().sort_values("width")
         if sizes["width"].duplicated().any():
-            return "several parameters at one width"
-        return "" if sizes["parameters"].diff().iloc[1:].gt(0).all() else "N does not grow"
+            return "several N at one width"
+        return (
+            "" if sizes["parameters"].diff().iloc[1:].gt(0).all() else "N does not grow with width"
+        )
 
 
 def study_part(images: NamedImages, name: str, study: Study) -> Part:

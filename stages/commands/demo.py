@@ -23,17 +23,23 @@ from stages.base.processes import dvc, git
 from stages.dimension.sources import IMAGES
 from stages.manifold import readings
 from stages.manifold.method import MEDIAN
+from stages.manifold.students import OVER_ALL
 from stages.manifold.verdict import ALL
 from stages.statistics.estimate import Estimate, over_networks
 
 NAME = "demo"
 LAST = "report"
 """The stage that rests on all others."""
-TRUTH = "d, the truth"
+TRUTH = "d of the images, the truth"
 PAGE = Path("dvc_plots/demo.html")
 
-SWEEP, PARITY = "notebook", "notebook"
-"""Its only sweep and parity configuration; the others of params.yaml are left out."""
+SWEEP, PARITY, STUDENTS = "notebook", "notebook", "squared_6"
+"""Its only sweep, parity configuration and students; the others of params.yaml are left out.
+
+Of the protocol's students the narrowest, and so the cheapest, are those of d up to 6. Of these
+d = 6 asks least of a short training: the smaller d is, the faster the loss falls with N, and the
+sooner what training leaves of it covers that.
+"""
 SMALL = {"epochs": 6, "seeds": 2, "batch_size": 64, "learning_rate": 1e-3}
 IMAGES_OF = {
     "source": "manifold",
@@ -54,6 +60,10 @@ OVERRIDES = {
     f"parity.configurations.{PARITY}.batch_size": 2000,
     f"parity.configurations.{PARITY}.seeds": 2,
     "parity.alphas.values": [],
+    "regime.studies": [],
+    "students.protocol.schedule": 0.03,
+    "students.protocol.hidden": 100,
+    f"students.configurations.{STUDENTS}.seeds": 4,
 }
 """The demo's grid: small enough for two cores, with every stage in it."""
 
@@ -88,6 +98,20 @@ def table(
     return rows
 
 
+def taught(p: params.Params, students: pd.DataFrame) -> list[tuple[str, Estimate]]:
+    """4/alpha of the students of random teachers; `students` is metrics/students.csv."""
+    rows = students[
+        (students["configuration"] == STUDENTS)
+        & (students["quantity"] == "4/alpha")
+        & (students["phase"] == students["phase"].max())
+        & (students["widths"] == ALL)
+        & (students["teacher"] == OVER_ALL)
+    ]
+    known = p.students.configurations[STUDENTS].dimension
+    values = rows[["value", "low", "high"]].itertuples(index=False)
+    return [(f"4/alpha of students of teachers of d = {known}", Estimate(*row)) for row in values]
+
+
 def text(known: int, rows: list[tuple[str, Estimate]]) -> str:
     """The table as it is printed."""
 
@@ -118,6 +142,8 @@ def _run(overrides: list[str], stages: list[str]) -> None:
     given += [f"~cnn.sweeps.{name}" for name in p.cnn.sweeps if name != SWEEP]
     given += [f"~studies.{name}" for name in p.studies]
     given += [f"~parity.configurations.{name}" for name in configurations if name != PARITY]
+    taught = p.students.configurations
+    given += [f"~students.configurations.{name}" for name in taught if name != STUDENTS]
     flags = [part for override in given + overrides for part in ("--set-param", override)]
     dvc("exp", "run", "--temp", "--name", NAME, *flags, *stages)
 
@@ -140,12 +166,16 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         (Path(folder) / params.PARAMS).write_text(result("params.yaml"), encoding="utf-8")
         p = params.load(Path(folder) / params.PARAMS)
-    names = "cnn_fits", "dimension"
-    tables = [pd.read_csv(io.StringIO(result(f"metrics/{name}.csv"))) for name in names]
+    names = "cnn_fits", "dimension", "students"
+    fits, dimensions, students = (
+        pd.read_csv(io.StringIO(result(f"metrics/{name}.csv"))) for name in names
+    )
+    rows = table(p, fits, dimensions)
+    if {LAST, "fit_students"} & {*arguments.stages}:  # else the table is that of the working tree
+        rows += taught(p, students)
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(result("plots/report.html"), encoding="utf-8")
-    known = p.cnn_images.settings.origin["dimension"]
-    print(f"\n{text(known, table(p, *tables))}\n")
+    print(f"\n{text(p.cnn_images.settings.origin['dimension'], rows)}\n")
     print(f"All results: {PAGE}. They are the experiment {NAME}: dvc exp show, or to have them")
     print(f"in the working tree dvc exp apply {NAME}; to forget them dvc exp remove {NAME}.")
     print("With your own network, images or runs: docs/network.md, docs/data.md, docs/import.md.")

@@ -37,7 +37,7 @@ from filelock import FileLock
 
 from stages.base import files, workspace
 from stages.base.errors import InputError, remedy
-from stages.base.params import FolderImages, ImageSet, ManifoldImages
+from stages.base.params import FolderImages, ImageSet, Manifold
 from stages.images import folder, generated
 from stages.images.arrays import ARRAYS, Images, open_images, save_images
 from stages.images.sources import File, Published, published
@@ -109,7 +109,7 @@ def stored(name: str, settings: ImageSet, root: Path = DATA, log: TextIO = sys.s
                         f"what you want, {remedy(place.record)}"
                     )
     images = open_images(place.output, settings.classes)
-    if isinstance(settings, ManifoldImages):
+    if isinstance(settings, Manifold):
         return replace(images, made=partial(generated.Made, settings))
     return images
 
@@ -129,7 +129,7 @@ def record(name: str, settings: ImageSet, root: Path = DATA, log: TextIO = sys.s
 
 def _make(place: Place, log: TextIO) -> Images:
     settings = place.settings
-    if isinstance(settings, ManifoldImages):
+    if isinstance(settings, Manifold):
         return _saved(generated.images(settings), place)
     if isinstance(settings, FolderImages):
         lies = folder.place(settings)

@@ -144,20 +144,24 @@ def statement(table: pd.DataFrame, tolerance: float) -> str:
     return "\n".join([summary, "", *(f"- {line}" for line in said), ""])
 
 
+def shown(row: Any) -> str:
+    """The `dimension` of a row with its interval, or why there is none."""
+    if pd.isna(row.dimension):
+        return f"none ({row.status})"
+    bounds = ["?" if pd.isna(bound) else f"{bound:.1f}" for bound in (row.low, row.high)]
+    remark = "" if row.status == OK else f", {row.status}"
+    return f"{row.dimension:.1f} ({bounds[0]} to {bounds[1]}{remark})"
+
+
 def _one(known: int, rows: dict[Any, Any]) -> str:
-    def shown(quantity: str, widths: str = "all") -> str:
-        row = rows[known, quantity, widths]
-        if pd.isna(row.dimension):
-            return f"none ({row.status})"
-        bounds = ["?" if pd.isna(bound) else f"{bound:.1f}" for bound in (row.low, row.high)]
-        remark = "" if row.status == OK else f", {row.status}"
-        return f"{row.dimension:.1f} ({bounds[0]} to {bounds[1]}{remark})"
+    def of(quantity: str, widths: str = "all") -> str:
+        return shown(rows[known, quantity, widths])
 
     return (
-        f"d = {known}: 4/alpha of the test loss {shown('test_loss')}, of the training loss "
-        f"{shown('train_loss')}; of the test loss over the narrower half of the widths "
-        f"{shown('test_loss', 'narrower')}, over the wider {shown('test_loss', 'wider')}. Measured "
-        f"on the images {shown('images')}, on the last hidden layer before its ReLU "
-        f"{shown('preactivation')}, after it {shown('activation')}, on the logits "
-        f"{shown('logits')}; points of the cube itself read {shown('cube')}."
+        f"d = {known}: 4/alpha of the test loss {of('test_loss')}, of the training loss "
+        f"{of('train_loss')}; of the test loss over the narrower half of the widths "
+        f"{of('test_loss', 'narrower')}, over the wider {of('test_loss', 'wider')}. Measured on "
+        f"the images {of('images')}, on the last hidden layer before its ReLU "
+        f"{of('preactivation')}, after it {of('activation')}, on the logits {of('logits')}; points "
+        f"of the cube itself read {of('cube')}."
     )

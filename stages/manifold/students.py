@@ -220,17 +220,22 @@ def statement(table: pd.DataFrame, tolerance: float) -> str:
     said = []
     for words, quantity in (("N", "4/alpha"), ("live parameters", "live")):
         of = [rows[name, quantity, "all"] for name in names]
+        sides = [f"{at}: {_among(r for r in of if r.side == side)}" for side, at in SIDES.items()]
         counted = [
-            f"{outcome}: {', '.join(r.configuration for r in of if r.outcome == outcome) or 'none'}"
+            f"{outcome}: {_among(r for r in of if r.outcome == outcome)}"
             for outcome in HOLDS.values()
         ]
-        sides = [
-            f"{words}: {', '.join(r.configuration for r in of if r.side == name) or 'none'}"
-            for name, words in SIDES.items()
+        steeper = [
+            row
+            for row in of
+            if row.side == "above"
+            and rows[row.configuration, quantity, "narrower"].value < row.value
         ]
         said += [
-            f"4/alpha against {words}, held against the theory's value to {tolerance:.0%}: "
-            f"{'; '.join(counted)}. Its interval, whatever the tolerance: {'; '.join(sides)}.",
+            f"The interval of 4/alpha against {words} {'; '.join(sides)}. Of those above, it is "
+            "less over the narrower half of the widths, before the loss levels off, of "
+            f"{_among(steeper)}. Held against the theory's value to {tolerance:.0%}, it "
+            f"{'; '.join(counted)}.",
             "",
         ]
     said += [f"- {_one(name, rows)}" for name in names]
@@ -241,8 +246,23 @@ SIDES = {
     "holds": "holds the theory's value",
     "below": "lies below it, as a bound allows",
     "above": "lies above it",
-    "": "there is none",
+    "": "is none",
 }
+
+
+def _among(rows: Iterable[Any]) -> str:
+    """Configurations by their loss and d, or by names that say something else."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        loss, d = row.loss_function, str(row.known)
+        if not row.configuration.endswith(f"_{d}"):
+            found[row.configuration] = []
+            continue
+        if loss != "kl":
+            loss = "squared error" if float(loss) == 2 else f"|error|^{float(loss):g}"
+        found.setdefault("divergence" if loss == "kl" else loss, []).append(d)
+    named = (f"{kind} at d = {', '.join(at)}" if at else kind for kind, at in found.items())
+    return ", ".join(named) or "none"
 
 
 def _one(name: str, rows: Mapping[tuple[str, str, str], Any]) -> str:

@@ -83,20 +83,24 @@ def _trained(
                 by_hand.train(training, n, seeds, images, device, report, keeping) for n in widths
             ]
         else:
-            found = [_any(kind, study, images, device, report, keeping)]
+            found = [by_module(kind, study, images, device, report, keeping)]
     histories = [trained.history.frame(name, kind.parameters) for trained in found]
     return found, pd.concat(histories, ignore_index=True), keeping
 
 
-def _any(
+def by_module(
     kind: Kind,
     study: Study,
     images: Images,
     device: torch.device,
     report: Report,
-    keeping: kept.Kept,
+    keeping: kept.Kept = kept.NOWHERE,
 ) -> Trained[nn.Module]:
-    """Train by the networks' own modules, all widths and seeds side by side."""
+    """Train by the networks' own modules, all widths and seeds side by side.
+
+    Raises:
+        InputError: one does not fit the device's memory, or its kernels sum in no fixed order.
+    """
     training = study.training
     runs = [Run(width, seed) for width in study.widths for seed in range(training.seeds)]
     data = splits.data(training, images, device)

@@ -76,6 +76,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("images.cifar10", MADE | {"dimension": 0}, "greater than or equal to 1 (got 0)"),
     ("images.cifar10", MADE | {"train": 200000}, "less than or equal to 131072 (got 200000)"),
     ("cnn.images", "mnist", "must be one of cifar10 (got 'mnist')"),
+    ("studies.paper_keras.images", "mnist", "must be one of cifar10 (got 'mnist')"),
+    ("studies.paper_keras.network", "a/b", "should match pattern"),
     ("studies.paper_keras.widths", [2, 2], "must not repeat a value (got [2, 2])"),
     ("cnn.widths", [], "at least 1 item"),
     ("cnn.widths", [1, 2, 1], "must not repeat a value (got [1, 2, 1])"),

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
 from stages.base import params
 from stages.commands import demo
 from stages.statistics.estimate import Estimate
+from stages.students.plan import configurations as configurations_of_students
 from tests.helpers.clone import Clone, ran
 from tests.helpers.graph import graph
 from tests.helpers.root import ROOT
@@ -41,8 +43,8 @@ def test_the_demo_measures_generated_images_and_leaves_the_working_tree_alone(
     assert ready.changed() == before
     assert (ready.root / "dvc.lock").read_bytes() == lock
     assert not (ready.root / "data/demo").exists()
-    lines = said[said.index("d, the truth") :].splitlines()
-    assert lines[0].split() == ["d,", "the", "truth", "3"]
+    lines = said[said.index(demo.TRUTH) :].splitlines()
+    assert lines[0].split() == [*demo.TRUTH.split(), "3"]
     assert lines[1].startswith("images, measured ")
     images = float(lines[1].removeprefix("images, measured").split()[0])
     assert 2 < images < 4
@@ -69,10 +71,12 @@ def test_the_demo_ends_with_the_stage_that_rests_on_all_others() -> None:
 
 def test_the_overrides_of_the_demo_are_valid_and_small() -> None:
     content = params.load(ROOT / "params.yaml").model_dump()
-    content["images"] = {"demo": demo.IMAGES_OF}
+    content |= {"images": {"demo": demo.IMAGES_OF}, "studies": {}}
     content["cnn"]["sweeps"] = {demo.SWEEP: content["cnn"]["sweeps"][demo.SWEEP]}
     configurations = content["parity"]["configurations"]
     content["parity"]["configurations"] = {demo.PARITY: configurations[demo.PARITY]}
+    students = content["students"]
+    students["configurations"] = {demo.STUDENTS: students["configurations"][demo.STUDENTS]}
     for path, value in demo.OVERRIDES.items():
         *sections, key = path.split(".")
         section = content
@@ -84,13 +88,27 @@ def test_the_overrides_of_the_demo_are_valid_and_small() -> None:
     for sweep in p.cnn.sweeps.values():
         images = demo.IMAGES_OF["train"] * sweep.epochs * sweep.seeds * len(p.cnn.widths)
         assert images < 500_000
+    for c in configurations_of_students(p.students).values():
+        samples = sum(phase.steps * phase.batch_size for phase in c.phases)
+        assert samples * c.teachers * c.seeds * len(c.widths) < 400_000_000
 
 
 def test_numbers_that_are_not_there_are_shown_as_such() -> None:
     nan = float("nan")
     rows = [("images", Estimate(2.9, 2.75, 3.04)), ("4/alpha", Estimate(nan, nan, nan, "none"))]
-    assert demo.text(3, rows).splitlines() == [
-        "d, the truth  3",
-        "images        2.9 (2.8 to 3.0)",
-        "4/alpha       none",
+    assert [line.split(maxsplit=1)[1].strip() for line in demo.text(3, rows).splitlines()] == [
+        "of the images, the truth  3",
+        "2.9 (2.8 to 3.0)",
+        "none",
     ]
+
+
+def test_students_are_shown_beside_their_own_d() -> None:
+    row = {"configuration": demo.STUDENTS, "quantity": "4/alpha", "widths": "all", "teacher": "all"}
+    rows = [
+        row | {"phase": phase, "value": 5.0 + phase, "low": 4.0, "high": 7.0} for phase in (1, 2)
+    ]
+    rows += [row | {"phase": 2, "teacher": "0"}, row | {"phase": 2, "quantity": "live"}]
+    ((name, found),) = demo.taught(params.load(ROOT / "params.yaml"), pd.DataFrame(rows))
+    assert name.endswith("d = 6")
+    assert found == (7.0, 4.0, 7.0, "ok")

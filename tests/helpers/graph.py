@@ -81,7 +81,9 @@ def used(stage: PipelineStage) -> set[str]:
     """The modules that run when a stage runs: of networks, where it is of a study, the study's."""
     found = needs(module_of(stage))
     family, _, item = stage.name.partition("@")
-    if family in ("train_study", "measure_study"):
+    if family == "train_regime":  # no record has the images that it makes afresh
+        found.add("stages.images.generated")
+    if family in ("train_regime", "train_study", "measure_study"):
         network = f"{NETWORKS}{params.load(ROOT / 'params.yaml').studies[item].network}"
         found = {name for name in found if not name.startswith(NETWORKS)} | needs(network)
     return found

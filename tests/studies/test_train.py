@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stages.base import params
-from stages.base.params import Manifold, ManifoldImages, NamedImages, Study, StudyTraining
+from stages.base.params import Manifold, NamedImages, Study, StudyTraining
 from stages.cnn import part as cnn_part
 from stages.images import generated
 from stages.studies import train
@@ -27,7 +27,7 @@ def test_changes_that_were_stopped_between_two_go_on_to_the_same_bytes(
     study = Study(images="m", network="cnn", widths=[1, 2], training=StudyTraining(**training))
     changes = {"soft": {"label_temperature": 1}, "falling": {"schedule": "linear", "epochs": 3}}
     regime = params.Regime(studies=["m"], changes=changes)
-    named = NamedImages("m", ManifoldImages(source="manifold", **MADE.model_dump()))
+    named = NamedImages("m", MADE)
     changed = regime.changed(study)
     part = cnn_part.regime_part(named, "m", changed)
     images = generated.images(MADE)

@@ -14,10 +14,8 @@ from stages.base.params.document import PARAMS, Params, load, lookup, published
 from stages.base.params.fits import Calibration, Fit, Quanta, Sensitivity
 from stages.base.params.images import (
     FolderImages,
-    GeneratedImages,
     ImageSet,
     Manifold,
-    ManifoldImages,
     NamedImages,
     PublishedImages,
 )
@@ -56,7 +54,6 @@ __all__ = [
     "Fit",
     "FitRule",
     "FolderImages",
-    "GeneratedImages",
     "ImageSet",
     "Import",
     "InitialWeights",
@@ -64,7 +61,6 @@ __all__ = [
     "Layer",
     "LearningRule",
     "Manifold",
-    "ManifoldImages",
     "Michaud",
     "NamedImages",
     "Params",

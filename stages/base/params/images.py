@@ -45,25 +45,15 @@ class PublishedImages(Section):
         return self.model_dump()
 
 
-class GeneratedImages(Section):
-    """Images that are generated, and their labels."""
+class Manifold(Section):
+    """Generated images of a known dimension, and their labels."""
 
+    source: Literal["manifold"] = "manifold"
+    dimension: Dimensions
     seed: RandomSeed
     patches: Positive
     train: Generated
     test: Generated
-
-
-class Manifold(GeneratedImages):
-    """Generated images of a known dimension."""
-
-    dimension: Dimensions
-
-
-class ManifoldImages(Manifold):
-    """The same as an entry of section `images`."""
-
-    source: Literal["manifold"]
 
     @property
     def classes(self) -> int:
@@ -95,7 +85,7 @@ class FolderImages(Section):
         return {"source": self.source, "shape": [*self.shape], "classes": self.classes}
 
 
-AnyImages = PublishedImages | ManifoldImages | FolderImages
+AnyImages = PublishedImages | Manifold | FolderImages
 ImageSet = Annotated[AnyImages, Field(discriminator="source")]
 
 
