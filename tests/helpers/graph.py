@@ -75,14 +75,16 @@ def needs(module: str) -> set[str]:
 
 
 NETWORKS = "stages.networks."
+MADE = "stages.images.generated"
+"""What the images of a record bring along for training: fresh ones, and soft labels."""
 
 
 def used(stage: PipelineStage) -> set[str]:
     """The modules that run when a stage runs: of networks, where it is of a study, the study's."""
     found = needs(module_of(stage))
     family, _, item = stage.name.partition("@")
-    if family == "train_regime":  # no record has the images that it makes afresh
-        found.add("stages.images.generated")
+    if family in ("train_study", "train_regime"):
+        found.add(MADE)
     if family in ("train_regime", "train_study", "measure_study"):
         network = f"{NETWORKS}{params.load(ROOT / 'params.yaml').studies[item].network}"
         found = {name for name in found if not name.startswith(NETWORKS)} | needs(network)
