@@ -78,6 +78,8 @@ def series(clone: Clone, chart: str) -> int:
     template = CHARTS[chart]["template"]
     if template == "heat":
         return 0
+    if template == "against":
+        return 1
     [path] = CHARTS[chart]["y"]
     table = pd.read_csv(clone.root / path)
     if template == "by_kind":  # theory as lines, the rest as points

@@ -81,13 +81,14 @@ def grid(
 ) -> tuple[Figure, NDArray[Any]]:
     """A figure of two columns as wide as params say, and its axes; `more` as subplots.
 
-    More columns, as with imported sweeps, make it wider, and one alone makes it narrower.
+    One column alone makes it narrower, three wider: on a phone each panel fills the screen, and
+    its text should be no smaller there. What there may be many of, as sweeps, are rows.
 
     Args:
-        aspect: height, as a share of the width of two columns.
+        aspect: height of a row, as a share of the width of two columns.
     """
-    width = plot.width * max(0.7, columns / 2)
-    figure = Figure(figsize=(width, plot.width * aspect))
+    width = plot.width * {1: 0.6, 2: 1, 3: 1.3}[columns]
+    figure = Figure(figsize=(width, rows * plot.width * aspect))
     return figure, figure.subplots(rows, columns, squeeze=False, **more)
 
 
@@ -120,7 +121,8 @@ def dimension(law: pd.Series) -> str:
 def n_axis(axes: Axes, sizes: Iterable[float], label: str = "Parameters N") -> None:
     """A logarithmic axis that holds these N."""
     sizes = list(sizes)
-    style.plain_log_axis(axes, "x", subs=(1.0, 3.0))
+    subs = (1.0, 3.0) if max(sizes) > 8 * min(sizes) else (1.0, 2.0, 5.0)
+    style.plain_log_axis(axes, "x", subs)
     axes.set_xlim(min(sizes) / 1.1, max(sizes) * 1.1)
     axes.set_xlabel(label)
 

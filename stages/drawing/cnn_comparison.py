@@ -20,8 +20,7 @@ from stages.manifold import selection
 def epochs(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
     """Median validation loss and 4/alpha for each choice of epochs."""
     names = tables.sweeps
-    ratios = [1.2, 1]
-    figure, grid = cnn.grid(2, len(names), plot, 0.95, height_ratios=ratios)
+    figure, grid = cnn.grid(len(names), 2, plot, 0.45)
     ends: dict[Axes, list[cnn.End]] = {}
     laws = {
         (sweep, metric, choice): tables.fit(sweep, metric, choice)
@@ -32,7 +31,7 @@ def epochs(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
         Reference(_theirs(published)[metric], rank * len(EPOCHS), (rank + 1) * len(EPOCHS) - 1)
         for rank, metric in enumerate(LOSSES)
     ]
-    for (curves, dimensions), sweep in zip(grid.T, names, strict=True):
+    for (curves, dimensions), sweep in zip(grid, names, strict=True):
         curves.set_title(f"{sweep}: median validation loss (nats)")
         ends[curves], rows = [], tables.of(sweep)
         for choice, (marker, colour) in EPOCHS.items():
@@ -61,7 +60,7 @@ def figure_6(
 
     `theirs` is what the published numbers are called, and `names` what each sweep is.
     """
-    figure, grid = cnn.grid(2, 2, plot, 1.05)
+    figure, grid = cnn.grid(2, 2, plot, 0.525)
     first, last = published.widths
     runs = tables.runs[tables.runs["width"].between(first, last)]
     parameters = published.figure_6.parameters
@@ -108,17 +107,14 @@ def figure_6(
 def sensitivity(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
     """4/alpha by everything that was varied, one thing at a time, and by single epoch."""
     names, table = tables.sweeps, tables.sensitivity
-    ratios = [1.4, 1.4, 1]
-    figure, grid = cnn.grid(3, len(names), plot, 1.7, height_ratios=ratios)
+    figure, grid = cnn.grid(len(names), 3, plot, 0.62)
     span = limits(table["dimension"], published.expected)
     ends: dict[Axes, list[cnn.End]] = {}
-    for column, sweep in enumerate(names):
-        single = grid[2, column]
+    for (*forests, single), sweep in zip(grid, names, strict=True):
         ends[single] = []
         single.axhspan(*published.expected, color=INK, alpha=0.22, linewidth=0)
-        for rank, metric in enumerate(LOSSES):
+        for rank, (axes, metric) in enumerate(zip(forests, LOSSES, strict=True)):
             here = table[(table["sweep"] == sweep) & (table["metric"] == metric)]
-            axes = grid[rank, column]
             axes.set_title(f"{sweep}: 4/{cnn.ALPHA}, {LOSSES[metric]}", pad=20)
             lines = list(_varied(here))
             references = [Reference(_theirs(published)[metric], 0, len(lines) - 1)]
@@ -137,16 +133,15 @@ def sensitivity(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
 def local_slopes(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
     """Alpha in a sliding window of widths: that of a power law would not move."""
     names, table = tables.sweeps, tables.local_slopes
-    figure, grid = cnn.grid(2, len(names), plot, 0.9)
+    figure, grid = cnn.grid(len(names), 2, plot, 0.45)
     ends: dict[Axes, list[cnn.End]] = {}
-    for (row, metric), (column, sweep) in product(enumerate(LOSSES), enumerate(names)):
-        axes = grid[row, column]
+    for axes, (sweep, metric) in zip(grid.flat, product(names, LOSSES), strict=True):
         axes.set_title(f"{sweep}: local {cnn.ALPHA}, {LOSSES[metric]}")
         here = table[(table["sweep"] == sweep) & (table["metric"] == metric)]
         numbers = ["parameters", "alpha", "alpha_low", "alpha_high"]
         here = here.dropna(subset=["alpha"]).astype(dict.fromkeys(numbers, float))
         rows = tables.of(sweep) if here.empty else here
-        cnn.n_axis(axes, rows["parameters"], "Parameters N, middle of the window" if row else "")
+        cnn.n_axis(axes, rows["parameters"], "Parameters N, middle of the window")
         alpha = 4 / _theirs(published)[metric]
         axes.axhline(alpha, linestyle="--", color=INK, linewidth=1)
         ends[axes] = [((axes.get_xlim()[1], alpha), "published", INK)]

@@ -21,7 +21,7 @@ PANELS = {
 
 def scaling(tables: Drawn, sweep: str, plot: Plot) -> Figure:
     """Loss and accuracy against N, all epochs of all runs, with the quantile regressions."""
-    figure, grid = cnn.grid(2, 2, plot, 0.9, sharex=True)
+    figure, grid = cnn.grid(2, 2, plot, 0.45, sharex=True)
     rows = tables.of(sweep)
     quantiles = sorted(tables.fits["quantile"].unique(), reverse=True)
     ends: dict[Axes, list[cnn.End]] = {}
@@ -67,7 +67,7 @@ def scaling(tables: Drawn, sweep: str, plot: Plot) -> Figure:
 
 def violins(tables: Drawn, sweep: str, plot: Plot) -> Figure:
     """How loss and accuracy are distributed over runs and epochs at each N."""
-    figure, grid = cnn.grid(2, 2, plot, 0.8, sharex=True)
+    figure, grid = cnn.grid(2, 2, plot, 0.4, sharex=True)
     rows = tables.of(sweep)
     widths = rows.groupby("parameters")["width"].first()
     ticks = _apart(widths.iloc[:: max(1, round(len(widths) / 5))])

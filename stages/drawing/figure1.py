@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from stages.base.params import Plot
 from stages.drawing import style
-from stages.drawing.cnn import ALPHA
+from stages.drawing.cnn import ALPHA, End, name_ends
 from stages.drawing.style import BLUE, GREEN, INK, PURPLE, VERMILION
 from stages.manifold.figure1 import KNOWN, NETWORKS, PUBLISHED, STUDENTS
 
@@ -24,7 +24,7 @@ def draw(marks: pd.DataFrame, tolerance: float, plot: Plot) -> Figure:
 
     `marks` is the table of `stages.manifold.figure1`.
     """
-    figure = Figure(figsize=(0.7 * plot.width, 0.8 * plot.width))
+    figure = Figure(figsize=(0.55 * plot.width, 0.65 * plot.width))
     axes = figure.subplots()
     ends = marks[["dimension", "value"]].to_numpy(float)
     span = np.array([ends.min() / 1.25, ends.max() * 1.25])
@@ -33,6 +33,7 @@ def draw(marks: pd.DataFrame, tolerance: float, plot: Plot) -> Figure:
         span, span * (1 - tolerance), span * (1 + tolerance), color=INK, alpha=0.15, linewidth=0
     )
     legend: list[Line2D] = []
+    named: list[End] = []
     markers = cycle(MARKERS)
     for panel, of_panel in marks.groupby("panel", sort=False):
         legend.append(Line2D([], [], linestyle="", label=str(panel)))
@@ -41,11 +42,17 @@ def draw(marks: pd.DataFrame, tolerance: float, plot: Plot) -> Figure:
             colour = PURPLE if theirs else COLOURS[str(panel)]
             marker = "*" if theirs else next(markers)
             _mark(axes, rows, marker, colour)
+            if len(rows) > 1 and panel == NETWORKS:  # several protocols on the same images
+                places = rows[["dimension", "value", "name"]].to_numpy().tolist()
+                named += [((x, y), name, colour) for x, y, name in places]
             legend.append(
                 Line2D([], [], linestyle="", marker=marker, color=colour, label=f"  {kind}")
             )
     words = f"4/{ALPHA} = d, and {tolerance:.0%}"
     legend.append(Line2D([], [], linestyle="--", color=INK, label=words))
+    half = (len(legend) - 1) // 2
+    if legend[half].get_label() in COLOURS:  # a heading begins a column, and does not end it
+        legend.insert(half, Line2D([], [], linestyle="", label=" "))
     style.plain_log_axis(axes, "x", (1, 1.5, 2, 3, 5, 7))
     style.plain_log_axis(axes, "y", (1, 1.5, 2, 3, 5, 7))
     x = marks["dimension"]
@@ -53,7 +60,8 @@ def draw(marks: pd.DataFrame, tolerance: float, plot: Plot) -> Figure:
     axes.set_ylim(*span)
     axes.set_xlabel("Dimension measured in the last hidden layer")
     axes.set_title(f"4/{ALPHA} of the test loss (2p/{ALPHA} of |error|^p)")
-    axes.legend(handles=legend, loc="upper center", bbox_to_anchor=(0.45, -0.12), ncols=2)
+    axes.legend(handles=legend, loc="upper center", bbox_to_anchor=(0.45, -0.14), ncols=2)
+    name_ends(figure, {axes: named})
     return figure
 
 
@@ -65,6 +73,3 @@ def _mark(axes: Axes, rows: pd.DataFrame, marker: str, colour: str) -> None:
     axes.hlines(y, left, right, color=colour, linewidth=1, alpha=0.7)
     size = 10 if marker == "*" else 5
     axes.plot(x, y, marker, linestyle="", color=colour, markersize=size)
-    if len(rows) > 1 and rows["panel"].eq(NETWORKS).all():  # several protocols on the same images
-        for place, name in zip(zip(x, y, strict=True), rows["name"], strict=True):
-            axes.annotate(name, place, (5, -11), textcoords="offset points", fontsize="small")

@@ -47,11 +47,11 @@ def forest(
 ) -> None:
     """Draw the lines from the top down, on a logarithmic axis.
 
-    What cannot be drawn is written at the right edge, and `values` writes out what can be, where
-    each line has one fit; without, the choices of epochs are named above. The band is the dimension
-    `expected`.
+    `values` writes out what is drawn, or why it is not, where each line has one fit; without, the
+    choices of epochs are named above, and what cannot be drawn stands hollow at the right edge. The
+    band is the dimension `expected`.
     """
-    style.plain_log_axis(axes, "x")
+    style.plain_log_axis(axes, "x", (1.0, 3.0))
     words = 1.4 if values else 0.3  # room for them on the right, as a share of the range
     axes.set_xlim(span[0], span[1] * (span[1] / span[0]) ** words)
     axes.axvspan(*expected, color=INK, alpha=0.22, linewidth=0)
@@ -81,23 +81,28 @@ def forest(
             fontsize="small",
         )
     for place, line in enumerate(lines):
-        absent: dict[str, list[str]] = {}
         for rank, (choice, fit) in enumerate(line.fits.items()):
-            if not fit["dimension"] <= HIGHEST:
-                absent.setdefault(_why(fit), []).append(choice)
-                continue
             marker, colour = EPOCHS[choice]
             y = place + 0.26 * (rank - (len(line.fits) - 1) / 2)
+            if not fit["dimension"] <= HIGHEST:
+                if values:
+                    _at_right(axes, place, f"{_why(fit)}: {choice}")
+                else:
+                    edge = axes.get_yaxis_transform()
+                    axes.plot(0.97, y, marker, color=colour, ms=4, mfc="none", transform=edge)
+                continue
             axes.plot([fit["dimension_low"], fit["dimension_high"]], [y, y], color=colour, lw=1.2)
             axes.plot(fit["dimension"], y, marker, color=colour, markersize=4)
             if values:
                 _at_right(axes, place, dimension(fit), colour)
-        _at_right(
-            axes, place, "; ".join(f"{why}: {', '.join(names)}" for why, names in absent.items())
-        )
     axes.set_yticks(range(len(lines)), [line.name for line in lines])
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_ylim(len(lines) + 0.3, -1)  # below the lines it says what the band is
+    below = len(lines) + 0.3  # where it says what the band is, and what is hollow
+    drawn = [fit["dimension"] <= HIGHEST for line in lines for fit in line.fits.values()]
+    if not values and not all(drawn):
+        _at_right(axes, below + 0.6, f"hollow: none to {HIGHEST:g}")
+        below += 1
+    axes.set_ylim(below, -1)
 
 
 def _at_right(axes: Axes, place: float, text: str, colour: str = INK) -> None:

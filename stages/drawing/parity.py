@@ -133,7 +133,7 @@ def curves(
         figure, panels = plt.subplots(
             max(len(names), 1),
             1,
-            figsize=(0.75 * plot.width, HEIGHT * plot.width * max(len(names), 1)),
+            figsize=(0.62 * plot.width, HEIGHT * plot.width * max(len(names), 1)),
             squeeze=False,
         )
         if not names:
@@ -163,7 +163,8 @@ def _looks(drawn: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def _panel(axes: Axes, drawn: pd.DataFrame, c: ParityConfiguration) -> None:
-    style.plain_log_axis(axes, "x", subs=(1.0, 3.0))
+    wide = drawn["step"].max() > 300 * drawn["step"].min()
+    style.plain_log_axis(axes, "x", subs=(1.0,) if wide else (1.0, 3.0))
     style.plain_log_axis(axes, "y")
     for name, look in _looks(drawn).items():
         rows = drawn[drawn["series"] == name]
@@ -189,7 +190,7 @@ def _name_lines(axes: Axes, drawn: pd.DataFrame) -> None:
     looks = _looks(drawn)
     bottom = axes.get_ylim()[0]
     ends: dict[str, tuple[float, float]] = {}
-    for name, look in looks.items():
+    for rank, (name, look) in enumerate(looks.items()):
         rows = drawn[drawn["series"] == name]
         low = rows[rows["loss"] < bottom]
         if low.empty:
@@ -198,7 +199,7 @@ def _name_lines(axes: Axes, drawn: pd.DataFrame) -> None:
             axes.annotate(
                 name.removeprefix("task "),
                 (float(low["step"].iloc[0]), bottom),
-                xytext=(2, 4),
+                xytext=(2, 4 + 9 * (rank % 2)),
                 textcoords="offset points",
                 color=look["color"],
                 fontsize="small",

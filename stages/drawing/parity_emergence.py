@@ -5,6 +5,8 @@ later. The other figure has learning time against frequency, with the tasks that
 at its end, and what becomes of the slope if the runs had ended earlier.
 """
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
@@ -189,16 +191,17 @@ def learning_times(
             _times(axes, tables, name, c, published if alike else None, definition)
             axes.set_title(name, loc="left")
         if long:
-            below = rows[1].subgridspec(1, len(long)).subplots(squeeze=False)[0]
+            grid = rows[1].subgridspec(1, len(names))
+            below = [figure.add_subplot(grid[names.index(name)]) for name in long]
             ends = []
             for axes, name in zip(below, long, strict=True):
                 of_name = horizons[horizons["configuration"] == name]
                 ends.append(_horizons(axes, of_name, published))
-                axes.set_title(f"{name}: slope, had the runs ended earlier", loc="left")
+                axes.set_title(f"{name}: slope, had it ended earlier", loc="left")
             figure.draw_without_rendering()
             for axes, points in zip(below, ends, strict=True):
                 colours = [LOOKS[kind][0] for kind in points]
-                words = [LOOKS[kind][2] for kind in points]
+                words = [textwrap.fill(LOOKS[kind][2], 15) for kind in points]
                 style.label_ends(axes, list(points.values()), words, colours)
         plt.close(figure)
     return figure

@@ -63,11 +63,12 @@ def draw(
         left.vlines(x, low, high, color=colour, linewidth=1.2)
         line = "-" if name in (SQUARED, DIVERGENCE) else ""
         left.plot(x, rows["value"], marker, linestyle=line, color=colour, markersize=4)
-        end = float(x.iloc[-1]), float(rows["value"].iloc[-1])
+        place = 0 if name == DIVERGENCE else -1  # its other end is among the other lines
+        end = float(x.iloc[place]), float(rows["value"].iloc[place])
         ends["left"].append((end, name, colour))
     style.plain_log_axis(left, "x", (1, 2, 4, 8))
     style.plain_log_axis(left, "y", (1, 2, 5))
-    ticks = np.unique(drawn["expected"])
+    ticks = np.unique(drawn.loc[drawn["expected"] == drawn["known"], "expected"])  # 5.33 is no d
     left.set_xticks(ticks, [f"{value:.3g}" for value in ticks])
     left.set_xlim(span[0] / 1.2, span[1] * 1.2)
     left.set_xlabel("What the theory says: d, or 2d/p")
@@ -89,7 +90,7 @@ def _losses(axes: Axes, losses: pd.DataFrame, of: pd.DataFrame, ends: list[cnn.E
         axes.plot(rows["parameters"], rows["median"], "o-", markersize=3, color=colour)
         end = float(rows["parameters"].iloc[-1]), float(rows["median"].iloc[-1])
         ends.append((end, f"d = {known}", colour))
-    style.plain_log_axis(axes, "x", (1, 2, 5))
+    style.plain_log_axis(axes, "x", (1, 3))
     axes.set_yscale("log")
     axes.set_xlabel("Parameters N")
     axes.set_title("Median squared error, and quartiles")

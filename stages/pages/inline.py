@@ -68,7 +68,8 @@ class Drawings:
             for name, value in element.items():
                 value = re.sub(r"^#|(?<=url\()#", f"#{prefix}-", value)
                 element.set(name, f"{prefix}-{value}" if name == "id" else value)
-        root.set("id", prefix)
+        width = float(root.attrib["viewBox"].split()[2])
+        root.attrib |= {"id": prefix, "style": f"max-width:{1.7 * width:.0f}px"}
         body = ElementTree.tostring(root, "unicode").replace(" />", "/>")
         of = f'<use href="#{prefix}-{WHOLE}"/>'
         panels = [f'<svg viewBox="{view}">{of}</svg>' for view in views]

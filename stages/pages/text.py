@@ -46,6 +46,12 @@ PARITY = {
     "alpha_D": "alpha_D at alpha = {}",
 }
 """Of multitask sparse parity, with a place for alpha."""
+RUNS = {
+    "included": "all runs",
+    "short_excluded": "without short runs",
+    "excluded": "without failed runs",
+}
+"""By what is done with failed runs."""
 SYMBOLS = dict(zip(OUTCOMES, "✓✗?", strict=True))
 
 
@@ -156,6 +162,25 @@ def figure6(
         ],
         "best_epochs": epochs[epochs["width"].between(first, last)].to_dict("records"),
         "by_epoch": by_epoch.iloc[29::10].to_dict("records"),
+    }
+
+
+def imports(table: pd.DataFrame, fits: pd.DataFrame, p: Params) -> dict[str, Any]:
+    """Imported sweeps beside ours, for a template: by name the rows of `beside.by_width`; and
+    `exponents`, 4/alpha of the validation loss, by choice of epochs and of failed runs.
+    """
+    rule = p.verdict.notebook
+    like = {"metric": "validation_loss", "quantile": rule.quantile, "widths": rule.widths}
+    chosen = fits[(fits[list(like)] == pd.Series(like)).all(axis=1)]
+    chosen = chosen[chosen["sweep"].isin([*p.imports, rule.sweep])]
+    return {
+        "beside": {name: table[table["sweep"] == name].to_dict("records") for name in p.imports},
+        "exponents": {
+            f"{choice(str(epochs))}, {RUNS[str(failed)]}": {
+                row["sweep"]: row for row in rows.to_dict("records")
+            }
+            for (epochs, failed), rows in chosen.groupby(["epochs", "failed"], sort=False)
+        },
     }
 
 
