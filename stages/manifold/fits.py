@@ -47,7 +47,7 @@ _FIT = ["sweep", "metric", "epochs", "quantile", "failed"]
 _RANGE = ["first_width", "last_width"]
 _ALPHA = ["alpha", "alpha_low", "alpha_high"]
 _SAME = 1e-6
-"""Of alpha, relative: by how much two exact solutions differ through rounding."""
+"""The relative difference in alpha by which two exact solutions differ through rounding."""
 _DIMENSION = ["dimension", "dimension_low", "dimension_high"]
 _FLOOR = ["irreducible", "irreducible_low", "irreducible_high"]
 _COUNTS = ["width_count", "runs", "rows", "status"]

@@ -150,7 +150,7 @@ def _exponents(runs: pd.DataFrame, rules: Rules) -> Iterable[Reading]:
 
 
 def _of_kept(runs: pd.DataFrame, live: pd.DataFrame, rules: Rules) -> Iterable[Reading]:
-    """Of the students of seed 0, of each teacher by least squares: there is one of each width."""
+    """Readings of the students of seed 0, one of each width: for each teacher, by least squares."""
     last = int(runs["phase"].max())
     ended = runs[(runs["step"] == runs["step"].max()) & (runs["seed"] == 0)]
     rows = ended.merge(live, on=["teacher", "width"], validate="one_to_one")
