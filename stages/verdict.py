@@ -2,9 +2,9 @@
 
 Writes metrics/verdict.csv (every comparison of the CNN's, with those of other choices),
 verdict_curve.csv, verdict_smallest.csv and verdict_shape.csv (Figure 6 point by point, as
-`stages.manifold.figure6` makes them), verdict_parity.csv (every comparison of multitask sparse
-parity's), verdict.json and verdict_parity.json (what the rules say) and verdict.md, the same to
-read. About 8 s.
+`stages.manifold.figure6` makes them), verdict_imports.csv (imported runs beside ours),
+verdict_parity.csv (every comparison of multitask sparse parity's), verdict.json and
+verdict_parity.json (what the rules say) and verdict.md, the same to read. About 8 s.
 
 And headline.json, the few numbers that `dvc metrics` and `dvc exp show` list: 4/alpha of the test
 loss (d_test), of the training loss (d_train) and as the notebook pools epochs (d_pooled); the
@@ -21,8 +21,7 @@ from typing import Any
 import pandas as pd
 
 from stages.base import errors, files, params, tables
-from stages.dimension.sources import IMAGES
-from stages.manifold import figure6, names, verdict
+from stages.manifold import beside, figure6, names, verdict
 from stages.pages import text as pages
 from stages.quanta import verdict as parity_verdict
 from stages.statistics.equivalence import OUTCOMES, RULE
@@ -87,7 +86,7 @@ def of_choices(table: pd.DataFrame, column: str, p: params.Params) -> pd.DataFra
     """The rows of what the rules name, and of what may stand for it: of the same images."""
     rules = (p.verdict.fit, p.verdict.dimension, p.verdict.notebook)
     named = {name for rule in rules for name in p.alike(rule.sweep)}
-    rows: pd.DataFrame = table[table[column].isin({*named, IMAGES})]
+    rows: pd.DataFrame = table[table[column].isin(named)]
     return rows
 
 
@@ -120,6 +119,9 @@ def main() -> None:
     shape = figure6.shape(cnn, p.verdict, p.fit)
     written = {"verdict": table, "verdict_curve": curve, "verdict_smallest": smallest}
     written |= {"verdict_shape": shape, "verdict_parity": of_parity}
+    ours = p.verdict.notebook.sweep
+    others = beside.by_width(cnn, [*p.imports], ours, p.fit.failed_above)
+    written["verdict_imports"] = others
     for name, frame in written.items():
         tables.write(frame, METRICS / f"{name}.csv")
     found = by_rule(table)
@@ -130,7 +132,7 @@ def main() -> None:
     tables.write_json(numbers, METRICS / "headline.json")
     filled = pages.verdict(table, curve, p) | pages.dimension(dimensions, p)
     filled |= pages.figure6(smallest, shape, best, sensitivity, theirs, p)
-    filled |= pages.parity(of_parity)
+    filled |= pages.parity(of_parity) | pages.imports(others, fits, p)
     page = pages.render("verdict.md", **filled, other_images=names.other_images(p))
     files.write(METRICS / "verdict.md", page)
     for name, entry in found.items():

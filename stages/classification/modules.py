@@ -75,8 +75,10 @@ class Kind:
         with torch.random.fork_rng(devices=[]):
             return sum(p.numel() for p in self.build(width).parameters() if p.requires_grad)
 
-    def check(self, widths: Sequence[int]) -> None:
+    def check(self, widths: Sequence[int], batch: int = PROBE) -> None:
         """See that networks of these widths can be trained and measured.
+
+        `batch` is how few images a batch has, which batch statistics may be too few for.
 
         Raises:
             InputError: N does not grow with width, or a network fails on an image, gives no logits,
@@ -92,10 +94,10 @@ class Kind:
                     f"{ordered[i - 1]}, {counts[i]:,} at {ordered[i]}"
                 )
         for width in (ordered[0], ordered[-1]):
-            if fault := self._fault(self.initial(width, seed=0)):
+            if fault := self._fault(self.initial(width, seed=0), min(batch, PROBE)):
                 raise InputError(f"{self._where}: at width {width} {fault}")
 
-    def _fault(self, network: nn.Module) -> str:
+    def _fault(self, network: nn.Module, count: int) -> str:
         """What is wrong with a network, as it shows on random images."""
         if self.last_hidden not in dict(network.named_modules()):
             known = ", ".join(name for name, _ in network.named_modules() if name)
@@ -103,20 +105,20 @@ class Kind:
         if odd := [name for name, p in network.named_parameters() if p.dtype != torch.float32]:
             return f"the parameters {', '.join(odd)} are not float32"
         generator = torch.Generator().manual_seed(0)
-        images = torch.rand(PROBE, *self.shape, generator=generator)
+        images = torch.rand(count, *self.shape, generator=generator)
         before = torch.get_rng_state()
         try:
             with torch.enable_grad():
                 hidden, logits = watched(network, self.last_hidden, images)
-                if logits.shape != (PROBE, self.classes):
-                    wanted = (PROBE, self.classes)
-                    return f"the logits are {tuple(logits.shape)}, not {wanted}, of {PROBE} images"
+                if logits.shape != (count, self.classes):
+                    wanted = (count, self.classes)
+                    return f"the logits are {tuple(logits.shape)}, not {wanted}, of {count} images"
                 trained = {n: p for n, p in network.named_parameters() if p.requires_grad}
                 gradients = torch.autograd.grad(
                     logits.logsumexp(1).sum(), list(trained.values()), allow_unused=True
                 )
         except Exception as error:
-            return f"forward or backward fails: {_reason(error)}"
+            return f"forward or backward of a batch of {count} fails: {_reason(error)}"
         if hidden is None:
             return f"forward does not call {self.last_hidden!r}, its last_hidden"
         if not torch.equal(before, torch.get_rng_state()):

@@ -141,6 +141,7 @@ def _run(overrides: list[str], stages: list[str]) -> None:
     configurations = p.parity.configurations
     given += [f"~cnn.sweeps.{name}" for name in p.cnn.sweeps if name != SWEEP]
     given += [f"~studies.{name}" for name in p.studies]
+    given += [f"~imports.{name}" for name in p.imports]
     given += [f"~parity.configurations.{name}" for name in configurations if name != PARITY]
     taught = p.students.configurations
     given += [f"~students.configurations.{name}" for name in taught if name != STUDENTS]

@@ -23,7 +23,7 @@ CURVES = {
     "test_error": "Test error",
     "train_error": "Training error",
 }
-"""Of Figure 6."""
+"""The curves of Figure 6."""
 QUANTITIES = (
     {name: f"{words}, 4/alpha" for name, words in CURVES.items()}
     | {f"{name}_drawn": f"{words}, 4/alpha of the drawn points" for name, words in CURVES.items()}
@@ -45,7 +45,13 @@ PARITY = {
     "alpha_S": "alpha_S at alpha = {}",
     "alpha_D": "alpha_D at alpha = {}",
 }
-"""Of multitask sparse parity, with a place for alpha."""
+"""Quantities of multitask sparse parity, with a place for alpha."""
+RUNS = {
+    "included": "all runs",
+    "short_excluded": "without short runs",
+    "excluded": "without failed runs",
+}
+"""By what is done with failed runs."""
 SYMBOLS = dict(zip(OUTCOMES, "✓✗?", strict=True))
 
 
@@ -104,8 +110,9 @@ def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, An
 
 
 def curves(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Of each curve of Figure 6: `name`, at how many `sizes` we have it, the smallest and largest
-    `ratio` of our median to the published point, and how many are `outside` a single run's band.
+    """A row for each curve of Figure 6: `name`, at how many `sizes` we have it, the smallest and
+    largest `ratio` of our median to the published point, and how many are `outside` the band of a
+    single run.
     """
     rows = []
     for name, words in CURVES.items():
@@ -156,6 +163,25 @@ def figure6(
         ],
         "best_epochs": epochs[epochs["width"].between(first, last)].to_dict("records"),
         "by_epoch": by_epoch.iloc[29::10].to_dict("records"),
+    }
+
+
+def imports(table: pd.DataFrame, fits: pd.DataFrame, p: Params) -> dict[str, Any]:
+    """Imported sweeps beside ours, for a template: by name the rows of `beside.by_width`; and
+    `exponents`, 4/alpha of the validation loss, by choice of epochs and of failed runs.
+    """
+    rule = p.verdict.notebook
+    like = {"metric": "validation_loss", "quantile": rule.quantile, "widths": rule.widths}
+    chosen = fits[(fits[list(like)] == pd.Series(like)).all(axis=1)]
+    chosen = chosen[chosen["sweep"].isin([*p.imports, rule.sweep])]
+    return {
+        "beside": {name: table[table["sweep"] == name].to_dict("records") for name in p.imports},
+        "exponents": {
+            f"{choice(str(epochs))}, {RUNS[str(failed)]}": {
+                row["sweep"]: row for row in rows.to_dict("records")
+            }
+            for (epochs, failed), rows in chosen.groupby(["epochs", "failed"], sort=False)
+        },
     }
 
 

@@ -70,7 +70,7 @@ def _trained(
         images = images.for_cnn()
     rows, columns, channels = images.shape
     kind = Kind(study.network, (channels, rows, columns), images.classes)
-    kind.check(study.widths)
+    kind.check(study.widths, len(images.train_images) % study.training.batch_size or 2)
     training, widths = study.training, study.widths
     runs = len(widths) * training.seeds
     total = runs * training.epochs

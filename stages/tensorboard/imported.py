@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stages.base.errors import InputError
-from stages.base.params import TABLES, Import
+from stages.base.params import LIST, TABLES, Import
 from stages.cnn import part as cnn_part
 from stages.tensorboard import logs, quality, table
 from stages.tensorboard.logs import Run
@@ -30,6 +30,7 @@ def read(
     Raises:
         InputError: they do not make one sweep; a line for each fault.
     """
+    place = logs.listed(place) if place.suffix == LIST else place
     found = table.runs(place, spec) if place.suffix in TABLES else _of_logs(place, spec)
     with_curves = [run for run in found if run.epochs]
     if not with_curves:

@@ -3,6 +3,7 @@
 Where these are found is section `imports` of params.yaml, as a `stages.base.params.Import`.
 """
 
+import hashlib
 import math
 import re
 import signal
@@ -77,6 +78,35 @@ def find(folder: Path) -> list[Path]:
     return found
 
 
+def listed(place: Path) -> Path:
+    """The folder of the logs that a list of md5sums is of: it holds these and no others.
+
+    So the list may be in git, and stand for logs that are not.
+
+    Raises:
+        InputError: the list is none, or a file is missing, another than listed, or not listed.
+    """
+    folder = place.with_suffix("")
+    expected: dict[str, str] = {}
+    try:
+        lines = place.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{place}: cannot be read ({error})") from None
+    for number, line in enumerate(lines, start=1):
+        found = re.fullmatch(r"([0-9a-f]{32}) [ *](.+)", line)
+        if not found or ".." in Path(found[2]).parts or Path(found[2]).is_absolute():
+            raise InputError(f"{place}: line {number}: expected md5sum's: an MD5 and a path below")
+        expected[found[2]] = found[1]
+    there = {path.relative_to(folder).as_posix(): path for path in find(folder)}
+    for name in sorted({*expected, *there}):
+        path = there.get(name)
+        if not path or hashlib.md5(path.read_bytes()).hexdigest() != expected.get(name):
+            what = "not listed" if name not in expected else "changed" if path else "not there"
+            wanted = f"{folder} must have the {len(expected)} files of {place}, and no others"
+            raise InputError(f"{folder / name}: {what}; {wanted}")
+    return folder
+
+
 def read(path: Path, folder: Path, spec: Import) -> Run:
     """Read an event file below `folder`.
 
@@ -113,7 +143,7 @@ def read(path: Path, folder: Path, spec: Import) -> Run:
 
 
 def _by_metric(log: Log, path: Path, spec: Import) -> tuple[dict[str, dict[int, float]], int]:
-    """Of each metric that has a tag, its value at each epoch; and how many were replaced."""
+    """The value at each epoch of each metric that has a tag; and how many were replaced."""
     numbers = None
     if spec.epoch.tag is not None:
         numbers = dict(zip(*log.scalars.get(spec.epoch.tag, ([], [])), strict=True))

@@ -111,4 +111,4 @@ def test_students_are_shown_beside_their_own_d() -> None:
     rows += [row | {"phase": 2, "teacher": "0"}, row | {"phase": 2, "quantity": "live"}]
     ((name, found),) = demo.taught(params.load(ROOT / "params.yaml"), pd.DataFrame(rows))
     assert name.endswith("d = 6")
-    assert found == (7.0, 4.0, 7.0, "ok")
+    assert found[:4] == (7.0, 4.0, 7.0, "ok")

@@ -18,14 +18,18 @@ OURS = ("dvc.yaml", TRAINING)
 """Whoever brings a stage of their own has it elsewhere: docs/import.md."""
 UNNAMED = {
     f"stages.base.{name}"
-    for name in ("errors", "files", "item", "params", "progress", "tables", "workers", "workspace")
+    for name in (
+        *("errors", "files", "item", "params", "parts", "progress", "tables", "workers"),
+        "workspace",
+    )
 }
 """What a stage may use without naming it: of stages/base, what no number depends on.
 
 params only validates: what a stage gets from it is its section of params.yaml, which is a
 dependency by value. The others say how a stage fails, how far it is, how much it does at once, and
-how files are read and written and whether there is room, not what is in them. An edit of these must
-not train anything again.
+how files and parts are read, checked and written and whether there is room, not what is in them. An
+edit of these must not train anything again. `parts` is named where all parts are read, so that an
+edit of it holds every part against it once more.
 """
 
 
@@ -71,14 +75,16 @@ def needs(module: str) -> set[str]:
 
 
 NETWORKS = "stages.networks."
+MADE = "stages.images.generated"
+"""What the images of a record bring along for training: fresh ones, and soft labels."""
 
 
 def used(stage: PipelineStage) -> set[str]:
     """The modules that run when a stage runs: of networks, where it is of a study, the study's."""
     found = needs(module_of(stage))
     family, _, item = stage.name.partition("@")
-    if family == "train_regime":  # no record has the images that it makes afresh
-        found.add("stages.images.generated")
+    if family in ("train_study", "train_regime"):
+        found.add(MADE)
     if family in ("train_regime", "train_study", "measure_study"):
         network = f"{NETWORKS}{params.load(ROOT / 'params.yaml').studies[item].network}"
         found = {name for name in found if not name.startswith(NETWORKS)} | needs(network)

@@ -15,7 +15,7 @@ from tests.helpers.root import ROOT
 
 
 def tiny() -> dict[str, Any]:
-    made = FROZEN.model_dump()
+    made = FROZEN.model_dump(exclude_none=True)
     made["cnn"]["widths"] = [1, 2]
     for sweep in made["cnn"]["sweeps"].values():
         sweep |= {"batch_size": 16, "epochs": 2, "seeds": 2}

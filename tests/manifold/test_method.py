@@ -15,6 +15,7 @@ from stages import (
     calibrate_dimension,
     download,
     fit_method,
+    fit_regime,
     measure_cnn,
     measure_dimension,
     measure_images,
@@ -136,8 +137,9 @@ def small(tiny_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monke
     content["cnn"] |= {"images": "m2", "widths": [1]}
     content["studies"] = {
         name: {"images": made, "network": "cnn", "widths": [1, 2, 3], "training": training}
-        for name, made in (("of_2", "m2"), ("of_3", "m3"), ("again", "m3"))
+        for name, made in (("of_2", "m2"), ("of_3", "m3"), ("m3", "m3"))
     }
+    content["regime"]["studies"] = ["m3"]
     content["dimension"] |= {"ratio_neighbours": [2], "likelihood_neighbours": [2]}
     content["dimension"]["known"] = {"samples": 150, "dimensions": [2, 3], "compare": 2}
     write_params(tmp_path, content)
@@ -156,12 +158,12 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
 ) -> None:
     for name in ("m2", "m3"):
         run(monkeypatch, download, name)
-    for name in ("of_2", "of_3", "again"):
+    for name in ("of_2", "of_3", "m3"):
         run(monkeypatch, train_study, name)
     folder = small / "metrics/runs/studies"
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
     kinds = ("parquet", "safetensors")
-    assert set(first) == {f"{name}.{k}" for name in ("of_2", "of_3", "again") for k in kinds}
+    assert set(first) == {f"{name}.{k}" for name in ("of_2", "of_3", "m3") for k in kinds}
     run(monkeypatch, train_study, "of_2")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
     assert len(pd.read_parquet(folder / "of_3.parquet")) == 3 * 2 * 2  # widths, seeds, epochs
@@ -204,6 +206,19 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
     for text in ("the true d", "images", "True dimension d of the images", "d = 3"):
         assert text in svg
 
+    run(monkeypatch, train_study, "m3", "--regime")
+    run(monkeypatch, fit_regime)
+    found = pd.read_csv(small / "metrics/regime.csv")
+    assert set(found["change"]) == {"unchanged", *p.regime.changes}
+    assert set(found["known"]) == {3}
+    same = {"all": "test_loss", "wider": "train_loss"}
+    of_3 = pd.read_csv(small / "metrics/method.csv").query("known == 3")
+    for widths, quantity in same.items():  # of_3 is trained as m3 is, on the same images
+        here = f"quantity == '{quantity}' and widths == '{widths}'"
+        unchanged = found.query(f"change == 'unchanged' and {here}")["dimension"]
+        np.testing.assert_array_equal(unchanged, of_3.query(here)["dimension"])
+    assert (small / "metrics/regime.md").read_text().splitlines()[-1].startswith("- d = 3: unch")
+
     (folder / "of_2.safetensors").unlink()
     with pytest.raises(InputError, match=r"of_2\.safetensors: No such file.*; train it again"):
         run(monkeypatch, measure_study, "of_2")
@@ -227,5 +242,5 @@ def test_where_no_dimension_is_known_that_is_said(
 
 
 def test_an_unknown_study_is_one_line(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="studies: no 'of_5'; there is of_2, of_3, again"):
+    with pytest.raises(InputError, match="studies: no 'of_5'; there is of_2, of_3, m3"):
         run(monkeypatch, train_study, "of_5")

@@ -68,7 +68,7 @@ class Network(nn.Module):
         ('last_hidden = "hidden"', 'last_hidden = "hiden"', "no layer 'hiden'.*hidden, out"),
         ("nn.Linear(width, classes)", "nn.Linear(width, 3)", r"logits are \(2, 3\), not \(2, 10\)"),
         ("width)", "4)", "N must grow with width: .* at width 1, .* at 2"),
-        ("(width, classes)", "(width + 1, classes)", "forward or backward fails"),
+        ("(width, classes)", "(width + 1, classes)", "forward or backward of a batch of 2 fails"),
         ("super().__init__()", "super().__init__(width)", "fails"),
         ("images.flatten(1)", "nn.functional.dropout(images.flatten(1))", "random numbers"),
         ("self.out = ", "self.idle = nn.Linear(1, 1); self.out = ", "idle.weight, .* do nothing"),
@@ -106,6 +106,21 @@ def test_the_last_hidden_layer_is_seen_before_a_relu_that_works_in_place(
     assert in_place is not None
     assert plain.min() < 0
     assert torch.equal(plain, in_place)
+
+
+def test_batch_statistics_of_one_image_are_refused_before_they_are_met(
+    own: Callable[[str], str],
+) -> None:
+    text = USABLE.replace(
+        "self.hidden(images.flatten(1))", "self.norm(self.hidden(images.flatten(1)))"
+    )
+    text = text.replace("self.out = ", "self.norm = nn.BatchNorm1d(width); self.out = ", 1)
+    kind = Kind(own(text), (1, 4, 4), 10)
+    kind.check([1, 2])
+    with pytest.raises(
+        InputError, match="at width 1 forward or backward of a batch of 1 fails: Exp"
+    ):
+        kind.check([1, 2], batch=1)
 
 
 def test_a_network_that_is_not_there_is_one_line_with_those_that_are() -> None:

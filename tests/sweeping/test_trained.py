@@ -32,7 +32,7 @@ def test_what_was_trained_elsewhere_is_adopted_if_it_fits(fresh: Clone, elsewher
     said = fresh.run(*SWEEP, "--adopt", str(elsewhere)).stdout
     assert "recorded" in said
     assert fresh.changed() == []
-    assert not (fresh.root / "data").exists()
+    assert not (fresh.root / "data/cifar10").exists()
 
 
 def test_what_does_not_fit_is_not_adopted(fresh: Clone, elsewhere: Path) -> None:
@@ -61,7 +61,7 @@ def test_weights_of_others_and_other_images_are_not_adopted(fresh: Clone, elsewh
     cnn = elsewhere / PARTS / "cnn"
     shutil.copy(cnn / "notebook-1.safetensors", cnn / "paper-1.safetensors")
     table = pq.read_table(cnn / "paper-2.parquet")
-    metadata = table.schema.metadata | {b"images": b"0.dir"}
+    metadata = table.schema.metadata | {b"images": b"0"}
     pq.write_table(table.replace_schema_metadata(metadata), cnn / "paper-2.parquet")
     before = (fresh.root / "dvc.lock").read_bytes()
 
@@ -69,6 +69,6 @@ def test_weights_of_others_and_other_images_are_not_adopted(fresh: Clone, elsewh
     assert ended.returncode == 1
     of_paper_1, of_paper_2 = sorted(ended.stderr.splitlines())
     assert "paper-1.safetensors: damaged, or another part's" in of_paper_1
-    assert "paper-2.parquet: trained on other images (0.dir; data/cifar10 is " in of_paper_2
+    assert "paper-2.parquet: trained on other images (0; data/cifar10.json is " in of_paper_2
     assert (fresh.root / "dvc.lock").read_bytes() == before
     assert not list((fresh.root / PARTS).glob("cnn/paper-*"))

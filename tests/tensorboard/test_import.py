@@ -1,7 +1,9 @@
 """Logs of TensorBoard as a CNN sweep and back: what is read, flagged, refused and fitted."""
 
+import hashlib
+import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import filterfalse
 from pathlib import Path
@@ -23,8 +25,8 @@ from stages.commands import export as export_tensorboard
 from stages.drawing import cnn
 from stages.drawing import cnn_scaling as cnn_sweep
 from stages.drawing.cnn import Drawn
+from stages.manifold import beside, selection, simulate
 from stages.manifold import fits as cnn_fits
-from stages.manifold import selection, simulate
 from stages.tensorboard import events, imported, logs, quality
 from stages.tensorboard.part import ImportPart, import_part
 from tests.helpers.clone import Clone, isolated
@@ -678,3 +680,60 @@ def test_no_shell_reads_the_name_of_a_folder(logdir: Path, tmp_path: Path, name:
     clone.run("dvc", "repro", "--single-item", f"{TRAINING}:import_runs@mine")
     assert (clone.root / "metrics/runs/imports/mine.parquet").exists()
     assert not (clone.root / "X").exists()
+
+
+def listing(folder: Path) -> str:
+    """As md5sum writes it."""
+    return "".join(
+        f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n"
+        for path in sorted(folder.rglob("*tfevents*"))
+    )
+
+
+def test_a_list_of_md5s_stands_for_the_logs_beside_it(logdir: Path, tmp_path: Path) -> None:
+    shutil.copytree(logdir, tmp_path / "theirs")
+    place = tmp_path / "theirs.md5"
+    place.write_text(listing(tmp_path / "theirs"))
+    listed, files = imported.read("mine", place, spec(), FAILED_ABOVE)
+    table, of_folder = read(logdir)
+    pd.testing.assert_frame_equal(listed, table)
+    pd.testing.assert_frame_equal(files, of_folder)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "n_1/a/tfevents.1").unlink(), "n_1/a/tfevents.1: not there"),
+        (lambda folder: (folder / "n_1/a/tfevents.1").write_bytes(b""), "tfevents.1: changed"),
+        (lambda folder: (folder / "n_1/tfevents.9").touch(), "n_1/tfevents.9: not listed"),
+        (lambda folder: shutil.rmtree(folder), "theirs: no such folder"),
+        (lambda folder: folder.with_suffix(".md5").unlink(), "theirs.md5: cannot be read"),
+        (lambda folder: folder.with_suffix(".md5").write_text("no list"), "line 1: expected"),
+        (
+            lambda folder: folder.with_suffix(".md5").write_text(f"{'0' * 32}  ../tfevents\n"),
+            "line 1: expected md5",
+        ),
+    ],
+)
+def test_logs_that_are_not_those_of_the_list_are_refused(
+    logdir: Path, tmp_path: Path, spoil: Callable[[Path], object], said: str
+) -> None:
+    folder = shutil.copytree(logdir, tmp_path / "theirs")
+    folder.with_suffix(".md5").write_text(listing(folder))
+    spoil(folder)
+    with pytest.raises(InputError, match=re.escape(said)):
+        logs.listed(folder.with_suffix(".md5"))
+
+
+def test_what_is_beside_ours_is_of_sound_runs_at_the_last_epoch(uneven: pd.DataFrame) -> None:
+    ours = uneven.assign(sweep="ours", train_loss=1.01 * uneven["train_loss"])
+    both = pd.concat([uneven.astype({"sweep": str}), ours[ours["width"] < 8]], ignore_index=True)
+    table = beside.by_width(both, ["mine"], "ours", FAILED_ABOVE).set_index("width")
+    assert table.index.tolist() == [1, 2, 4]  # which both have
+    assert table["runs"].tolist() == [3, 3, 3]
+    assert table["short"].tolist() == [1, 1, 1]
+    whole = uneven[(uneven["width"] == 1) & (uneven["seed"] == 0) & (uneven["epoch"] == 4)]
+    assert table.loc[1, "train_loss"] == pytest.approx(whole["train_loss"].item())
+    assert table["at_chance"].tolist() == [1, 1, 0]
+    assert table.loc[1, "train_loss_ratio"] == pytest.approx(1.01)
+    assert beside.by_width(both, [], "ours", FAILED_ABOVE).empty

@@ -19,7 +19,7 @@ from stages.base.params.images import (
     NamedImages,
     PublishedImages,
 )
-from stages.base.params.imports import TABLES, CurveTags, EpochSteps, Import, Quantity
+from stages.base.params.imports import LIST, TABLES, CurveTags, EpochSteps, Import, Quantity
 from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
 from stages.base.params.plot import Plot
 from stages.base.params.published import Figure6, Michaud, Published, SharmaKaplan
@@ -38,6 +38,7 @@ from stages.base.params.verdict import (
 __all__ = [
     "BY_HAND",
     "FAMILY",
+    "LIST",
     "PARAMS",
     "TABLES",
     "Calibration",

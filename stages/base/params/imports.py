@@ -21,9 +21,12 @@ Column = Literal[
     "validation_loss",
     "validation_accuracy",
 ]
-"""Of a table of runs."""
+"""A column of a table of runs."""
 TABLES = (".csv", ".parquet")
 """How the name of a table ends."""
+LIST = ".md5"
+"""How the name of a list of logs ends, as md5sum writes it: of those in the folder beside it that
+has its name without this."""
 
 
 def _finds_quantities(pattern: str) -> str:
@@ -54,7 +57,7 @@ class EpochSteps(Section):
 
 
 class Import(Section):
-    """A sweep from a folder of TensorBoard's logs, or from a table.
+    """A sweep from a folder of TensorBoard's logs, from a list of such files, or from a table.
 
     Width, parameters and epochs of a log are looked for in its path, texts, scalars and
     hyperparameters; all places that have one must agree.
