@@ -21,7 +21,6 @@ from typing import Any
 import pandas as pd
 
 from stages.base import errors, files, params, tables
-from stages.dimension.sources import IMAGES
 from stages.manifold import beside, figure6, names, verdict
 from stages.pages import text as pages
 from stages.quanta import verdict as parity_verdict
@@ -87,7 +86,7 @@ def of_choices(table: pd.DataFrame, column: str, p: params.Params) -> pd.DataFra
     """The rows of what the rules name, and of what may stand for it: of the same images."""
     rules = (p.verdict.fit, p.verdict.dimension, p.verdict.notebook)
     named = {name for rule in rules for name in p.alike(rule.sweep)}
-    rows: pd.DataFrame = table[table[column].isin({*named, IMAGES})]
+    rows: pd.DataFrame = table[table[column].isin(named)]
     return rows
 
 

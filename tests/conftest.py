@@ -193,7 +193,7 @@ def _finish(committed: Clone, tree: Clone, images: Path) -> None:
     with Repo(str(tree.root)) as repo:
         outs = [Path(out.fs_path) for out in repo.index.outs]
     for out in outs:
-        out.unlink(missing_ok=True)
+        shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
     for lock in workspace.LOCKS:
         (tree.root / lock).unlink(missing_ok=True)
     write_params(tree.root, tiny())

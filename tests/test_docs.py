@@ -1,6 +1,8 @@
 """What the docs show is run as it stands there, and what they link to is there."""
 
+import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,33 @@ def test_the_tour_redraws_figure_6_from_the_committed_tables(
     assert "<svg" in (tmp_path / "tour.svg").read_text()
     printed = capsys.readouterr().out
     assert re.search(r"paper +best +19\.", printed)
+
+
+def test_the_notebook_runs_and_makes_the_committed_fit_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mpl.use("svg")
+    monkeypatch.chdir(ROOT / "docs")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    notebook = json.loads((ROOT / "docs/tour.ipynb").read_text())
+    names: dict[str, Any] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []  # none is committed
+            exec(compile("".join(cell["source"]), "tour.ipynb", "exec"), names)
+    plt.close("all")
+    law, [fitted] = (
+        names["law"],
+        names["fits"]
+        .query(names["same"])
+        .query("widths == 'published' and failed == 'included'")
+        .to_dict("records"),
+    )
+    for name in ("dimension", "dimension_low", "dimension_high"):
+        assert getattr(law, name) == pytest.approx(fitted[name], rel=1e-5)
+    recovered = names["recovered"]
+    assert recovered.alpha_low < names["truth"].alpha < recovered.alpha_high
+    assert "published 17.83" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)

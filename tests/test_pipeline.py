@@ -72,8 +72,11 @@ def test_a_fresh_clone_needs_no_network_and_trains_nothing(
 def test_a_light_experiment_needs_neither_images_nor_network(
     fresh: Clone, offline: list[str]
 ) -> None:
-    said = fresh.run(*offline, "dvc", "exp", "run", "-S", "fit.resamples=120", "fit_cnn").stdout
-    assert ran(said) == ["validate", "fit_cnn"]
+    command = ["dvc", "exp", "run", "-S", "fit.resamples=120"]  # as the README has it
+    said = fresh.run(*offline, *command).stdout
+    refitted = {"fit_cnn", "fit_method", "fit_students", "calibrate_fit", "verdict", "report"}
+    assert refitted < {*ran(said)}
+    assert not {name for name in ran(said) if name.startswith(("train", "measure", "download"))}
     lines = fresh.run("git", "diff", "--numstat", "params.yaml").stdout.split()
     assert lines == ["1", "1", "params.yaml"]
     assert not (fresh.root / "data/cifar10").exists()
@@ -171,3 +174,25 @@ def test_a_removed_width_leaves_the_results(ready: Clone) -> None:
     assert ran(said) == ["validate", "aggregate_cnn"]
     table = pd.read_parquet(ready.root / "metrics/cnn.parquet")
     assert set(table[table["sweep"] == "paper"]["width"]) == {2}
+
+
+def test_a_new_sweep_has_its_figures_everywhere_and_is_named_in_no_list(ready: Clone) -> None:
+    content = yaml.safe_load((ready.root / "params.yaml").read_text())
+    change(ready, "cnn.sweeps.mine", content["cnn"]["sweeps"]["paper"] | {"seeds": 3})
+    said = ready.run("dvc", "repro", timeout=600).stdout
+    assert {name for name in ran(said) if "train" in name} == {
+        "train_cnn@mine-1",
+        "train_cnn@mine-2",
+    }
+    drawn = {f"plots/sweeps/cnn_{kind}_mine.svg" for kind in ("scaling", "violin")}
+    ready.run("dvc", "plots", "diff", "HEAD")
+    shown = (ready.root / "dvc_plots/index.html").read_text()
+    report = (ready.root / "plots/report.html").read_text()
+    for path in drawn:
+        assert (ready.root / path).is_file()
+        assert path in report
+        assert path.replace("/", "_") in shown
+    change(ready, "cnn.sweeps", content["cnn"]["sweeps"])
+    ready.run("dvc", "repro", timeout=600)
+    assert not any((ready.root / path).exists() for path in drawn)
+    assert ready.changed() == []

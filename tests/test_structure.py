@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from itertools import filterfalse, pairwise
+from pathlib import Path
 
 import networkx as nx
 import pytest
@@ -112,6 +113,12 @@ def test_every_stage_uses_the_modules_that_it_names() -> None:
         for dep in paths(stage.deps):
             if dep.parts[0] == "stages" and stage.name != "validate":
                 assert any(path and covers(dep, path) for path in files), f"{stage.name}: {dep}"
+
+
+def test_an_edit_of_how_parts_are_checked_checks_them_all_and_trains_nothing() -> None:
+    parts = Path("stages/base/parts.py")
+    named = {stage.name for stage in graph() if parts in paths(stage.deps)}
+    assert named == {"aggregate_cnn", "aggregate_parity", "aggregate_students", "fit_regime"}
 
 
 def test_a_training_stage_uses_all_of_the_folders_that_it_names() -> None:

@@ -18,14 +18,18 @@ OURS = ("dvc.yaml", TRAINING)
 """Whoever brings a stage of their own has it elsewhere: docs/import.md."""
 UNNAMED = {
     f"stages.base.{name}"
-    for name in ("errors", "files", "item", "params", "progress", "tables", "workers", "workspace")
+    for name in (
+        *("errors", "files", "item", "params", "parts", "progress", "tables", "workers"),
+        "workspace",
+    )
 }
 """What a stage may use without naming it: of stages/base, what no number depends on.
 
 params only validates: what a stage gets from it is its section of params.yaml, which is a
 dependency by value. The others say how a stage fails, how far it is, how much it does at once, and
-how files are read and written and whether there is room, not what is in them. An edit of these must
-not train anything again.
+how files and parts are read, checked and written and whether there is room, not what is in them. An
+edit of these must not train anything again. `parts` is named where all parts are read, so that an
+edit of it holds every part against it once more.
 """
 
 
