@@ -35,6 +35,8 @@ KEPT = {"live": "live_parameters", "kept": "parameters"}
 """Quantities that are 4/alpha of the students of seed 0 alone, and what their losses fall with."""
 EXPONENTS = ("4/alpha", "floored", *KEPT)
 """Quantities that the theory has a value for; the others are dimensions that were measured."""
+NUMBERS = ("value", "low", "high", "status")
+"""Columns of an estimate."""
 
 
 SQUARED, DIVERGENCE, OTHER, PRODUCT = "squared error", "divergence", "|error|^p", "product"
@@ -99,7 +101,7 @@ def readings(
                 wanted = expected(c)
             outcome = judge(estimate, Target(wanted, wanted), rules.tolerance)
             labels = {"quantity": quantity, "phase": phase, "widths": widths, "teacher": teacher}
-            numbers = estimate._asdict() | {"floor": floor}
+            numbers = dict(zip(NUMBERS, estimate[:4], strict=True)) | {"floor": floor}
             judged = {"outcome": HOLDS[outcome], "side": side(estimate, wanted)}
             rows.append(keys | labels | {"expected": wanted} | numbers | judged)
     return pd.DataFrame(rows)
