@@ -14,7 +14,7 @@ export PYTHON REV
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro sweep demo review test quick bench lint format lock clean
+.PHONY: help setup repro sweep demo review test quick gpu bench lint format lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ test: lint ## lint, then run the tests (ALL=1: those too that take minutes)
 
 quick: $(READY) ## the tests that need no graph, cluster or kernel: in a minute on 2 cores
 	@$(IN_VENV) python -m pytest --quiet --numprocesses 2 --dist loadscope -m "not slow and not long"
+
+gpu: $(READY) ## the tests of kernels and engines on this machine's NVIDIA GPU, with the tiles that train
+	@[ -e /dev/nvidiactl ] || { echo "error: no NVIDIA GPU here (/dev/nvidiactl)" >&2; exit 1; }
+	@$(IN_VENV) python -m pytest --numprocesses 0 tests/*/test_kernels.py tests/studies tests/training
 
 bench: $(READY) ## time training against the notebook's loop: a table, and bench/<device>.json
 	@$(IN_VENV) python -m bench

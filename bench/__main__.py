@@ -88,7 +88,7 @@ class Clock:
             self.rounds.append(time.perf_counter())
 
     def seconds(self) -> Times:
-        """Of each counted round."""
+        """Seconds of each counted round."""
         return list(np.diff(self.rounds)[WARM - 1 :])
 
     def before(self) -> float:
@@ -114,7 +114,7 @@ def cnn(p: params.Params, width: int, runs: int, steps: int, where: torch.device
 
 
 def loop(p: params.Params, network: str, width: int, where: torch.device) -> Times:
-    """Of the notebook's loop, with any network."""
+    """Times of the notebook's loop, with any network."""
     sweep = p.cnn.sweeps["notebook"]
     data = images(20 * sweep.batch_size)
     module = Kind(network, SHAPE, data.classes).initial(width, seed=0)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from stages.base import errors, params, tables, workers
 from stages.parity.tasks import frequencies
-from stages.quanta import coverage as parity_coverage
+from stages.quanta import coverage
 
 ALPHA = 0.4
-"""Of the simulated tasks' frequencies; the paper's Figure 2."""
+"""The alpha of the simulated tasks' frequencies: that of the paper's Figure 2."""
 
 
 def main() -> None:
@@ -21,9 +21,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("metrics/parity_coverage.csv"))
     output = parser.parse_args().output
     p = params.load()
-    rates = frequencies(parity_coverage.TASKS, ALPHA)
+    rates = frequencies(coverage.TASKS, ALPHA)
     with workers.processes() as apply:
-        table = parity_coverage.measure(p.quanta, p.calibration, rates, apply)
+        table = coverage.measure(p.quanta, p.calibration, rates, apply)
     tables.write(table, output)
     print(table[["case", "seeds", "over", "nominal", "coverage"]].to_string(index=False))
 

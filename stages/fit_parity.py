@@ -20,7 +20,7 @@ import pandas as pd
 
 from stages.base import errors, params, tables
 from stages.parity.tasks import frequencies
-from stages.quanta import fits as parity_fits
+from stages.quanta import fits
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     configurations = p.parity.named
     rates = {name: frequencies(c.tasks, c.alpha) for name, c in configurations.items()}
     try:
-        families = parity_fits.families(losses, tasks, configurations, rates)
+        families = fits.families(losses, tasks, configurations, rates)
     except ValueError as error:
         raise errors.InputError(
             f"{arguments.tables}/parity_*.parquet: {error}; make it again: dvc repro"
@@ -46,11 +46,11 @@ def main() -> None:
     }
     headlines = {}
     for family in families:
-        of_runs = parity_fits.final_losses(family)
-        laws = parity_fits.laws(family, p.quanta)
-        exponents = parity_fits.exponents(of_runs, family, p.quanta, published)
-        headlines[family.name] = parity_fits.headline(family, exponents, laws)
-        made = (of_runs, laws, parity_fits.horizons(family, p.quanta), exponents)
+        of_runs = fits.final_losses(family)
+        laws = fits.laws(family, p.quanta)
+        exponents = fits.exponents(of_runs, family, p.quanta, published)
+        headlines[family.name] = fits.headline(family, exponents, laws)
+        made = (of_runs, laws, fits.horizons(family, p.quanta), exponents)
         for name, table in zip(fitted, made, strict=True):
             fitted[name].append(table)
 

@@ -33,7 +33,7 @@ SIZES = {"N": "parameters", "S": "steps", "D": "samples"}
 FEW = 3
 """Tasks of a configuration in the series for `dvc plots`."""
 PUBLISHED_ALPHA = 0.4
-"""Of the paper's Figures 2 and 7."""
+"""The alpha of the paper's Figures 2 and 7."""
 
 
 def draw(

@@ -61,8 +61,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 WHOLE = {"finished", "clone", "done", "workspace"}
 """Fixtures that run DVC on a graph."""
-LONG = ("test_kernels.py", "sweeping/test_ray.py", "test_plots_diff.py")
-"""Files whose tests interpret kernels, start a cluster or wait for DVC."""
+LONG = (
+    *("test_kernels.py", "test_kept.py", "test_plots_diff.py", "pages/test_report.py"),
+    *("sweeping/test_ray.py", "sweeping/test_sweep.py", "tensorboard/test_import.py"),
+    *("drawing/test_cnn.py", "drawing/test_parity.py", "test_coverage.py", "test_repro.py"),
+    "tests/test_bench.py",
+)
+"""Files whose tests interpret kernels, kill processes, start a cluster or a browser, draw all
+figures, or wait for DVC."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

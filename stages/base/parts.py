@@ -49,7 +49,7 @@ class PartFile(ABC):
         return fingerprint({"configuration": self.configuration, "columns": self.schema.names})
 
     def hashes(self) -> dict[str, str]:
-        """Of other files that the rows belong with."""
+        """Hashes of other files that the rows belong with."""
         return {}
 
     def write(self, frame: pd.DataFrame) -> None:
@@ -132,7 +132,7 @@ class Part(PartFile):
         return self.path.with_suffix(".safetensors")
 
     def hashes(self) -> dict[str, str]:
-        """Of its images and its weights, where they are there: `check` asks for both."""
+        """Hashes of its images and weights, where they are there: `check` asks for both."""
         found = {}
         if self.images and self.images.exists():
             found["images"] = files.digest(self.images)

@@ -108,7 +108,7 @@ def _apart(widths: pd.Series) -> pd.Series:
 
 
 def _ranked(rows: pd.DataFrame, metric: str, count: int) -> pd.DataFrame:
-    """Of each N, `count` values at evenly spaced ranks, from the smallest to the largest."""
+    """Pick `count` values at each N, at evenly spaced ranks from the smallest to the largest."""
     kept = [rows[["parameters", metric]].iloc[:0]]
     for _, group in cnn.positive(rows, metric).sort_values(metric).groupby("parameters"):
         ranks = np.linspace(0, len(group) - 1, min(count, len(group))).round().astype(int)

@@ -16,7 +16,7 @@ from stages.manifold.figure1 import KNOWN, NETWORKS, PUBLISHED, STUDENTS
 
 COLOURS = {STUDENTS: BLUE, KNOWN: GREEN, NETWORKS: VERMILION}
 MARKERS = "osD^vPX<>ph8"
-"""Of the kinds, in their order: no two look alike, whatever their colours."""
+"""Markers of the kinds, in their order: no two look alike, whatever their colours."""
 
 
 def draw(marks: pd.DataFrame, tolerance: float, plot: Plot) -> Figure:

@@ -25,7 +25,7 @@ from stages.quanta.fits import BIT
 TASKS = 12
 """Tasks that are drawn at most, evenly spaced in the logarithm of their number."""
 HEIGHT = 0.5
-"""Of a configuration's axes, as a share of the width."""
+"""Height of one configuration's axes, as a share of the figure's width."""
 TOGETHER = 0.06
 """Lines that end within this share of each other have one name."""
 DEPTH = 50

@@ -18,7 +18,7 @@ from stages.drawing import style
 from stages.drawing.parity import Drawn, missing, spaced
 from stages.drawing.style import INK
 from stages.parity.tasks import frequencies
-from stages.quanta import theory as quanta
+from stages.quanta import theory
 from stages.quanta.fits import BIT
 from stages.quanta.theory import RESOURCES, Resource
 
@@ -33,7 +33,7 @@ NEEDED: dict[Resource, str] = {
     "D": "three training sets",
 }
 POINTS = 60
-"""Of a curve that are drawn."""
+"""Points of a curve that are drawn."""
 PUBLISHED = "published"
 
 _Ends = tuple[list[tuple[float, float]], list[str], list[str]]
@@ -213,12 +213,12 @@ def exponent_series(
         ours = rows[["alpha", "value", "low", "high"]].assign(series=names, own=own)
         parts.append(ours.sort_values(["own", "series", "alpha"], ascending=[False, True, True]))
         few = [
-            quanta.finite(resource, alpha, frequencies(published.tasks, alpha), *rules.finite_tasks)
+            theory.finite(resource, alpha, frequencies(published.tasks, alpha), *rules.finite_tasks)
             for alpha in theirs["alpha"]
         ]
         for words, values in {
             "published": theirs[resource],
-            "theory": [quanta.theory(resource, alpha) for alpha in theirs["alpha"]],
+            "theory": [theory.theory(resource, alpha) for alpha in theirs["alpha"]],
             f"theory for {published.tasks} tasks": few,
         }.items():
             lines = {"series": f"alpha_{resource}, {words}", "alpha": theirs["alpha"]}
@@ -261,9 +261,9 @@ def _exponent(
 ) -> None:
     theirs = published.exponents.model_dump()
     alphas = np.array(theirs["alpha"])
-    axes.plot(alphas, [quanta.theory(resource, a) for a in alphas], "--", color=INK, label="theory")
+    axes.plot(alphas, [theory.theory(resource, a) for a in alphas], "--", color=INK, label="theory")
     finite = [
-        quanta.finite(resource, a, frequencies(published.tasks, a), *rules.finite_tasks)
+        theory.finite(resource, a, frequencies(published.tasks, a), *rules.finite_tasks)
         for a in alphas
     ]
     label = f"theory for {published.tasks} tasks"
@@ -307,11 +307,11 @@ def _sums(axes: Axes, published: Michaud, rules: Quanta) -> None:
     for alpha, colour in zip(shown, colours, strict=True):
         rates = frequencies(published.tasks, alpha)
         n = np.arange(1, last + 1)
-        sums = quanta.unlearned(rates)[n]
+        sums = theory.unlearned(rates)[n]
         axes.plot(n, sums, color=colour)
         span = np.array([first, last])
         axes.plot(span, sums[first - 1] * (span / first) ** -alpha, "--", color=colour, lw=1)
-        slope = quanta.finite_slope(rates, first, last)
+        slope = theory.finite_slope(rates, first, last)
         ends.append((float(last), float(sums[last - 1])))
         texts.append(f"{alpha:g}: slope {slope:.3f}")
     axes.set_xlim(1, last)

@@ -29,7 +29,7 @@ from stages.base import files
 INK = "#808080"
 """Text and axes: at least 4 to 1 against white and against near-black (#0d1117)."""
 BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
-"""Of Okabe & Ito's palette for colour-blind readers, those that reach 3 to 1 against both."""
+"""The colours of Okabe & Ito's palette for colour-blind readers that reach 3 to 1 against both."""
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE)
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -26,7 +26,7 @@ from stages.base.params.images import sizes
 from stages.images.arrays import ARRAYS, Images
 
 MODES = ("L", "LA", "RGB", "RGBA")
-"""Of pictures, whose channels are bytes: Pillow's names for grey and colours, without and with
+"""Pillow's names for pictures whose channels are bytes: grey and colours, without and with
 transparency."""
 UInt8 = NDArray[np.uint8]
 

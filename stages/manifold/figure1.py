@@ -66,7 +66,7 @@ def table(marks: Iterable[Mark]) -> pd.DataFrame:
 def of_students(
     table: pd.DataFrame, configurations: Mapping[str, StudentConfiguration], rules: Verdict
 ) -> Iterator[Mark]:
-    """Of each configuration; `table` is metrics/students.csv."""
+    """A mark of each configuration; `table` is metrics/students.csv."""
     source = LAYERS.get(rules.dimension.layer, "")
     over = table[(table["teacher"] == OVER_ALL) & table["widths"].isin(["all", "widest"])]
     for name, c in configurations.items():
@@ -82,7 +82,7 @@ def of_students(
 
 
 def of_known(table: pd.DataFrame, rules: Verdict) -> Iterator[Mark]:
-    """Of generated images of each dimension; `table` is metrics/method.csv."""
+    """A mark of generated images of each dimension; `table` is metrics/method.csv."""
     whole = table[table["widths"] == "all"].rename(columns={"dimension": "value"})
     for known, rows in whole.groupby("known"):
         value = _estimate(rows[rows["quantity"] == "test_loss"])
@@ -99,7 +99,7 @@ def of_networks(
     ranges: Mapping[str, list[int]],
     confidence: float,
 ) -> Iterator[Mark]:
-    """Of each sweep and study, given with the name of its images, and of each imported one.
+    """A mark of each sweep and study, given with the name of its images, and of each imported one.
 
     `fits` and `dimensions` are metrics/cnn_fits.csv and metrics/dimension.csv.
     """

@@ -38,7 +38,7 @@ EVALUATED = {
     "evaluated_train_loss": Metric("evaluated_train_loss"),
     "evaluated_train_error": Metric("evaluated_train_accuracy", complement=True),
 }
-"""Of sweeps that evaluate the training images after each epoch."""
+"""Metrics of sweeps that evaluate the training images after each epoch."""
 COLUMNS = [*RUN, "parameters", "epoch", *{m.column: m for m in (METRICS | EVALUATED).values()}]
 """What a table must have."""
 

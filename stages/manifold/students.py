@@ -35,6 +35,8 @@ KEPT = {"live": "live_parameters", "kept": "parameters"}
 """Quantities that are 4/alpha of the students of seed 0 alone, and what their losses fall with."""
 EXPONENTS = ("4/alpha", "floored", *KEPT)
 """Quantities that the theory has a value for; the others are dimensions that were measured."""
+NUMBERS = ("value", "low", "high", "status")
+"""Columns of an estimate."""
 
 
 SQUARED, DIVERGENCE, OTHER, PRODUCT = "squared error", "divergence", "|error|^p", "product"
@@ -99,7 +101,7 @@ def readings(
                 wanted = expected(c)
             outcome = judge(estimate, Target(wanted, wanted), rules.tolerance)
             labels = {"quantity": quantity, "phase": phase, "widths": widths, "teacher": teacher}
-            numbers = estimate._asdict() | {"floor": floor}
+            numbers = dict(zip(NUMBERS, estimate[:4], strict=True)) | {"floor": floor}
             judged = {"outcome": HOLDS[outcome], "side": side(estimate, wanted)}
             rows.append(keys | labels | {"expected": wanted} | numbers | judged)
     return pd.DataFrame(rows)
@@ -148,7 +150,7 @@ def _exponents(runs: pd.DataFrame, rules: Rules) -> Iterable[Reading]:
 
 
 def _of_kept(runs: pd.DataFrame, live: pd.DataFrame, rules: Rules) -> Iterable[Reading]:
-    """Of the students of seed 0, of each teacher by least squares: there is one of each width."""
+    """Readings of the students of seed 0, one of each width: for each teacher, by least squares."""
     last = int(runs["phase"].max())
     ended = runs[(runs["step"] == runs["step"].max()) & (runs["seed"] == 0)]
     rows = ended.merge(live, on=["teacher", "width"], validate="one_to_one")

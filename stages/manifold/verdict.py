@@ -22,7 +22,7 @@ EQUIVALENTS = {"gaussian": "as_gaussian", "uniform": "as_uniform"}
 """Columns of metrics/dimension.csv: what is read, and where known data would read the same."""
 
 LEVEL, DRAWN = "level", "drawn"
-"""Of a curve of Figure 6: the ratio of our values to theirs; 4/alpha of the points as drawn."""
+"""What is judged of a curve: the ratio of our values to theirs; 4/alpha of the points as drawn."""
 DIMENSION, RATIO, NOTEBOOK = "intrinsic_dimension", "dimension_ratio", "notebook"
 THEIRS = "runs of theirs: the interval is of their scatter"
 NETWORKS = "networks of more seeds: one was measured at each width"
@@ -133,7 +133,7 @@ def _dimension(
 def _other_dimensions(
     dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit
 ) -> Iterator[tuple[str, Estimate]]:
-    """Of other layers; by other estimators; and where known data would read the same."""
+    """Readings of other layers, by other estimators, and where known data would read the same."""
     networks = dimensions[dimensions["width"].notna()]
     for layer in networks["layer"].unique():
         if layer != rule.layer:

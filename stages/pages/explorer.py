@@ -20,9 +20,9 @@ from stages.statistics.equivalence import Target
 from stages.statistics.estimate import Estimate
 
 STEPS = 12
-"""Of a parity run that are drawn at most, evenly spaced in the logarithm."""
+"""Steps of a parity run that are drawn at most, evenly spaced in the logarithm."""
 RUNS = 20
-"""Of a width that are drawn at most, evenly spaced, beside those that failed."""
+"""Runs of a width that are drawn at most, evenly spaced, beside those that failed."""
 _BIT = math.log(2)
 _FIRST, _LEVELS = 35, 92
 """The first character that stands for a level, and how many follow: from # on, all printable."""
@@ -32,7 +32,7 @@ EPOCHS = ("pooled", "last", "best")
 FAILED = ("included", "excluded")
 """Choices that are shown."""
 ANY = "any"
-"""Of failed runs, where a fit is the same with and without them."""
+"""The choice of failed runs where a fit is the same with and without them."""
 _SHOWN = {"slope": 6, "amplitude": 4, "agrees": 4, "differs": 4}
 _BOUNDS = ["dimension", "dimension_low", "dimension_high"]
 
@@ -141,7 +141,7 @@ def parity(
     definition: Definition,
     learned_below: Mapping[str, float],
 ) -> dict[str, Any]:
-    """Of each configuration that kept curves: every task's median loss (bits) by step, the mean's,
+    """For each configuration that kept curves: every task's median loss (bits) by step, the mean's,
     and when each was learned.
 
     Args:

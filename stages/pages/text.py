@@ -23,7 +23,7 @@ CURVES = {
     "test_error": "Test error",
     "train_error": "Training error",
 }
-"""Of Figure 6."""
+"""The curves of Figure 6."""
 QUANTITIES = (
     {name: f"{words}, 4/alpha" for name, words in CURVES.items()}
     | {f"{name}_drawn": f"{words}, 4/alpha of the drawn points" for name, words in CURVES.items()}
@@ -45,7 +45,7 @@ PARITY = {
     "alpha_S": "alpha_S at alpha = {}",
     "alpha_D": "alpha_D at alpha = {}",
 }
-"""Of multitask sparse parity, with a place for alpha."""
+"""Quantities of multitask sparse parity, with a place for alpha."""
 RUNS = {
     "included": "all runs",
     "short_excluded": "without short runs",
@@ -110,8 +110,9 @@ def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, An
 
 
 def curves(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Of each curve of Figure 6: `name`, at how many `sizes` we have it, the smallest and largest
-    `ratio` of our median to the published point, and how many are `outside` a single run's band.
+    """A row for each curve of Figure 6: `name`, at how many `sizes` we have it, the smallest and
+    largest `ratio` of our median to the published point, and how many are `outside` the band of a
+    single run.
     """
     rows = []
     for name, words in CURVES.items():

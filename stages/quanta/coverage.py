@@ -20,9 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from stages.base.params import Calibration, Quanta
-from stages.quanta import emergence
-from stages.quanta import exponents as parity_exponents
-from stages.quanta import simulate as simulate_parity
+from stages.quanta import emergence, exponents, simulate
 from stages.quanta.emergence import Kind
 from stages.quanta.simulate import Truth
 from stages.statistics.bootstrap import Resampling
@@ -39,7 +37,7 @@ LAST, EVERY = 20_000, 50
 MANY = 300
 """Seeds that make an exponent's truth."""
 RESAMPLES = 100
-"""Of tasks within seeds; each is a fit."""
+"""Resamples of tasks within seeds; each is a fit."""
 TASKS = 60
 """Tasks in a simulated run."""
 
@@ -95,7 +93,7 @@ def _rows(
         resampling = replace(resampling, resamples=RESAMPLES)
         laws = [
             emergence.law(
-                simulate_parity.times(truth, case.seeds, LAST, EVERY, rng), case.kind, resampling
+                simulate.times(truth, case.seeds, LAST, EVERY, rng), case.kind, resampling
             )
             for rng in generators
         ]
@@ -128,25 +126,28 @@ def _exponent(
     fit: Quanta,
     resampling: Resampling,
     rng: np.random.Generator,
-) -> parity_exponents.Exponent:
+) -> exponents.Exponent:
     if case.what == "S":
         first, last = fit.steps
         steps = np.arange(first, last + 1, EVERY, dtype=np.float64)
-        curves = simulate_parity.curves(truth, steps, seeds, rng)
-        return parity_exponents.by_steps(steps, curves, first, int(steps[-1]), resampling)
+        curves = simulate.curves(truth, steps, seeds, rng)
+        return exponents.by_steps(steps, curves, first, int(steps[-1]), resampling)
     if case.what == "N":
         widths = np.repeat(WIDTHS, seeds)
-        share = simulate_parity.by_width(truth, widths)
-        losses = simulate_parity.final_losses(truth, share, rng)
-        return parity_exponents.by_parameters(widths.astype(np.float64), losses, resampling)
+        share = simulate.by_width(truth, widths)
+        losses = simulate.final_losses(truth, share, rng)
+        return exponents.by_parameters(widths.astype(np.float64), losses, resampling)
     sizes = np.repeat(SIZES, seeds)
-    share = simulate_parity.by_samples(truth, sizes, rng)
-    losses = simulate_parity.final_losses(truth, share, rng)
-    return parity_exponents.by_samples(sizes, losses, fit.samples_below, resampling)
+    share = simulate.by_samples(truth, sizes, rng)
+    losses = simulate.final_losses(truth, share, rng)
+    return exponents.by_samples(sizes, losses, fit.samples_below, resampling)
 
 
 def _coverage(found: Floats, truth: float, confidence: float) -> dict[str, float]:
-    """Of estimates, low and high ends, (families, 3); one without an interval holds nothing."""
+    """How often estimates, low and high ends, (families, 3), hold the truth.
+
+    One without an interval holds nothing.
+    """
     value, low, high = found.T
     held = int(np.count_nonzero((low <= truth) & (truth <= high)))
     covered_low, covered_high = clopper_pearson(held, len(found), 0.95)

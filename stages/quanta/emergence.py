@@ -49,7 +49,7 @@ OK = "ok"
 MIN_TASKS = 3
 """Learned tasks of different frequency that a law needs: two always lie on a line."""
 _MAX_PRECISION = 1e4
-"""Of 1 / sigma: no scatter is smaller than a run's last digits."""
+"""The largest 1 / sigma: no scatter is smaller than a run's last digits."""
 _CERTAIN = 6.0
 """Standard deviations beyond which a censored task could not have been learned: no information."""
 _LATE = 4.0
@@ -259,7 +259,7 @@ def least_squares(x: Floats, y: Floats, weights: Floats) -> Floats:
 
 
 class _Likelihood:
-    """Of normal deviates known to lie in intervals, as a function of (1, a, b) / sigma.
+    """The likelihood of normal deviates that lie in intervals, as a function of (1, a, b) / sigma.
 
     In these parameters its logarithm is concave (Olsen 1978, Econometrica 46, 1211-1215): there
     is one maximum, and Newton's method with halved steps finds it from any start, for all

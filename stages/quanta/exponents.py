@@ -31,7 +31,7 @@ OK = "ok"
 MIN_SIZES = 3
 """Two sizes always lie on a line: three are the fewest that say anything about one."""
 MIN_EVALUATIONS = 10
-"""Of a curve between the two steps."""
+"""Evaluations of a curve between the two steps that a fit needs."""
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,9 @@ import pandas as pd
 
 from stages.base.params import Definition, Michaud, ParityConfiguration, Quanta
 from stages.parity.plan import parameters
-from stages.quanta import emergence
-from stages.quanta import exponents as parity_exponents
-from stages.quanta import theory as quanta
+from stages.quanta import emergence, theory
 from stages.quanta.emergence import KINDS, LEARNED, Kind, Law, Times
-from stages.quanta.exponents import Exponent
+from stages.quanta.exponents import Exponent, by_parameters, by_samples, by_steps
 from stages.statistics.bootstrap import Resampling
 
 BIT = log(2)
@@ -141,8 +139,8 @@ def exponents(
                 "alpha": alpha,
                 "exponent": resource,
                 **asdict(found),
-                "theory": quanta.theory(resource, alpha),
-                "finite": quanta.finite(resource, alpha, family.frequencies, first, last),
+                "theory": theory.theory(resource, alpha),
+                "finite": theory.finite(resource, alpha, family.frequencies, first, last),
                 "published": known,
             }
         )
@@ -151,7 +149,7 @@ def exponents(
 
 def _exponents(
     table: pd.DataFrame, family: Family, rules: Quanta
-) -> Iterator[tuple[quanta.Resource, Exponent]]:
+) -> Iterator[tuple[theory.Resource, Exponent]]:
     resampling = Resampling(rules.confidence, rules.resamples, rules.seed)
     fresh, limited = table[table["samples"] == 0], table[table["samples"] > 0]
     limited = _widest(limited)
@@ -161,16 +159,14 @@ def _exponents(
 
     yield (
         "N",
-        parity_exponents.by_parameters(
-            column(fresh, "parameters"), column(fresh, "final_loss"), resampling
-        ),
+        by_parameters(column(fresh, "parameters"), column(fresh, "final_loss"), resampling),
     )
     steps, curves = family.curves
     first, last = rules.steps
-    yield "S", parity_exponents.by_steps(steps, curves, first, last, resampling)
+    yield "S", by_steps(steps, curves, first, last, resampling)
     yield (
         "D",
-        parity_exponents.by_samples(
+        by_samples(
             column(limited, "samples"),
             column(limited, "best_loss"),
             rules.samples_below,

@@ -20,7 +20,7 @@ Resource = Literal["N", "S", "D"]
 RESOURCES: tuple[Resource, ...] = ("N", "S", "D")
 """Parameters, steps, samples: what the loss is a power law of."""
 POINTS = 20
-"""Of a sum over unlearned tasks that a line is fitted to: Figure 10 has as many widths."""
+"""Points of a sum over unlearned tasks to fit a line to: Figure 10 has as many widths."""
 
 
 def theory(resource: Resource, alpha: float) -> float:

@@ -129,7 +129,7 @@ def _steps(
     rules: ParityVerdict,
     confidence: float,
 ) -> Iterator[_Found]:
-    """Of the tasks that they and all our seeds learned."""
+    """Comparisons of the tasks that they and all our seeds learned."""
     name = rules.learning.configuration
     rows = tasks[(tasks["configuration"] == name) & (tasks["samples"] == 0)]
     rows = rows[rows["width"] == rows["width"].max()]
@@ -166,8 +166,10 @@ def _level(
 
 
 def _mean_ratio(logs: Floats, confidence: float) -> Estimate:
-    """Of logarithms of ratios, (seeds, points), with an interval over our seeds and over the points
-    of their one seed, which scatter about ours independently.
+    """The mean of logarithms of ratios, (seeds, points), with its interval.
+
+    It is over our seeds and over the points of their one seed, which scatter about ours
+    independently.
     """
     seeds, points = logs.shape
     if seeds < FEW or points < FEW:

@@ -39,7 +39,7 @@ PERIOD = 10.0
 PATIENCE = 20.0
 """Seconds for Ray to say that it is there."""
 RETRIES = 3
-"""Of a stage whose worker or node was lost, before it fails."""
+"""Tries more that a stage gets whose worker or node was lost, before it fails."""
 
 CODE = "stages"
 

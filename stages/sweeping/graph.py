@@ -39,7 +39,7 @@ TRAINING = "metrics/runs/dvc.yaml"
 """The stages that a sweep trains, which take long and depend on no other such, and the imports."""
 LOCK = "metrics/runs/dvc.lock"
 IMPORT = "import_runs"
-"""Of them, the one that trains nothing: `dvc repro` runs it."""
+"""The one of these stages that trains nothing: `dvc repro` runs it."""
 
 FOLDER = Path(".dvc/tmp/sweep")
 """Where a sweep keeps its own files: logs, and what is finished and not yet recorded."""
@@ -209,7 +209,7 @@ class Graph:
         return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
 
     def hashes(self, name: str) -> dict[str, str]:
-        """Of the files and folders that a stage depends on, as `keys` last found them, by path."""
+        """Hashes of the files and folders that a stage depends on, as `keys` last found them."""
         files = [d for d in self._stages[name].deps if not isinstance(d, ParamsDependency)]
         return {self._relative(dep.fs_path): dep.hash_info.value for dep in files}
 

@@ -17,7 +17,7 @@ from stages.sweeping.graph import Graph
 from stages.sweeping.work import Result, Task
 
 SHARE = 0.1
-"""Of the time, at most what recording takes: the larger dvc.lock, the more stages at once."""
+"""The most of the time that recording takes: the larger dvc.lock, the more stages at once."""
 
 Expected = Callable[[], Mapping[str, list[Part]]]
 """The parts that params.yaml, as it is at that moment, wants of each stage."""

@@ -35,7 +35,7 @@ class Task:
     """What it reads beside code: files and folders."""
     outs: tuple[str, ...]
     key: str
-    """Of its command, params, code and data: what is made from another key is another part."""
+    """A hash of its command, params, code and data: from another key comes another part."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Share:
     gpu: int | None = None
     """Index of a CUDA device; none on a CPU."""
     memory: float = 1.0
-    """Of that device's memory, the most that this worker takes."""
+    """The share of that device's memory that this worker takes at most."""
 
 
 def run(task: Task, inputs: Path, scratch: Path, log: Path, share: Share) -> Result:

@@ -143,7 +143,7 @@ def read(path: Path, folder: Path, spec: Import) -> Run:
 
 
 def _by_metric(log: Log, path: Path, spec: Import) -> tuple[dict[str, dict[int, float]], int]:
-    """Of each metric that has a tag, its value at each epoch; and how many were replaced."""
+    """The value at each epoch of each metric that has a tag; and how many were replaced."""
     numbers = None
     if spec.epoch.tag is not None:
         numbers = dict(zip(*log.scalars.get(spec.epoch.tag, ([], [])), strict=True))

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from scipy import stats
 from scipy.spatial.distance import cdist
 
 from stages.base import params, workers
@@ -296,6 +297,19 @@ def test_intervals_cover_the_known_dimension() -> None:
         width = np.mean([run[label].high - run[label].low for run in found])
         scatter = np.std([run[label].dimension for run in found])
         assert 3 < width / scatter < 6, label
+
+
+def test_the_interval_is_students_of_the_logarithm_over_blocks() -> None:
+    points = np.random.default_rng(4).normal(size=(600, 5))
+    settings = SETTINGS.model_copy(update={"blocks": [4]})
+    distinct = points[np.random.default_rng(settings.seed).permutation(600)]
+    alone = settings.model_copy(update={"blocks": [1]})
+    blocks = [[e.dimension for e in measure(part, alone)] for part in np.split(distinct, 4)]
+    for estimate, values in zip(measure(points, settings), np.transpose(blocks), strict=True):
+        assert estimate.dimension == pytest.approx(values.mean())
+        half = stats.t.ppf((1 + settings.confidence) / 2, 3) * stats.sem(np.log(values))
+        assert np.log(estimate.high / estimate.dimension) == pytest.approx(half)
+        assert np.log(estimate.dimension / estimate.low) == pytest.approx(half)
 
 
 def test_each_block_is_measured_apart_and_all_points_are_used() -> None:

@@ -1,5 +1,7 @@
 """Generated images: the dimension that was asked for, and labels that hang on the place alone."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,12 @@ def test_a_seed_gives_the_same_bytes_and_another_seed_others() -> None:
     for name in ARRAYS:
         assert np.array_equal(getattr(first, name), getattr(again, name))
         assert not np.array_equal(getattr(first, name), getattr(other, name))
+
+
+def test_five_images_have_the_bytes_that_they_have_always_had() -> None:
+    made = manifold.images(settings(3, train=3, test=2))
+    content = b"".join(np.ascontiguousarray(getattr(made, name)).tobytes() for name in ARRAYS)
+    assert hashlib.md5(content).hexdigest() == "435c4f6ba81a5d8251824c311ae325a1"
 
 
 def test_more_training_images_leave_the_first_ones_as_they_were() -> None:

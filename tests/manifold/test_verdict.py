@@ -153,20 +153,34 @@ def fits(numbers: dict[str, tuple[float, float]], status: str = "ok") -> pd.Data
 
 
 LAYERS = {"preactivation": 1.0, "activation": 0.75, "logits": 0.5}
-"""What each reads, beside the first."""
+PAIRS = {("twonn", 2): 0.9, ("ratio", 2): 1.0, ("ratio", 3): 0.85}
+BLOCKS = {1: 1.0, 10: 0.6}
+WIDE = 1.5
+"""What each reads, beside what the rule names: by layer, by estimator, at block counts, and the
+networks beyond the range of widths."""
 
 
 def dimensions(value: float, scatter: float) -> pd.DataFrame:
     """A table of measured dimensions, a factor of `scatter` to either side of `value`."""
     rows: list[dict[str, Any]] = [{"source": "images", "width": math.nan, "dimension": 30.0}]
+    last = P.fit.widths[P.verdict.dimension.widths][1]
     for sweep, width, (layer, share) in product(P.cnn.sweeps, P.cnn.widths, LAYERS.items()):
         factor = share * (scatter if width % 2 else 1 / scatter)
+        factor *= (WIDE if width > last else 1) * (1 if sweep == P.verdict.dimension.sweep else 0.7)
         head = {"source": sweep, "width": width, "layer": layer}
         rows.append(head | {"dimension": value * factor})
-    table = pd.DataFrame(rows).assign(blocks=1, low=1.0, high=2.0, status="ok")
-    table = table.assign(as_gaussian=1.1 * table["dimension"], as_uniform=math.nan)
-    pairs = [("twonn", 2), ("ratio", 2), ("ratio", 3)]
-    return pd.concat([table.assign(estimator=e, neighbours=k) for e, k in pairs])
+    table = pd.DataFrame(rows).assign(low=1.0, high=2.0, status="ok")
+    parts = [
+        table.assign(
+            dimension=share * of_blocks * table["dimension"],
+            **{"estimator": estimator, "neighbours": neighbours, "blocks": blocks},
+        )
+        for ((estimator, neighbours), share), (blocks, of_blocks) in product(
+            PAIRS.items(), BLOCKS.items()
+        )
+    ]
+    whole = pd.concat(parts, ignore_index=True)
+    return whole.assign(as_gaussian=1.1 * whole["dimension"], as_uniform=math.nan)
 
 
 SIZES = SK.figure_6.parameters
@@ -257,6 +271,12 @@ def test_other_choices_differ_from_the_rule_in_one_thing() -> None:
     assert P.verdict.dimension.layer == "preactivation"
     assert dimension.loc["layer=activation", "ours"] == pytest.approx(0.75 * rule)
     assert dimension.loc["layer=logits", "ours"] == pytest.approx(0.5 * rule)
+    assert rule == pytest.approx(SK.intrinsic_dimension * math.exp(0.02 / 13))  # 7 odd, 6 even
+    assert dimension.loc["estimator=twonn_2", "ours"] == pytest.approx(0.9 * rule)
+    assert dimension.loc["estimator=ratio_3", "ours"] == pytest.approx(0.85 * rule)
+    assert dimension.loc["sweep=notebook", "ours"] == pytest.approx(0.7 * rule)
+    every = SK.intrinsic_dimension * WIDE ** (7 / 20)  # ten odd, ten even
+    assert dimension.loc["widths=all", "ours"] == pytest.approx(every)
     ratio = table[table["quantity"] == "dimension_ratio"].set_index("choice")["ours"]
     assert ratio["layer=activation"] == pytest.approx(ratio["rule"] / 0.75)
     assert gaussian["ours"] == pytest.approx(1.1 * dimension.loc["rule", "ours"])

@@ -146,6 +146,14 @@ def test_a_training_sets_tasks_come_at_their_frequencies() -> None:
     assert 0.001 < stats.chisquare(counts, expected).pvalue < 0.999
 
 
+def test_each_seed_has_a_training_set_of_its_own() -> None:
+    of_seeds = {tuple(draws.counts(CONFIGURATION, seed, 5000)) for seed in range(10)}
+    assert len(of_seeds) == 10
+    spread = np.std([*of_seeds], axis=0, ddof=1)
+    p = tasks.frequencies(10, 0.4)
+    assert (spread / np.sqrt(5000 * p * (1 - p))).mean() == pytest.approx(1, abs=0.3)
+
+
 def test_batches_of_a_training_set_are_random() -> None:
     # How often a task's samples fall into the first batch of a pass: a hypergeometric number.
     c = CONFIGURATION.model_copy(update={"batch_size": 100})

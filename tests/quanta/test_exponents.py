@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from stages.parity.tasks import frequencies
 from stages.quanta import coverage as parity_coverage
@@ -79,6 +80,23 @@ def test_the_fits_are_least_squares_as_stated() -> None:
     slope = np.polyfit(np.log(np.tile(steps[inside], 3)), np.log(curves[:, inside].ravel()), 1)[0]
     assert found.value == pytest.approx(-slope)
     assert (found.first, found.last, found.sizes, found.runs) == (500, 14_500, 141, 3)
+
+
+def test_intervals_are_students_with_the_stated_degrees_of_freedom() -> None:
+    many = Resampling(0.95, 20_000, 0)
+    steps = np.arange(100.0, 5001, 100)
+    slopes = np.array([0.2, 0.3, 0.35])
+    found = parity_exponents.by_steps(steps, steps ** -slopes[:, None], 500, 4000, many)
+    low, high = stats.t.interval(0.95, 2, slopes.mean(), stats.sem(slopes))
+    assert (found.low, found.high) == pytest.approx((low, high), rel=0.02)
+
+    sizes = np.repeat([10.0, 30.0, 100.0], 3)
+    losses = sizes**-0.3 * np.exp(np.tile([-0.01, 0.0, 0.01], 3))  # their means lie on a line
+    found = parity_exponents.by_parameters(sizes, losses, many)
+    x = np.log(sizes) - np.log(sizes).mean()
+    error = 0.01 / np.sqrt(x @ x)  # 0.01 is the standard deviation within each size
+    low, high = stats.t.interval(0.95, 9 - 3, 0.3, error)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=0.02)
 
 
 def test_alpha_d_starts_at_the_first_size_with_a_low_loss() -> None:

@@ -93,6 +93,16 @@ def test_least_squares_is_that_of_the_learned_tasks() -> None:
     assert emergence.slope(t, "complete") == pytest.approx(expected)
 
 
+def test_the_interval_over_seeds_is_students_with_one_degree_less_than_seeds() -> None:
+    slopes = np.array([-0.7, -0.8, -0.95])
+    p = np.tile(frequencies(20, 0.4), 3)
+    learned = 50 * p ** np.repeat(slopes, 20)  # each seed's own law, exactly
+    t = Times(np.repeat([0, 1, 2], 20), p, learned - 1, learned)
+    fitted = law(t, "learned", Resampling(0.95, 20_000, 0))
+    low, high = stats.t.interval(0.95, 2, slopes.mean(), stats.sem(slopes))
+    assert (fitted.slope_low, fitted.slope_high) == pytest.approx((low, high), rel=0.02)
+
+
 def test_evaluations_that_are_far_apart_do_not_bias_the_law() -> None:
     fine = law(times(3, tasks=100, last=20_000), "all", FEW)
     coarse = law(times(3, tasks=100, last=20_000, every=500), "all", FEW)

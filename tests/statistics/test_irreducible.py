@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from math import isnan
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,6 +88,42 @@ def test_a_floor_that_is_not_there_is_not_told_from_zero() -> None:
     assert law.irreducible_low == 0
     assert law.status in ("E at its bound 0", "E cannot be told from 0")
     assert law.alpha_low < 0.22 < law.alpha_high
+
+
+def test_a_floor_that_few_runs_leave_open_is_not_told_from_zero() -> None:
+    law = fit(sample(seeds=3, alpha=0.3, irreducible=0.1))
+    assert law.status == "E cannot be told from 0"
+    assert law.irreducible_low == 0 < law.irreducible < law.irreducible_high
+    told = fit(sample(seeds=10, alpha=0.3, irreducible=0.1))
+    assert told.status == "ok"
+    assert 0 < told.irreducible_low < 0.1 < told.irreducible_high
+
+
+def test_an_interval_that_ends_at_the_bound_of_alpha_says_so() -> None:
+    law = fit(sample(seeds=4, alpha=3.5, irreducible=0.6, spread=0.1))
+    assert law.status == "alpha's interval ends at its bound 4"
+    assert law.alpha < law.alpha_high == irreducible.MAX_ALPHA
+
+
+@pytest.mark.parametrize(
+    ("converged", "status"),
+    [(0, "not converged"), (197, "no interval: 2% of the resamples did not converge"), (198, "ok")],
+)
+def test_what_did_not_converge_is_said(
+    monkeypatch: pytest.MonkeyPatch, converged: int, status: str
+) -> None:
+    minimise = irreducible.minimise
+
+    def short(*given: Any) -> irreducible.Minima:
+        found = minimise(*given)
+        resampled = len(found.theta) == RESAMPLING.resamples
+        there = np.arange(len(found.theta)) < converged
+        return replace(found, converged=there if resampled or not converged else found.converged)
+
+    monkeypatch.setattr(irreducible, "minimise", short)
+    law = fit(sample(alpha=0.5, irreducible=0.6))
+    assert law.status == status
+    assert isnan(law.alpha_low) == (status != "ok")
 
 
 def test_losses_that_fall_faster_and_faster_put_the_floor_at_its_bound() -> None:

@@ -22,7 +22,12 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 @pytest.fixture(autouse=True)
 def _small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several tiles and shares of a small batch, and programs that own a part of the units."""
+    """Several tiles and shares of a small batch, and programs that own a part of the units.
+
+    On a GPU the tiles are those that train.
+    """
+    if DEVICE.type == "cuda":
+        return
     monkeypatch.setattr(replicas, "TILES", {units: (16, 16, 4) for units in replicas.TILES})
     monkeypatch.setattr(replicas, "SHARES", 2)
 

@@ -182,7 +182,7 @@ def _line(path: Path, error: Any) -> str:
 LINES = 20
 """Faults, at most, that are listed."""
 DEPTH, NODES, CHARACTERS = 20, 10_000, 1000
-"""Of a file that is read: how deep it nests, how much it holds, how long one value is."""
+"""How deep a file that is read may nest, how much it may hold, how long one value may be."""
 
 
 def load(path: Path = PARAMS) -> Params:

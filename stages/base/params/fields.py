@@ -26,11 +26,11 @@ Share = Annotated[Real, Field(gt=0, lt=1)]
 RandomSeed = Annotated[int, Field(ge=0, lt=2**63)]
 Neighbours = Annotated[int, Field(ge=2, lt=2**31)]
 Width = Annotated[int, Field(gt=0, le=2**12)]
-"""Of a network: the parameters of a CNN of this width are still counted in 32 bits."""
+"""The width of a network: the parameters of a CNN of this width are still counted in 32 bits."""
 Widths = Annotated[list[Width], Field(min_length=1, max_length=2**8), Distinct]
 Resamples = Annotated[int, Field(ge=100, le=10**6)]
 ROWS = 10**7
-"""Of a part, at most."""
+"""Rows of a part, at most."""
 
 
 def rows_fit(rows: int) -> None:

@@ -21,7 +21,7 @@ Column = Literal[
     "validation_loss",
     "validation_accuracy",
 ]
-"""Of a table of runs."""
+"""A column of a table of runs."""
 TABLES = (".csv", ".parquet")
 """How the name of a table ends."""
 LIST = ".md5"

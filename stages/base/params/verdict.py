@@ -19,7 +19,7 @@ class FitRule(Section):
 
 
 Layer = Literal["preactivation", "activation", "logits"]
-"""Of the last hidden layer: before and after its ReLU; and what follows it."""
+"""Where a network is measured: its last hidden layer before the ReLU and after; what follows."""
 
 
 class DimensionRule(Section):
