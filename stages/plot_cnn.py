@@ -76,7 +76,7 @@ def main() -> None:
     with style.drawing():
         beside = runs.only(p.alike(next(iter(p.cnn.sweeps))))
         draw(beside, p, params.published().sharma_kaplan, output)
-        draw_sweeps(runs, [*p.cnn.sweeps, *p.imports], p.plot, output / "sweeps")
+        draw_sweeps(runs, p.drawn, p.plot, output / "sweeps")
 
 
 if __name__ == "__main__":

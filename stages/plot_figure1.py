@@ -22,12 +22,7 @@ def main() -> None:
         tables.read(METRICS / f"{name}.csv")
         for name in ("students", "method", "cnn_fits", "dimension")
     )
-    sweeps = {
-        name: names.images(p, study.images)
-        for name, study in p.trained.items()
-        if not isinstance(p.images[study.images], params.Manifold)  # those of `of_known`
-        or study.images == p.cnn.images
-    }
+    sweeps = {n: names.images(p, p.trained[n].images) for n in p.drawn if n in p.trained}
     fit = p.fit
     marks = figure1.table(
         [

@@ -129,7 +129,7 @@ def of_sweeps(p: params.Params) -> tuple[dict[str, str], dict[str, tuple[str, st
     }
     drawn = {
         f"plots/sweeps/cnn_{kind}_{name}.svg": ("plot_cnn", f"Sweep {name}: {caption}")
-        for name in [*p.cnn.sweeps, *p.imports]
+        for name in p.drawn
         for kind, caption in kinds.items()
     }
     return quality, drawn

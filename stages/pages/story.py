@@ -114,7 +114,7 @@ def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[S
     confidence = f"{percent(p.fit.confidence)} interval"
     bounds = between(confidence, "low", "high")
     named = Column("Quantity", lambda row: text.QUANTITIES[row["quantity"]])
-    sweeps = [*p.cnn.sweeps, *p.imports]
+    sweeps = p.drawn
     fits = read["cnn_fits"]
     models = read["cnn_sensitivity"].query("factor == 'model' and model == 'irreducible_loss'")
     dimension = (

@@ -17,7 +17,7 @@ from stages.base.params.cnn import BY_HAND, Cnn, Study, StudyTraining
 from stages.base.params.dimension import Dimension
 from stages.base.params.fields import Name, Section
 from stages.base.params.fits import Calibration, Fit, Quanta
-from stages.base.params.images import CIFAR, GREY, ImageSet, NamedImages, sizes
+from stages.base.params.images import CIFAR, GREY, ImageSet, Manifold, NamedImages, sizes
 from stages.base.params.imports import Import
 from stages.base.params.parity import Parity
 from stages.base.params.plot import Plot
@@ -70,6 +70,15 @@ class Params(Section):
                 images=cnn.images, network=BY_HAND, widths=cnn.widths, training=training
             )
         return sweeps | self.studies
+
+    @property
+    def drawn(self) -> list[str]:
+        """What has figures of its own: the sweeps, the studies and the imported sweeps.
+
+        Studies of generated images do not: what counts of them stands in one figure.
+        """
+        made = [n for n, s in self.studies.items() if isinstance(self.images[s.images], Manifold)]
+        return [*(name for name in self.trained if name not in made), *self.imports]
 
     def alike(self, name: str) -> list[str]:
         """The sweeps and studies on the images and the network of one, and the imported ones.
