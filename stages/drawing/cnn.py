@@ -87,7 +87,7 @@ def grid(
     Args:
         aspect: height of a row, as a share of the width of two columns.
     """
-    width = plot.width * {1: 0.6, 2: 1, 3: 1.3}[columns]
+    width = plot.width * {1: 0.6, 2: 1, 3: 1.2}[columns]
     figure = Figure(figsize=(width, rows * plot.width * aspect))
     return figure, figure.subplots(rows, columns, squeeze=False, **more)
 

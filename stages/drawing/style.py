@@ -147,8 +147,8 @@ def _apart(heights: Sequence[float], gap: float) -> list[float]:
 def save_svg(figure: Figure, path: Path, title: str) -> None:
     """Save the figure as SVG, whole or not at all, in a fraction of matplotlib's bytes.
 
-    Each of its axes, with all that is written about it, is a view: `figure.svg#panel-1` shows the
-    first alone, and a narrow page stacks them.
+    Its legend and each of its axes, with all that is written about it, are views:
+    `figure.svg#panel-1` shows the first alone, and a narrow page stacks them.
 
     Args:
         title: the text that stands for the figure where it is not seen.
@@ -157,7 +157,7 @@ def save_svg(figure: Figure, path: Path, title: str) -> None:
         figure.savefig(drawn, format="svg", metadata={"Creator": None, "Date": None})
         root = ElementTree.fromstring(drawn.getvalue())
         height = figure.bbox.height
-        boxes = [axes.get_tightbbox() for axes in figure.axes]
+        boxes = [part.get_tightbbox() for part in (*figure.legends, *figure.axes)]
     _lean(root, title)
     for place, box in enumerate((box for box in boxes if box is not None), 1):
         left, top, wide, high = (

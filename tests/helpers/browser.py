@@ -1,27 +1,34 @@
 """A headless browser without network, for pages: one definition of how it is found and asked."""
 
-import base64
-import json
-import re
+import asyncio
+import os
 import shutil
+import signal
 import subprocess
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
-
-from tests.helpers.root import ROOT
+from aiohttp import ClientWebSocketResponse
 
 NAMES = ["chromium", "chromium-browser", "google-chrome"]
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
-AXE = ROOT / "node_modules/axe-core/axe.min.js"
 FLAGS = [
     *["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "hide-scrollbars"],
-    *["disable-background-networking", "disable-component-update", "disable-sync", "dump-dom"],
+    *["disable-background-networking", "disable-component-update", "disable-sync"],
     *["enable-logging=stderr", "host-resolver-rules=MAP * ~NOTFOUND"],
 ]
+KEYS = {
+    "Tab": (9, ""),
+    "Enter": (13, "\r"),
+    "ArrowUp": (38, ""),
+    "ArrowRight": (39, ""),
+    "ArrowDown": (40, ""),
+}
+"""What a key is to Windows, and the text that it types."""
 needs_browser = pytest.mark.skipif(BROWSER is None, reason=f"none of {', '.join(NAMES)} is here")
-needs_axe = pytest.mark.skipif(not AXE.exists(), reason="needs npm install --no-save axe-core")
 
 
 def opened(page: Path, home: Path, *flags: str, before: list[str] | None = None) -> tuple[str, str]:
@@ -33,36 +40,98 @@ def opened(page: Path, home: Path, *flags: str, before: list[str] | None = None)
     """
     if BROWSER is None:
         pytest.skip(f"none of {', '.join(NAMES)} is here")
-    all_flags = [*FLAGS, "virtual-time-budget=30000", f"user-data-dir={home}", *flags]
+    all_flags = [*FLAGS, "dump-dom", "virtual-time-budget=30000", f"user-data-dir={home}", *flags]
     command = [*(before or []), BROWSER, *(f"--{flag}" for flag in all_flags), page.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
     return done.stdout, done.stderr
 
 
-def asked(page: str, home: Path, width: int, script: str, *, dark: bool = False) -> Any:
-    """What a script answers that runs in a page of this width, in CSS pixels, once it is ready.
+class Tab:
+    """A page that is driven through DevTools' protocol, in real time."""
 
-    The script is the body of an async function, and returns what JSON can say. The page is in a
-    frame, as a window is never narrower than 500 pixels. A complaint of its scripts is an error.
+    def __init__(self, socket: ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._sent = 0
+        self.complaints: list[str] = []
+
+    async def send(self, method: str, **params: Any) -> Any:
+        """What the browser answers; what it says meanwhile of errors is kept."""
+        self._sent += 1
+        await self._socket.send_json({"id": self._sent, "method": method, "params": params})
+        while (said := await self._socket.receive_json(timeout=150)).get("id") != self._sent:
+            if said["method"] in ("Runtime.exceptionThrown", "Log.entryAdded"):
+                self.complaints.append(str(said["params"]))
+        assert "error" not in said, said
+        return said["result"]
+
+    async def ask(self, script: str) -> Any:
+        """What the body of an async function returns in the page, as far as JSON can say it."""
+        asked = {"expression": f"(async () => {{ {script} }})()", "awaitPromise": True}
+        found = await self.send("Runtime.evaluate", returnByValue=True, **asked)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    async def press(self, key: str) -> None:
+        """A key of `KEYS`."""
+        code, text = KEYS[key]
+        named = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        await self.send("Input.dispatchKeyEvent", type="keyDown", text=text, **named)
+        await self.send("Input.dispatchKeyEvent", type="keyUp", **named)
+
+
+def driven(
+    page: str, home: Path, width: int, act: Callable[[Tab], Awaitable[Any]], *, dark: bool = False
+) -> Any:
+    """What `act` returns of a page of this width, in CSS pixels, once its explorers are ready.
+
+    A complaint of the page's scripts is an error.
     """
-    probe = f"""<script type="module">
-    while (!document.documentElement.dataset.explorers) await new Promise(r => setTimeout(r, 50));
-    const answer = await (async () => {{ {script} }})();
-    parent.postMessage(JSON.stringify(answer), "*");
-    </script></body>"""
-    before, _, after = page.rpartition("</body>")  # Vega speaks of others
-    (home / "page.html").write_text(before + probe + after)
-    wrapper = home / "wrapper.html"
-    wrapper.write_text(
-        f'<!doctype html><iframe style="width:{width}px;height:800px;border:0" src="page.html">'
-        "</iframe><script>onmessage = m => document.body.title = btoa(unescape("
-        "encodeURIComponent(m.data)))</script>"
-    )
-    size = f"window-size={max(width, 500) + 50},900"
-    theme = f"blink-settings=preferredColorScheme={int(not dark)}"
-    found, said = opened(wrapper, home / "profile", size, theme)
-    complaints = [line for line in said.splitlines() if "CONSOLE" in line]
-    answer = re.search(r'title="([^"]+)"', found)
-    assert not complaints, complaints
-    assert answer, said
-    return json.loads(base64.b64decode(answer[1]))
+    return asyncio.run(_driven(page, home, width, act, dark))
+
+
+async def _driven(
+    page: str, home: Path, width: int, act: Callable[[Tab], Awaitable[Any]], dark: bool
+) -> Any:
+    (home / "page.html").write_text(page)
+    profile = home / "profile"
+    flags = [*FLAGS, "remote-debugging-port=0", f"user-data-dir={profile}"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    command = [str(BROWSER), *(f"--{flag}" for flag in flags), "about:blank"]
+    process = await asyncio.create_subprocess_exec(*command, **quiet, start_new_session=True)
+    try:
+        async with asyncio.timeout(180):
+            return await _acted(profile, width, act, dark, (home / "page.html").as_uri())
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # its tabs are processes, too
+        await process.wait()
+
+
+async def _acted(
+    profile: Path, width: int, act: Callable[[Tab], Awaitable[Any]], dark: bool, page: str
+) -> Any:
+    port = profile / "DevToolsActivePort"
+    while not (port.exists() and port.read_text()):
+        await asyncio.sleep(0.1)
+    address = f"http://127.0.0.1:{port.read_text().split()[0]}/json"
+    async with aiohttp.ClientSession() as session:
+        async with session.get(address) as answer:
+            [at] = [tab for tab in await answer.json() if tab["type"] == "page"]
+        async with session.ws_connect(at["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+            tab = Tab(socket)
+            for domain in ("Runtime", "Log", "Page"):
+                await tab.send(f"{domain}.enable")
+            size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+            await tab.send("Emulation.setDeviceMetricsOverride", **size)
+            theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+            await tab.send("Emulation.setEmulatedMedia", features=[theme])
+            await tab.send("Page.navigate", url=page)
+            while not await tab.ask("return document.documentElement?.dataset.explorers"):
+                await asyncio.sleep(0.02)
+            found = await act(tab)
+    assert not tab.complaints, tab.complaints
+    return found
+
+
+def asked(page: str, home: Path, width: int, script: str, *, dark: bool = False) -> Any:
+    """What a script answers in a page of this width: `driven`, and `Tab.ask`."""
+    return driven(page, home, width, lambda tab: tab.ask(script), dark=dark)

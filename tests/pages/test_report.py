@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any, get_args
 
+import axe_core_python
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -20,7 +21,7 @@ from stages.drawing.cnn import Drawn
 from stages.manifold import names
 from stages.pages import explorer, inline
 from stages.pages import text as pages
-from tests.helpers.browser import AXE, asked, needs_axe, needs_browser
+from tests.helpers.browser import Tab, asked, driven, needs_browser
 from tests.helpers.graph import as_written
 from tests.helpers.root import ROOT
 from tests.helpers.tiny import write_params
@@ -140,7 +141,7 @@ def test_two_more_sweeps_of_800_runs_still_fit(
     report.main()
     size = len(report.OUTPUT.read_bytes())
     assert size < 3_000_000
-    assert size - len(page.encode()) < 2 * 350_000
+    assert size - len(page.encode()) < 2 * 400_000
 
 
 def test_names_within_the_page_are_unique_and_lead_somewhere(page: str) -> None:
@@ -249,15 +250,17 @@ const page = luminance(rgb(getComputedStyle(document.body).backgroundColor));
 const contrasts = [...document.querySelectorAll("figure svg text")].map(text => {
   const two = [luminance(rgb(getComputedStyle(text).fill)), page].sort((a, b) => b - a);
   return (two[0] + 0.05) / (two[1] + 0.05); });
-const controls = [...document.querySelectorAll("select, input, summary, a[href]")].filter(
-  e => e.checkVisibility());
-const unreachable = controls.filter(e => { e.focus(); return document.activeElement !== e; });
+const words = [...document.querySelectorAll("figure")].flatMap(f => {
+  const size = Math.min(...[...f.querySelectorAll("text")].map(
+    t => parseFloat(getComputedStyle(t).fontSize)));
+  return [...f.querySelectorAll("svg")].filter(s => s.getBoundingClientRect().width > 1).map(
+    s => size * s.getBoundingClientRect().width / s.viewBox.baseVal.width); });
 return { client: at.clientWidth, scroll: at.scrollWidth,
   wide: wide.map(e => e.outerHTML.slice(0, 99)),
   dark: matchMedia("(prefers-color-scheme: dark)").matches,
   answered: document.querySelector(".answer p").getBoundingClientRect().bottom,
   lead: lead.top, panels: Math.max(...shown), contrast: Math.min(...contrasts),
-  controls: controls.length, unreachable: unreachable.map(e => e.outerHTML.slice(0, 99)),
+  words: Math.min(...words),
   requests: performance.getEntriesByType("resource").map(e => e.name).filter(
     name => !name.startsWith("data:")) };
 """
@@ -276,8 +279,7 @@ def test_the_page_fits_a_screen(page: str, tmp_path: Path, width: int, dark: boo
         assert found["lead"] < 300, "the figure is not on the first screen"
     assert (found["panels"] > 1) == (width <= 600)
     assert found["contrast"] >= 4.5
-    assert found["controls"] > 20
-    assert not found["unreachable"]
+    assert found["words"] > 8 or width < 390, "words of a figure are too small"
     assert not found["requests"]
 
 
@@ -344,14 +346,107 @@ def test_the_address_keeps_a_choice(page: str, tmp_path: Path) -> None:
     assert of_task.startswith("Task 3:")
 
 
+PRESS = {
+    "select": ["ArrowDown", "ArrowUp"],
+    "number": ["ArrowUp", "ArrowDown"],
+    "range": ["ArrowRight"],
+    "summary": ["Enter"],
+}
+"""What changes a control; the second where the first is at its end."""
+FOCUSED = """
+const at = document.activeElement;
+const all = [...document.querySelectorAll("select, input, summary, a[href], .scroll")].filter(
+  e => e.checkVisibility());
+const box = at.closest(".explorer");
+return { kind: at.type?.replace("-one", "") || at.localName, index: all.indexOf(at),
+  count: all.length,
+  state: [at.value, at.parentElement?.open, box?.querySelector("output").textContent] };
+"""
+
+
 @needs_browser
-@needs_axe
+def test_every_control_is_worked_by_keyboard(page: str, tmp_path: Path) -> None:
+    async def worked(tab: Tab) -> tuple[list[int], list[str]]:
+        """The controls by Tab, in order, and those that their key does nothing to."""
+        order: list[int] = []
+        idle: list[str] = []
+        while True:
+            await tab.press("Tab")
+            before = await tab.ask(FOCUSED)
+            if before["index"] < 0 or before["index"] in order:
+                assert len(order) == before["count"]
+                return order, idle
+            order.append(before["index"])
+            for key in PRESS.get(before["kind"], []):
+                await tab.press(key)
+                after = await tab.ask(f"await new Promise(requestAnimationFrame); {FOCUSED}")
+                if after["state"] != before["state"]:
+                    break
+            else:
+                idle += [before["kind"]] if before["kind"] in PRESS else []
+            if before["kind"] == "summary":
+                await tab.press("Enter")  # folded again, as what it holds has controls of its own
+
+    order, idle = driven(page, tmp_path, 1280, worked)
+    assert order == sorted(order)
+    assert len(order) > 30
+    assert not idle
+
+
+PRINTED = """
+const rgb = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const hidden = [...document.querySelectorAll("section > details *, section > *")].filter(
+  e => !e.closest(".explorer, noscript") && !e.checkVisibility({contentVisibilityAuto: true}));
+return { hidden: hidden.map(e => e.outerHTML.slice(0, 99)),
+  page: rgb(getComputedStyle(document.body).backgroundColor).slice(0, 3),
+  ink: rgb(getComputedStyle(document.body).color).slice(0, 3),
+  breaks: [...new Set([...document.querySelectorAll("figure, tr")].map(
+    e => getComputedStyle(e).breakInside))],
+  explorers: [...document.querySelectorAll(".explorer")].filter(e => e.checkVisibility()).length,
+  tall: Math.max(...[...document.querySelectorAll("figure")].map(e => e.offsetHeight)),
+  panels: [...document.querySelectorAll(".panels svg")].filter(e => e.checkVisibility()).length,
+  scroll: document.documentElement.scrollWidth };
+"""
+
+
+@needs_browser
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_in_print_all_is_unfolded_and_light_and_figures_are_whole(
+    page: str, tmp_path: Path, dark: bool
+) -> None:
+    async def printed(tab: Tab) -> Any:
+        theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await tab.send("Emulation.setEmulatedMedia", media="print", features=[theme])
+        return await tab.ask(PRINTED)
+
+    a4 = 718, 1047  # CSS pixels within margins of 1 cm
+    found = driven(page, tmp_path, a4[0], printed, dark=dark)
+    assert not found["hidden"]
+    assert found["page"] == [255, 255, 255]
+    assert found["ink"] == [0, 0, 0]
+    assert found["breaks"] == ["avoid"]
+    assert found["tall"] < a4[1], "a figure is taller than a sheet"
+    assert found["explorers"] == found["panels"] == 0
+    assert found["scroll"] <= a4[0]
+
+
+@needs_browser
+def test_the_page_is_there_in_a_moment(page: str, tmp_path: Path) -> None:
+    # About 0.6 s of an idle core; the bound is for a machine that does other things.
+    ready = asked(page, tmp_path, 1280, "return performance.now()")
+    print(f"ready after {ready:.0f} ms")
+    assert ready < 8000
+
+
+@needs_browser
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_checker_of_accessibility_finds_nothing_serious(
     page: str, tmp_path: Path, dark: bool
 ) -> None:
-    script = f"""{AXE.read_text()};
+    checker = Path(axe_core_python.__file__).with_name("axe.min.js").read_text()
+    script = f"""{checker};
     document.querySelectorAll("details").forEach(d => d.open = true);
+    document.querySelectorAll("tbody tr:nth-child(n+6)").forEach(row => row.remove()); // as others
     const found = await window.axe.run({{exclude: [["svg"]]}});
     return [found.passes.length, found.violations.filter(
       v => ["serious", "critical"].includes(v.impact)).map(

@@ -543,7 +543,7 @@ def test_figures_have_room_for_more_sweeps_and_say_what_an_import_lacks(
     empty = [a.get_title() for a in axes if "not recorded" in {t.get_text() for t in a.texts}]
     assert empty == ["Training accuracy"]
     widths = [cnn.grid(1, columns, p.plot, 0.5)[0].get_figwidth() for columns in (1, 2, 3)]
-    shares = [0.6, 1.0, 1.3]
+    shares = [0.6, 1.0, 1.2]
     np.testing.assert_allclose(widths, [p.plot.width * share for share in shares])
     for widths, shown in [
         ([1, 2, 4, 8], ["5,408", "10,210", "20,138", "41,290"]),
