@@ -196,7 +196,8 @@ def test_two_drawings_share_no_name_and_equal_looks() -> None:
         assert f'<path id="{prefix}-b" d="M 0 0" class="s1"/>' in text
         assert 'viewBox="0 0 72 36"' in text
         assert "10<tspan>2</tspan> m</text>" in text
-        assert not re.search("metadata|DOCTYPE|72pt|style|title", text)
+        assert not re.search("metadata|DOCTYPE|72pt|<style|title", text)
+        assert f'id="{prefix}" style="max-width:122px">' in text
         assert panels.count(f'"#{prefix}-figure_1"') == 2
     assert drawings.css.split("\n") == [
         ".s0{color:blue}",
