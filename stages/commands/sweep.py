@@ -53,20 +53,22 @@ def _arguments() -> argparse.Namespace:
 
 def _positive(text: str) -> int:
     if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+        raise argparse.ArgumentTypeError(f"must be at least 1 (got {text})")
     return number
 
 
 def _cpus(text: str) -> float:
     if not 0 < (number := float(text)) < math.inf:
-        raise argparse.ArgumentTypeError("must be above 0")
+        raise argparse.ArgumentTypeError(f"must be above 0 (got {text})")
     return number
 
 
 def _gpus(text: str) -> float:
     number = float(text)
     if not (0 <= number <= 1 or (number > 0 and number.is_integer())):
-        raise argparse.ArgumentTypeError("must be from 0 to 1, or whole: Ray shares one GPU only")
+        raise argparse.ArgumentTypeError(
+            f"must be from 0 to 1, or whole, as Ray shares one GPU only (got {text})"
+        )
     return number
 
 
