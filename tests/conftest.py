@@ -65,7 +65,8 @@ LONG = (
     *("test_kernels.py", "test_kept.py", "test_plots_diff.py", "pages/test_report.py"),
     *("sweeping/test_ray.py", "sweeping/test_sweep.py", "tensorboard/test_import.py"),
     *("drawing/test_cnn.py", "drawing/test_parity.py", "test_coverage.py", "test_repro.py"),
-    "tests/test_bench.py",
+    *("tests/test_bench.py", "test_demo.py", "test_docs.py", "test_measure.py", "test_method.py"),
+    *("test_readme.py", "test_transfer.py"),
 )
 """Files whose tests interpret kernels, kill processes, start a cluster or a browser, draw all
 figures, or wait for DVC."""

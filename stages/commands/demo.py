@@ -7,7 +7,7 @@ dimension of the images. The experiment is called demo, and takes the place of a
 
 More overrides can be given, and other stages than the report to end with:
 
-    python -m stages.demo -S images.demo.dimension=8 fit_cnn measure_dimension
+    python -m stages.commands.demo -S images.demo.dimension=8 fit_cnn measure_dimension
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """Train the graph's stale stages in parallel; `dvc repro` then finds them up to date.
 
-  python -m stages.sweep                              what is stale, on all cores or GPUs here
-  python -m stages.sweep train_parity 'train_cnn@paper-*' --workers 4
-  python -m stages.sweep --engine ray --address auto  on a Ray cluster
-  python -m stages.sweep --adopt FOLDER               take over what was trained elsewhere
+  python -m stages.commands.sweep                              what is stale, on all that is here
+  python -m stages.commands.sweep train_parity 'train_cnn@paper-*' --workers 4
+  python -m stages.commands.sweep --engine ray --address auto  on a Ray cluster
+  python -m stages.commands.sweep --adopt FOLDER               take over what was trained elsewhere
 
 The parts and dvc.lock are those that `dvc repro` would have made. A sweep that was interrupted,
 killed or in part failed goes on when it is run again. docs/sweeps.md says more.
@@ -35,7 +35,7 @@ if __name__ != "__mp_main__":  # a worker process runs this module again, and ne
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m stages.sweep",
+        prog="python -m stages.commands.sweep",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -53,20 +53,22 @@ def _arguments() -> argparse.Namespace:
 
 def _positive(text: str) -> int:
     if (number := int(text)) < 1:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"must be at least 1 (got {text})")
     return number
 
 
 def _cpus(text: str) -> float:
     if not 0 < (number := float(text)) < math.inf:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"must be above 0 (got {text})")
     return number
 
 
 def _gpus(text: str) -> float:
     number = float(text)
-    if not (0 <= number <= 1 or (number > 0 and number.is_integer())):  # Ray shares one GPU only
-        raise ValueError
+    if not (0 <= number <= 1 or (number > 0 and number.is_integer())):
+        raise argparse.ArgumentTypeError(
+            f"must be from 0 to 1, or whole, as Ray shares one GPU only (got {text})"
+        )
     return number
 
 

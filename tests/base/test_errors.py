@@ -1,5 +1,7 @@
 """How a stage ends on input that cannot be used: a line for each fault, no traceback."""
 
+from pathlib import Path
+
 import pytest
 
 from stages.base import errors
@@ -36,3 +38,22 @@ def test_what_no_user_can_mend_keeps_its_traceback() -> None:
 def test_a_stage_that_succeeds_says_nothing_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     errors.run(lambda: print("done"))
     assert capsys.readouterr() == ("done\n", "")
+
+
+@pytest.mark.parametrize(("below", "said"), [("", True), (".dvc/tmp/exps/abc", False)])
+def test_a_failed_experiment_says_how_to_put_back_what_it_changed_where_it_did(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    below: str,
+    said: bool,
+) -> None:
+    def main() -> None:
+        raise errors.InputError("a.txt: missing")
+
+    (tmp_path / below).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(tmp_path / below)
+    monkeypatch.setenv("DVC_EXP_NAME", "tried")
+    with pytest.raises(SystemExit):
+        errors.run(main)
+    assert ("git checkout -- params.yaml" in capsys.readouterr().err) == said

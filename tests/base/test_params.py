@@ -375,3 +375,35 @@ def test_the_params_of_the_tests_stay_when_those_of_the_project_change() -> None
     assert found["fit"] == FROZEN.fit.model_dump() | {"new": 1}
     sweeps = {name: sweep.model_dump() for name, sweep in FROZEN.cnn.sweeps.items()}
     assert found["cnn"]["sweeps"] == {name: sweep | {"new": 2} for name, sweep in sweeps.items()}
+
+
+def test_a_fault_in_images_names_its_key_and_not_the_kind_of_images(
+    tiny_params: dict[str, Any], tmp_path: Path
+) -> None:
+    made = {"source": "manifold", "dimension": 2, "seed": 0, "patches": 0, "train": 9, "test": 9}
+    tiny_params["images"]["made"] = made
+    [line] = faults(tiny_params, tmp_path)
+    assert line.startswith("images.made.patches: Input should be greater than 0")
+    tiny_params["images"]["made"] = made | {"patches": 1, "dimension": 65}
+    [line] = faults(tiny_params, tmp_path)
+    assert line.startswith("images.made.dimension: Input should be less than or equal to 64")
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "said"),
+    [
+        ("widths", [13, 13], ""),
+        ("widths", [14, 13], "sharma_kaplan: widths must be [first, last]"),
+        ("expected", [18.0, 16.0], "sharma_kaplan: expected must be"),
+    ],
+)
+def test_published_ranges_ascend(tmp_path: Path, key: str, values: list[float], said: str) -> None:
+    content = params.published(ROOT / "published.yaml").model_dump()
+    content["sharma_kaplan"][key] = values
+    (tmp_path / "published.yaml").write_text(dumped(content))
+    if not said:
+        assert params.published(tmp_path / "published.yaml").sharma_kaplan.widths == values
+        return
+    with pytest.raises(InputError) as caught:
+        params.published(tmp_path / "published.yaml")
+    assert said in str(caught.value)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stages.classification import draws
-from stages.cnn import layers
+from stages.cnn import compiled, layers
 from stages.cnn.network import initial
 from stages.networks.cnn import Network
 
@@ -53,3 +53,14 @@ def test_an_images_border_is_zero_though_black_is_not() -> None:
     image = drawn[0, : 34 * 34 * 3].view(34, 34, 3)
     assert (image[1:-1, 1:-1] == -1).all()
     assert image.abs().sum() == 32 * 32 * 3
+
+
+def test_where_no_place_is_above_zero_none_wins() -> None:
+    inputs = np.zeros((1, 2, 6, 1), np.float32)
+    inputs[0, :, 2:4, 0] = -1
+    inputs[0, 1, 4, 0] = 0.5
+    outputs = np.ones((1, 1, 3, 1), np.float32)
+    winners = np.zeros((1, 1, 3, 1), np.uint8)
+    compiled.pool(inputs, outputs, winners)
+    assert outputs.ravel().tolist() == [0, 0, 0.5]
+    assert winners.ravel().tolist() == [compiled.NONE, compiled.NONE, 2]

@@ -409,3 +409,9 @@ def test_context_is_of_the_same_estimator_neighbours_and_sample_size() -> None:
 def test_params_that_cannot_be_measured_are_refused(change: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         settings(**change)
+
+
+def test_a_reading_at_an_end_of_the_known_ones_is_not_outside() -> None:
+    readings = {2: 1.9, 4: 3.5, 8: 6.0}
+    assert [known_dimension.equivalent(x, readings) for x in (1.9, 6.0)] == [2, 8]
+    assert math.isnan(known_dimension.equivalent(1.8, readings))

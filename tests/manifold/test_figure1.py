@@ -125,3 +125,28 @@ def test_every_row_is_drawn_with_both_intervals_and_a_marker_of_its_kind() -> No
     assert {4.0, 6.0, 3.1, 5.1} <= set(np.round(segments, 6))
     line = next(line for line in axes.lines if line.get_linestyle() == "--")
     np.testing.assert_array_equal(line.get_xdata(), line.get_ydata())
+
+
+def test_each_configuration_has_its_own_numbers() -> None:
+    table = students()
+    cubed = table["configuration"] == "cubed_4"
+    table.loc[cubed, ["value", "low", "high"]] *= 2
+    known = {"squared_4": configuration(2), "cubed_4": configuration(2)}
+    squared, doubled = figure1.of_students(table, known, P.verdict)
+    assert (squared.value.value, doubled.value.value) == (5, 10)
+    assert (squared.dimension.value, doubled.dimension.value) == (4.1, 8.2)
+
+
+def test_without_the_named_widths_all_of_them_count_and_no_other_range() -> None:
+    small = fits("small")
+    other = small[small["widths"] == "all"].assign(widths="wide", dimension=99.0)
+    [mark] = figure1.of_networks(
+        pd.concat([small, other]),
+        dimensions("small", [5.0, 5.0, 6.0]),
+        {"small": "MNIST"},
+        [],
+        P.verdict,
+        P.fit.widths,
+        0.95,
+    )
+    assert mark.value.value == 21

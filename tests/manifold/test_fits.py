@@ -339,6 +339,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 def test_the_stage_writes_the_same_bytes_twice(folder: Path) -> None:
     written = []
     for _ in range(2):

@@ -116,3 +116,12 @@ def test_the_simulated_slope_is_the_one_promised(epochs: str) -> None:
         at = logs.groupby("width")["validation_loss"].quantile(tau)
         slope = (at.iloc[1] - at.iloc[0]) / np.diff(logs["parameters"].unique())[0]
         assert slope == pytest.approx(truth.slope(tau, epochs), abs=3e-3)
+
+
+def test_a_tilted_scatter_grows_with_n_and_is_as_asked_in_the_middle() -> None:
+    truth = simulate.Truth(spread=0.05, tilt=0.3, likeness=0.0, tail=1e6)
+    table = simulate.sweep(truth, [1, 4, 20], 4000, np.random.default_rng(0))
+    of_width = table.assign(log=np.log(table["validation_loss"])).groupby("parameters")["log"]
+    n = np.log([*of_width.groups])
+    expected = 0.05 * (1 + 0.3 * (n - (n[0] + n[-1]) / 2))
+    np.testing.assert_allclose(of_width.std(), expected, rtol=0.05)

@@ -1,5 +1,7 @@
 """4/alpha of students of teachers: recovered on simulated laws, with intervals over teachers."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from scipy import stats
 
 from stages.base.params import DimensionRule, StudentConfiguration
 from stages.drawing.students import shown
+from stages.manifold import students
 from stages.manifold.students import Rules, expected, losses, readings, side, statement
 from stages.statistics.bootstrap import Resampling
 from stages.statistics.estimate import Estimate
@@ -180,3 +183,10 @@ def test_the_figure_has_one_mark_a_configuration() -> None:
             "quantity == '4/alpha' and phase == 2 and widths == 'all' and teacher == 'all'"
         )["value"].tolist()
     )
+
+
+def test_a_slope_needs_three_sizes_and_losses_above_zero() -> None:
+    sizes, losses = pd.Series([10, 100, 1000]), pd.Series([1.0, 0.1, 0.01])
+    assert students._dimension(sizes, losses) == pytest.approx(4)
+    assert math.isnan(students._dimension(sizes[:2], losses[:2]))
+    assert math.isnan(students._dimension(sizes, losses - 0.01))

@@ -49,3 +49,23 @@ def test_shuffles_differ_by_number_and_by_key() -> None:
         shuffle.permuted((8, 4), 0, places, 1000),
     ):
         assert (first == other).sum() < 10
+
+
+def test_the_order_is_the_one_that_parts_were_trained_in() -> None:
+    assert shuffle.permuted(KEY, 3, np.arange(12), 12).tolist() == [
+        2,
+        10,
+        7,
+        5,
+        8,
+        0,
+        6,
+        11,
+        4,
+        1,
+        3,
+        9,
+    ]
+    assert shuffle.permuted(KEY, 4, np.arange(6), 100_000).tolist() == [
+        *[33107, 56798, 31979, 13496, 75997, 44003]
+    ]

@@ -177,3 +177,45 @@ def test_coverage_shows_what_does_not_cover(coverage: pd.DataFrame) -> None:
     assert by["coverage"]["learning times, slopes of runs differ", "tasks"] < 0.9
     width = by["mean_interval"]["learning times, slopes of runs differ"]
     assert width["tasks"] < width["seeds"]
+
+
+def test_two_runs_have_an_interval_of_one_degree_of_freedom() -> None:
+    steps = np.arange(100.0, 5001, 100)
+    slopes = np.array([0.2, 0.3])
+    found = parity_exponents.by_steps(
+        steps, steps ** -slopes[:, None], 500, 4000, Resampling(0.95, 20_000, 0)
+    )
+    assert found.status == parity_exponents.OK
+    low, high = stats.t.interval(0.95, 1, slopes.mean(), stats.sem(slopes))
+    assert (found.low, found.high) == pytest.approx((low, high), rel=0.03)
+
+
+def test_each_case_of_the_coverage_fits_what_its_name_says() -> None:
+    truth = Truth(frequencies(parity_coverage.TASKS, 0.4))
+    for case in parity_coverage.CASES:
+        if case.what == "times":
+            continue
+        rng = np.random.default_rng(0)
+        found = parity_coverage._exponent(case, truth, 3, P.quanta, FEW, rng)
+        if case.what == "S":
+            first, last = P.quanta.steps
+            assert (found.first, found.runs) == (first, 3)
+            assert found.last <= last
+        else:
+            sizes = parity_coverage.WIDTHS if case.what == "N" else parity_coverage.SIZES
+            assert found.last == max(sizes)
+            assert found.runs == 3 * found.sizes
+
+
+def test_the_seed_of_the_calibration_draws_the_families() -> None:
+    quick = P.quanta.model_copy(update={"resamples": 100})
+    rates = frequencies(parity_coverage.TASKS, 0.4)
+    tables = [
+        parity_coverage.measure(
+            quick, P.calibration.model_copy(update={"sweeps": 2, "seed": seed}), rates
+        ).set_index("case")
+        for seed in (0, 1)
+    ]
+    assert (tables[0]["mean"] != tables[1]["mean"]).all()
+    runs = tables[0]["over"] == "runs"
+    assert (tables[0]["truth"][runs] != tables[1]["truth"][runs]).all()

@@ -322,3 +322,11 @@ def test_a_table_that_cannot_be_used_is_refused(
     monkeypatch.setattr("sys.argv", ["fit_parity", "--tables", str(tmp_path)])
     with pytest.raises(errors.InputError, match="no rows of configuration other"):
         fit_parity.main()
+
+
+def test_the_seed_draws_the_resampled_tasks_and_seeds() -> None:
+    t = times(0, tasks=60, last=20_000)
+    first, other = (law(t, "learned", Resampling(0.95, 100, seed)) for seed in (0, 1))
+    assert first.slope == other.slope
+    assert first.tasks_low != other.tasks_low
+    assert first.slope_low != other.slope_low

@@ -176,3 +176,9 @@ def test_a_loss_that_grows_has_no_dimension() -> None:
     assert law.alpha < 0
     assert law.status == "no 4/alpha: alpha is not above 0"
     assert all(map(isnan, (law.dimension, law.dimension_low, law.dimension_high)))
+
+
+def test_three_widths_are_enough() -> None:
+    law = fit(sample(), replace(WHOLE, last=3))
+    assert law.width_count == 3
+    assert law.alpha > 0
