@@ -103,7 +103,7 @@ def test_a_study_makes_only_itself_stale(ready: Clone) -> None:
     change(ready, "studies.paper_keras.training.learning_rate", 2e-3)
     found = stale(ready)
     assert {name for name in found if "train" in name} == {"train_study@paper_keras"}
-    assert {"aggregate_cnn", "measure_dimension"} < found
+    assert {"aggregate_cnn", "measure_study@paper_keras"} < found
 
 
 def test_a_width_makes_only_itself_stale(ready: Clone) -> None:

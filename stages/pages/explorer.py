@@ -66,7 +66,7 @@ def cnn(
         target = Target(value, value)
         judged.append((value, target.agrees_from(estimate), target.differs_below(estimate)))
     verdicts = dict(zip(["published", "agrees", "differs"], zip(*judged, strict=True), strict=True))
-    rows = fits.assign(**verdicts, **fits[_BOUNDS].round(2))  # as the tables show them
+    rows = fits.assign(**verdicts, **fits[_BOUNDS].map(_shown))
     kept = [*CHOICES, "first_width", "last_width", "runs", "rows", "status", "published", *_BOUNDS]
     failures = selection.failures(runs, p.fit.failed_above)
     return {
@@ -178,6 +178,11 @@ def parity(
             "median": _packed(known["learned"]),
         }
     return found
+
+
+def _shown(bound: float) -> float:
+    """A number as the tables show it: by Python's rounding, which numpy's is not at a tie."""
+    return round(bound, 2)
 
 
 def _packed(values: pd.Series | NDArray[Any], digits: int = 6) -> list[Any] | dict[str, Any]:

@@ -55,6 +55,7 @@ class Clone:
 def isolated(home: Path) -> dict[str, str]:
     """An environment in which git and DVC know nothing of this machine's user or repository."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_"))}
+    env = {k: v for k, v in env.items() if not k.endswith(("_SOURCE", "_URL"))}  # of images
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # stages are processes: byte code saves each seconds
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     env |= {f"GIT_{role}_NAME": "Test" for role in ("AUTHOR", "COMMITTER")}

@@ -92,6 +92,14 @@ def workspace(made: Clone, cluster: Cluster, tmp_path: Path) -> Clone:
     return Clone(clone.root, clone.env | cluster.env)
 
 
+# The first: a cluster that idles while `ready` is made may be starved until Ray gives it up.
+def test_ray_makes_what_dvc_repro_makes(ready: Clone, cluster: Cluster) -> None:
+    assert len(without(ready, "parity/*", "cnn/paper-*")) == 10
+    clone = Clone(ready.root, ready.env | cluster.env)
+    assert "recorded 4 stages" in clone.run(*SWEEP, *cluster.options).stdout
+    assert clone.changed() == []
+
+
 def test_a_killed_worker_and_a_lost_node_cost_only_time(
     workspace: Clone, cluster: Cluster, made: Clone, tmp_path: Path
 ) -> None:
@@ -127,13 +135,6 @@ def test_a_stage_that_raises_is_named_and_sigterm_ends_the_rest(
     assert "Traceback" in log.read_text()
     until(lambda: not psutil.pid_exists(control.processes("a")[0]))
     assert found_stale(workspace.root) == {f"train_cnn@{name}" for name in "acdef"}
-
-
-def test_ray_makes_what_dvc_repro_makes(ready: Clone, cluster: Cluster) -> None:
-    assert len(without(ready, "parity/*", "cnn/paper-*")) == 10
-    clone = Clone(ready.root, ready.env | cluster.env)
-    assert "recorded 4 stages" in clone.run(*SWEEP, *cluster.options).stdout
-    assert clone.changed() == []
 
 
 def test_what_the_cluster_does_not_have_is_refused_at_once(
