@@ -38,6 +38,18 @@ class Cluster:
     control: Path
     nodes: list[subprocess.Popen[bytes]]
 
+    files = Path(f"/tmp/ray-{os.getpid()}")  # short: a socket's path has at most 107 bytes
+
+    def begin(self) -> None:
+        """Start a head and another node."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        self.address = f"127.0.0.1:{port}"
+        head = ["--head", f"--port={port}", f"--temp-dir={self.files}", "--disable-usage-stats"]
+        self.add(*head, "--include-dashboard=false")
+        self.add(f"--address={self.address}")
+
     def add(self, *options: str) -> None:
         """Start a node of one CPU."""
         ray = [str(Path(sys.executable).parent / "ray"), "start", "--block", "--num-cpus=1"]
@@ -60,23 +72,23 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    home = tmp_path_factory.mktemp("cluster")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    cluster = Cluster(f"127.0.0.1:{port}", env, home / "control", [])
-    short = Path(f"/tmp/ray-{os.getpid()}")  # a socket's path has at most 107 bytes
+    cluster = Cluster("", env, tmp_path_factory.mktemp("cluster") / "control", [])
     try:
-        head = ["--head", f"--port={port}", f"--temp-dir={short}", "--disable-usage-stats"]
-        cluster.add(*head, "--include-dashboard=false")
-        cluster.add(f"--address={cluster.address}")
         yield cluster
     finally:
         while cluster.nodes:
             cluster.lose(-1)
-        shutil.rmtree(short, ignore_errors=True)
+        shutil.rmtree(cluster.files, ignore_errors=True)
+
+
+@pytest.fixture
+def cluster(_cluster: Cluster) -> Cluster:
+    """One cluster for all tests, and another once a test has lost its head."""
+    if not _cluster.nodes:
+        _cluster.begin()
+    return _cluster
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +104,6 @@ def workspace(made: Clone, cluster: Cluster, tmp_path: Path) -> Clone:
     return Clone(clone.root, clone.env | cluster.env)
 
 
-# The first: a cluster that idles while `ready` is made may be starved until Ray gives it up.
 def test_ray_makes_what_dvc_repro_makes(ready: Clone, cluster: Cluster) -> None:
     assert len(without(ready, "parity/*", "cnn/paper-*")) == 10
     clone = Clone(ready.root, ready.env | cluster.env)
