@@ -24,7 +24,7 @@ TABLES = {
     "metrics/parity_curves.parquet": "aggregate_parity",
     "metrics/parity_losses.parquet": "aggregate_parity",
     "metrics/parity_tasks.parquet": "aggregate_parity",
-    "plots/figure1.csv": "plot_figure1",
+    "plots/figure1.csv": "plot_theory",
     "plots/parity_learning_times.csv": "plot_parity",
     "metrics/verdict.csv": "verdict",
     "metrics/verdict_curve.csv": "verdict",
@@ -38,6 +38,7 @@ TABLES = {
     "metrics/dimension.csv": "measure_dimension",
     "metrics/dimension_calibration.csv": "calibrate_dimension",
     "metrics/method.csv": "fit_method",
+    "metrics/regime.csv": "fit_method",
     "metrics/students.csv": "fit_students",
     "metrics/parity_emergence.csv": "fit_parity",
     "metrics/parity_exponents.csv": "fit_parity",
@@ -46,7 +47,7 @@ TABLES = {
 """What the page's tables come from, and the stage that makes it."""
 FIGURES = {
     "plots/figure1.svg": (
-        "plot_figure1",
+        "plot_theory",
         "4/alpha against the dimension measured in the last hidden layer, of all that was trained; "
         "on the dashed line the two are the same, as the theory says.",
     ),
@@ -71,12 +72,12 @@ FIGURES = {
         "at every N.",
     ),
     "plots/method.svg": (
-        "plot_method",
+        "plot_theory",
         "On generated images: 4/alpha and the dimension measured by neighbours against the true "
         "dimension d, and the test losses that the exponents are of.",
     ),
     "plots/students.svg": (
-        "plot_students",
+        "plot_theory",
         "Students of random teachers, where d is known: 4/alpha against what the theory says, with "
         "intervals over teachers, and the squared errors that it is of.",
     ),

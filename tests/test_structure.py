@@ -118,7 +118,7 @@ def test_every_stage_uses_the_modules_that_it_names() -> None:
 def test_an_edit_of_how_parts_are_checked_checks_them_all_and_trains_nothing() -> None:
     parts = Path("stages/base/parts.py")
     named = {stage.name for stage in graph() if parts in paths(stage.deps)}
-    assert named == {"aggregate_cnn", "aggregate_parity", "aggregate_students", "fit_regime"}
+    assert named == {"aggregate_cnn", "aggregate_parity", "aggregate_students", "fit_method"}
 
 
 def test_a_training_stage_uses_all_of_the_folders_that_it_names() -> None:

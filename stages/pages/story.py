@@ -292,6 +292,18 @@ def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[S
                     value("Read / d", "ratio"),
                     OUTCOME,
                 ),
+                Table.of(
+                    "Generated images trained otherwise: 4/alpha",
+                    read["regime"],
+                    value("d", "known", 0),
+                    word("Training", "change"),
+                    word("Loss", "quantity"),
+                    word("Widths", "widths"),
+                    value("4/alpha", "dimension", 1),
+                    between(confidence, "low", "high", 1),
+                    value("4/alpha / d", "ratio"),
+                    OUTCOME,
+                ),
             ],
         ),
         Section(

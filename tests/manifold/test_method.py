@@ -15,23 +15,24 @@ from stages import (
     calibrate_dimension,
     download,
     fit_method,
-    fit_regime,
     measure_cnn,
     measure_dimension,
     measure_images,
     measure_study,
-    plot_method,
     train_study,
 )
-from stages.base import params, tables
+from stages.base import params
 from stages.base.errors import InputError
 from stages.base.params import DimensionRule
 from stages.cnn.network import initial
 from stages.cnn.part import parameters, sweep_part
 from stages.dimension.estimators import measure
+from stages.drawing import style
+from stages.drawing.method import draw
 from stages.images.stored import stored
 from stages.manifold import method
 from stages.statistics.bootstrap import Resampling
+from tests.helpers.frozen import FROZEN
 from tests.helpers.rows import rows
 from tests.helpers.tiny import write_params
 
@@ -148,6 +149,13 @@ def small(tiny_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.Monke
     return tmp_path
 
 
+def drawn(table: pd.DataFrame, losses: pd.DataFrame, path: Path) -> str:
+    """The figure of a table, as it is saved."""
+    with style.drawing():
+        style.save_svg(draw(table, losses, FROZEN.plot), path, "A title")
+    return path.read_text()
+
+
 def run(monkeypatch: pytest.MonkeyPatch, stage: ModuleType, *arguments: str) -> None:
     monkeypatch.setattr("sys.argv", [stage.__name__, *arguments])
     stage.main()
@@ -185,6 +193,7 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
     sources = {"images", "images m3", *p.cnn.sweeps, *p.studies}
     assert set(table["source"]) == sources  # once, whoever has these images
 
+    run(monkeypatch, train_study, "m3", "--regime")
     run(monkeypatch, fit_method)
     found = pd.read_csv(small / "metrics/method.csv")
     assert set(found["known"]) == {2, 3}
@@ -201,13 +210,10 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
     assert of_images[3] == pytest.approx(reading, rel=1e-4)
     said = (small / "metrics/method.md").read_text()
     assert re.search(r"^- d = 3: 4/alpha of the test loss ", said, re.MULTILINE)
-    run(monkeypatch, plot_method)
-    svg = (small / "plots/method.svg").read_text()
+    svg = drawn(found, pd.read_csv(small / "metrics/method_losses.csv"), small / "method.svg")
     for text in ("the true d", "images", "True dimension d of the images", "d = 3"):
         assert text in svg
 
-    run(monkeypatch, train_study, "m3", "--regime")
-    run(monkeypatch, fit_regime)
     found = pd.read_csv(small / "metrics/regime.csv")
     assert set(found["change"]) == {"unchanged", *p.regime.changes}
     assert set(found["known"]) == {3}
@@ -227,18 +233,14 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
         run(monkeypatch, measure_study, "of_3")
 
 
-def test_where_no_dimension_is_known_that_is_said(
-    small: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_no_dimension_is_known_that_is_said(tmp_path: Path) -> None:
     table = method.table({}, {}, CALIBRATION, "best", RULE, 0.1, RESAMPLING)
     losses = method.losses({}, "best")
     assert table.empty
     assert losses.empty
     assert "agrees at none, differs at none, cannot be told at none" in method.statement(table, 0.1)
-    tables.write(table, small / "metrics/method.csv")
-    tables.write(losses, small / "metrics/method_losses.csv")
-    run(monkeypatch, plot_method)
-    assert "No study is on images of known dimension" in (small / "plots/method.svg").read_text()
+    svg = drawn(table, losses, tmp_path / "method.svg")
+    assert "No study is on images of known dimension" in svg
 
 
 def test_an_unknown_study_is_one_line(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
