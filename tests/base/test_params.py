@@ -155,6 +155,18 @@ def test_what_cannot_be_together_is_one_line(
     assert line.startswith(f"{where}: {said}")
 
 
+def test_a_rate_that_falls_with_decoupled_decay_is_refused(
+    tiny_params: dict[str, Any], tmp_path: Path
+) -> None:
+    path, falling = "studies.perceptron.training", {"optimizer": "adamw", "schedule": "linear"}
+    training = tiny_params["studies"]["perceptron"]["training"] | falling
+    change(tiny_params, path, training | {"weight_decay": 0.0})
+    load(dumped(tiny_params), tmp_path)
+    change(tiny_params, path, training | {"weight_decay": 0.01})
+    (line,) = faults(tiny_params, tmp_path)
+    assert line.startswith(f"{path}: weight_decay must be 0 where adamw has schedule: linear")
+
+
 @pytest.mark.parametrize("section", ["", "cnn", PAPER, TASKS, "fit", "dimension.known"])
 def test_an_unknown_key_is_named(tiny_params: dict[str, Any], tmp_path: Path, section: str) -> None:
     path = f"{section}.learning_rat".lstrip(".")

@@ -63,6 +63,13 @@ class StudyTraining(CnnSweep):
     label_temperature: Annotated[Real, Field(ge=0)] = 0
     fresh_images: bool = False
 
+    @model_validator(mode="after")
+    def _falls_with_its_decay(self) -> Self:
+        # Decoupled decay goes with the rate, and the GPU's kernel has that of the first step.
+        if (self.schedule, self.optimizer) == ("linear", "adamw") and self.weight_decay:
+            raise ValueError("weight_decay must be 0 where adamw has schedule: linear; or use adam")
+        return self
+
     @classmethod
     def of(cls, sweep: CnnSweep) -> Self:
         """A sweep's protocol as a study's, if it is not one."""
