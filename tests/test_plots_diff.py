@@ -46,6 +46,7 @@ class Drawn(HTMLParser):
         self.images: list[str] = []
         self.charts: str | None = None
         self._mark = ""
+        self.same = page.count(">the same in all revisions</text>")
         self.feed(page)
 
     def handle_starttag(self, tag: str, pairs: list[tuple[str, str | None]]) -> None:
@@ -91,12 +92,17 @@ def test_all_charts_are_drawn_and_all_figures_shown_without_network(
     clone: Clone, offline: list[str]
 ) -> None:
     clone.run("python", "-m", "stages.commands.review", "--page")
+    [changed], *others = [[*chart["y"]] for chart in CHARTS.values()]
+    table = pd.read_csv(clone.root / changed)
+    number = table.select_dtypes("float").columns[-1]
+    table.assign(**{number: 1.01 * table[number]}).to_csv(clone.root / changed, index=False)
     clone.run("dvc", "plots", "diff", "HEAD")
     page = clone.root / "dvc_plots/index.html"
     assert not re.search(r"(src|href)=\W?(https?:)?//", page.read_text().split("<script")[0])
     drawn, complaints = opened(offline, page)
     assert not complaints
     assert drawn.charts == str(len(CHARTS))
+    assert drawn.same == len(others)
     assert [len(lines) for lines in drawn.lines] == [2 * series(clone, name) for name in CHARTS]
     for lines, marks in zip(drawn.lines, drawn.marks, strict=True):
         assert marks > len(lines)
@@ -106,7 +112,7 @@ def test_all_charts_are_drawn_and_all_figures_shown_without_network(
     assert len(drawn.images) == 2 * (len(IMAGES) - 1 + of_sweeps)
     for source in drawn.images:
         assert "<svg" in (page.parent / source).read_text()
-    assert clone.changed() == []
+    assert clone.changed() == [changed]
 
 
 def test_a_script_error_and_an_empty_chart_would_be_seen(
