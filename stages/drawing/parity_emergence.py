@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.base.params import Definition, Michaud, ParityConfiguration, Plot
-from stages.base.tables import where
+from stages.base.tables import spaced, where
 from stages.drawing import style
-from stages.drawing.parity import NO_CURVES, Drawn, earliest, missing, spaced
+from stages.drawing.parity import NO_CURVES, Drawn, earliest, missing
 from stages.drawing.style import INK, End
 from stages.parity.tasks import frequencies
 from stages.quanta.emergence import LEARNED

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from stages.base.params import Michaud, ParityConfiguration, ParityVerdict, Plot, Quanta
-from stages.base.tables import spread, where
+from stages.base.tables import spaced, spread, where
 from stages.drawing import style
-from stages.drawing.parity import Drawn, missing, spaced
+from stages.drawing.parity import Drawn, missing
 from stages.drawing.style import BLUE, INK, PURPLE, End, Look
 from stages.parity.tasks import frequencies
 from stages.quanta import theory

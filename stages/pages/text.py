@@ -11,6 +11,7 @@ import jinja2
 import pandas as pd
 
 from stages.base.params import Params, SharmaKaplan
+from stages.base.tables import where
 from stages.manifold import readings
 from stages.quanta.verdict import NOT_TRAINED
 from stages.statistics.equivalence import OUTCOMES, RULE
@@ -24,16 +25,13 @@ CURVES = {
     "train_error": "Training error",
 }
 """The curves of Figure 6."""
-QUANTITIES = (
-    {name: f"{words}, 4/alpha" for name, words in CURVES.items()}
-    | {f"{name}_drawn": f"{words}, 4/alpha of the drawn points" for name, words in CURVES.items()}
-    | {f"{name}_level": f"{words}, ours / theirs" for name, words in CURVES.items()}
-    | {
-        "intrinsic_dimension": "Dimension of the last hidden layer",
-        "dimension_ratio": "4/alpha of test loss / dimension",
-        "notebook": "The notebook's 4/alpha, epochs pooled",
-    }
-)
+_OF_CURVES = {"": "4/alpha", "_drawn": "4/alpha of the drawn points", "_level": "ours / theirs"}
+QUANTITIES = {
+    **{f"{n}{of}": f"{c}, {words}" for of, words in _OF_CURVES.items() for n, c in CURVES.items()},
+    "intrinsic_dimension": "Dimension of the last hidden layer",
+    "dimension_ratio": "4/alpha of test loss / dimension",
+    "notebook": "The notebook's 4/alpha, epochs pooled",
+}
 PARITY = {
     "learning_exponent": "Learning time against 1/p, exponent",
     "learning_steps": "Steps until a task is learned, ours / theirs",
@@ -94,7 +92,6 @@ def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, An
     root = math.sqrt(study.training.seeds) if study else math.nan
     records = table.to_dict("records")
     rows = [row for row in records if row["choice"] == RULE]
-    outcomes = [row["outcome"] for row in rows]
     by: dict[str, dict[str, Any]] = {name: {} for name in QUANTITIES}
     for row in records:
         by[row["quantity"]][row["choice"]] = row
@@ -102,11 +99,16 @@ def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, An
         "rows": rows,
         "others": [row for row in records if row["choice"] != RULE],
         "by": by,
-        "counts": {outcome: outcomes.count(outcome) for outcome in SYMBOLS},
+        "counts": _counts(rows),
         "scatter": {row["quantity"]: (row["high"] - row["low"]) / 2 * root for row in rows},
         "p": p,
         "curves": curves(curve),
     }
+
+
+def _counts(rows: list[dict[str, Any]]) -> dict[str, int]:
+    outcomes = [row["outcome"] for row in rows]
+    return {outcome: outcomes.count(outcome) for outcome in SYMBOLS}
 
 
 def curves(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -116,7 +118,7 @@ def curves(table: pd.DataFrame) -> list[dict[str, Any]]:
     """
     rows = []
     for name, words in CURVES.items():
-        here = table[table["curve"] == name].dropna(subset=["ours"])
+        here = where(table, curve=name).dropna(subset=["ours"])
         ratio = here["ratio"].min(), here["ratio"].max()
         outside = int(here["outside"].sum())
         rows.append({"name": words, "sizes": len(here), "ratio": ratio, "outside": outside})
@@ -138,9 +140,9 @@ def figure6(
     `apart`; the rule's `best_epochs` by width; the notebook's exponent `by_epoch`.
     """
     rule = p.verdict.fit
-    epochs = best[(best["sweep"] == rule.sweep) & (best["epochs"] == rule.epochs)]
-    of = {"sweep": p.verdict.notebook.sweep, "metric": "validation_loss", "factor": "epoch"}
-    by_epoch = sensitivity[(sensitivity[list(of)] == pd.Series(of)).all(axis=1)]
+    epochs = where(best, sweep=rule.sweep, epochs=rule.epochs)
+    of_notebook = where(sensitivity, sweep=p.verdict.notebook.sweep, factor="epoch")
+    by_epoch = where(of_notebook, metric="validation_loss")
     parts = {
         str(quantity): {row["part"]: row for row in rows.to_dict("records")}
         for quantity, rows in shape.groupby("quantity", sort=False)
@@ -171,11 +173,11 @@ def imports(table: pd.DataFrame, fits: pd.DataFrame, p: Params) -> dict[str, Any
     `exponents`, 4/alpha of the validation loss, by choice of epochs and of failed runs.
     """
     rule = p.verdict.notebook
-    like = {"metric": "validation_loss", "quantile": rule.quantile, "widths": rule.widths}
-    chosen = fits[(fits[list(like)] == pd.Series(like)).all(axis=1)]
+    like = {"quantile": rule.quantile, "widths": rule.widths}
+    chosen = where(fits, metric="validation_loss", **like)
     chosen = chosen[chosen["sweep"].isin([*p.imports, rule.sweep])]
     return {
-        "beside": {name: table[table["sweep"] == name].to_dict("records") for name in p.imports},
+        "beside": {name: where(table, sweep=name).to_dict("records") for name in p.imports},
         "exponents": {
             f"{choice(str(epochs))}, {RUNS[str(failed)]}": {
                 row["sweep"]: row for row in rows.to_dict("records")
@@ -189,8 +191,7 @@ def nearest(smallest: pd.DataFrame, published: SharmaKaplan) -> dict[str, int]:
     """By curve, how many of the smallest sizes have the exponent that is nearest to the printed."""
     off = (smallest["published"] - smallest["curve"].map(vars(published))).abs()
     ordered = smallest.loc[off.sort_values().index]
-    found = ordered.groupby("curve", sort=False)["sizes"].first()
-    return {str(curve): int(sizes) for curve, sizes in found.items()}
+    return ordered.groupby("curve", sort=False)["sizes"].first().to_dict()
 
 
 def dimension(table: pd.DataFrame, p: Params) -> dict[str, Any]:
@@ -217,18 +218,16 @@ def parity(table: pd.DataFrame) -> dict[str, Any]:
     rules, `parity_absent`: how many of each quantity have no configuration of ours.
     """
     records = [row | {"name": parity_name(row)} for row in table.to_dict("records")]
-    absent = [row for row in records if row["status"] == NOT_TRAINED]
     there = [row for row in records if row["status"] != NOT_TRAINED]
     rows = [row for row in there if row["choice"] == RULE]
-    outcomes = [row["outcome"] for row in rows]
     return {
         "parity_rows": rows,
         "parity_others": [row for row in there if row["choice"] != RULE],
-        "parity_counts": {outcome: outcomes.count(outcome) for outcome in SYMBOLS},
+        "parity_counts": _counts(rows),
         "parity_absent": {
             quantity: count
             for quantity in PARITY
-            if (count := sum(row["quantity"] == quantity for row in absent))
+            if (count := len(where(table, quantity=quantity, status=NOT_TRAINED)))
         },
     }
 
