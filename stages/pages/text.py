@@ -106,7 +106,7 @@ def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, An
     }
 
 
-def _counts(rows: list[dict[str, Any]]) -> dict[str, int]:
+def _counts(rows: list[Any]) -> dict[str, int]:
     outcomes = [row["outcome"] for row in rows]
     return {outcome: outcomes.count(outcome) for outcome in SYMBOLS}
 
@@ -191,7 +191,8 @@ def nearest(smallest: pd.DataFrame, published: SharmaKaplan) -> dict[str, int]:
     """By curve, how many of the smallest sizes have the exponent that is nearest to the printed."""
     off = (smallest["published"] - smallest["curve"].map(vars(published))).abs()
     ordered = smallest.loc[off.sort_values().index]
-    return ordered.groupby("curve", sort=False)["sizes"].first().to_dict()
+    found = ordered.groupby("curve", sort=False)["sizes"].first()
+    return {str(curve): int(sizes) for curve, sizes in found.items()}
 
 
 def dimension(table: pd.DataFrame, p: Params) -> dict[str, Any]:
