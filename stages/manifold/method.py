@@ -22,7 +22,7 @@ from stages.statistics.estimate import OK, Estimate, missing, over_networks
 LOSSES = {"test_loss": "validation_loss", "train_loss": "train_loss"}
 MEDIAN = 0.5
 NUMBERS = ["dimension", "low", "high", "status"]
-COLUMNS = ["dimension", "low", "high", "ratio", "outcome", "status"]
+JUDGED = ["dimension", "low", "high", "ratio", "outcome", "status"]
 HOLDS = dict(zip(OUTCOMES, ("agrees", "differs", "cannot be told"), strict=True))
 
 
@@ -108,7 +108,7 @@ def table(
         for quantity, widths, estimate in found:
             labels = {"known": known, "quantity": quantity, "widths": widths}
             rows.append(labels | judged(estimate, known, tolerance))
-    return pd.DataFrame(rows, columns=["known", "quantity", "widths", *COLUMNS])
+    return pd.DataFrame(rows, columns=["known", "quantity", "widths", *JUDGED])
 
 
 def losses(runs: dict[int, pd.DataFrame], epochs: str) -> pd.DataFrame:

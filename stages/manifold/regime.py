@@ -9,12 +9,12 @@ from collections.abc import Mapping
 import pandas as pd
 
 from stages.base.tables import where
-from stages.manifold.method import COLUMNS, HOLDS, exponents, judged, shown
+from stages.manifold.method import HOLDS, JUDGED, exponents, judged, shown
 from stages.statistics.bootstrap import Resampling
 from stages.statistics.equivalence import OUTCOMES
 
 UNCHANGED = "unchanged"
-LABELS = ["study", "known", "change", "quantity", "widths"]
+COLUMNS = ["study", "known", "change", "quantity", "widths", *JUDGED]
 
 
 def table(
@@ -32,9 +32,9 @@ def table(
     for (study, known), changes in runs.items():
         for change, sweep in changes.items():
             for quantity, widths, estimate in exponents(sweep, epochs, resampling):
-                labels = zip(LABELS, (study, known, change, quantity, widths), strict=True)
+                labels = zip(COLUMNS, (study, known, change, quantity, widths), strict=False)
                 rows.append(dict(labels) | judged(estimate, known, tolerance))
-    return pd.DataFrame(rows, columns=[*LABELS, *COLUMNS])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def statement(table: pd.DataFrame, tolerance: float) -> str:

@@ -5,7 +5,8 @@ By the rule of `stages.statistics.equivalence`.
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -27,6 +28,7 @@ LEVEL, DRAWN = "level", "drawn"
 DIMENSION, RATIO, NOTEBOOK = "intrinsic_dimension", "dimension_ratio", "notebook"
 THEIRS = "runs of theirs: the interval is of their scatter"
 NETWORKS = "networks of more seeds: one was measured at each width"
+Rule = TypeVar("Rule", FitRule, DimensionRule)
 Choice = tuple[str, Estimate]
 """What is made otherwise, or `RULE`, and what comes of it."""
 
@@ -80,14 +82,19 @@ def _levels(
     runs: pd.DataFrame, published: SharmaKaplan, rule: FitRule, fit: Fit
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """The points of Figure 6 beside ours by the rule; of other sweeps and other early stopping."""
-    yield RULE, points(runs, published.figure_6, rule, fit)
     sizes, by_sweep = {*published.figure_6.parameters}, runs.groupby("sweep", observed=True)
     alike = [sweep for sweep, rows in by_sweep if sizes <= {*rows["parameters"]}]
-    for name, values in {"sweep": alike, "epochs": [*selection.STOPS]}.items():
+    for choice, each in _varied(rule, sweep=alike, epochs=selection.STOPS):
+        yield choice, points(runs, published.figure_6, each, fit)
+
+
+def _varied(rule: Rule, **others: Iterable[Any]) -> Iterator[tuple[str, Rule]]:
+    """A rule, then with each of some other choices in turn, and which."""
+    yield RULE, rule
+    for name, values in others.items():
         for value in values:
             if value != getattr(rule, name):
-                varied = rule.model_copy(update={name: value})
-                yield f"{name}={value}", points(runs, published.figure_6, varied, fit)
+                yield f"{name}={value}", rule.model_copy(update={name: value})
 
 
 def _fit_row(fits: pd.DataFrame, curve: str, rule: FitRule) -> Estimate:
@@ -104,13 +111,9 @@ def _fit_row(fits: pd.DataFrame, curve: str, rule: FitRule) -> Estimate:
 
 def _fitted(fits: pd.DataFrame, curve: str, rule: FitRule) -> Iterator[Choice]:
     """4/alpha as the rule has it, then with each of its choices in turn made otherwise."""
-    yield RULE, _fit_row(fits, curve, rule)
-    for name, chosen in rule.model_dump().items():
-        for other in fits[name].unique():
-            if other != chosen:
-                value = float(other) if name == "quantile" else str(other)
-                varied = rule.model_copy(update={name: value})
-                yield f"{name}={other}", _fit_row(fits, curve, varied)
+    choices = {name: fits[name].unique() for name in rule.model_dump()}
+    for choice, each in _varied(rule, **choices):
+        yield choice, _fit_row(fits, curve, each)
 
 
 def _dimension(
@@ -123,10 +126,8 @@ def _dimension(
 def _other_dimensions(dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit) -> Iterator[Choice]:
     """Readings of other layers, by other estimators, and where known data would read the same."""
     networks = dimensions[dimensions["width"].notna()]
-    for layer in networks["layer"].unique():
-        if layer != rule.layer:
-            varied = rule.model_copy(update={"layer": layer})
-            yield f"layer={layer}", _dimension(dimensions, varied, fit)
+    for choice, each in islice(_varied(rule, layer=networks["layer"].unique()), 1, None):
+        yield choice, _dimension(dimensions, each, fit)
     pairs = networks[["estimator", "neighbours"]].drop_duplicates()
     for estimator, neighbours in pairs.itertuples(index=False):
         if (estimator, neighbours) != (rule.estimator, rule.neighbours):
@@ -139,14 +140,9 @@ def _other_dimensions(dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit) -
 
 def _measured(dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit) -> Iterator[Choice]:
     """The dimension as the rule has it; of other networks; by other means."""
-    yield RULE, _dimension(dimensions, rule, fit)
     sources = dimensions.loc[dimensions["width"].notna(), "source"].unique()
-    others: dict[str, list[str]] = {"sweep": [*sources], "widths": [ALL, *fit.widths]}
-    for name, values in others.items():
-        for value in values:
-            if value != getattr(rule, name):
-                varied = rule.model_copy(update={name: value})
-                yield f"{name}={value}", _dimension(dimensions, varied, fit)
+    for choice, each in _varied(rule, sweep=sources, widths=[ALL, *fit.widths]):
+        yield choice, _dimension(dimensions, each, fit)
     yield from _other_dimensions(dimensions, rule, fit)
 
 
