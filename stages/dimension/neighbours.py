@@ -7,28 +7,23 @@ serve the blocks of every size; only the few candidates that rounding leaves are
 scikit-learn's brute-force search, which keeps nothing between sizes, takes 0.7.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from stages.base.workers import Apply
+
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Indices = NDArray[np.int64]
-Apply = Callable[..., Iterable[Any]]
-"""Like the built-in `map`, of one iterable."""
 
-FEW_COORDINATES = 3
-"""Up to which a k-d tree finds neighbours faster than a comparison of all pairs."""
-_ROWS = 256
-"""Points compared with all others at a time."""
-_LANES = 512
-"""The fewest columns that are searched for their least value together."""
-_CACHED = 2**15
-"""Numbers of the pairs measured exactly at a time, to stay in the processor's cache."""
+FEW_COORDINATES = 3  # up to which a k-d tree finds neighbours faster than a comparison of all pairs
+_ROWS = 256  # points compared with all others at a time
+_LANES = 512  # the fewest columns that are searched for their least value together
+_CACHED = 2**15  # numbers of the pairs measured exactly at a time, to stay in the processor's cache
 _FAR = np.float32(1e30)
 """Stands for the squared distance of a point to itself; points are scaled to 1."""
 

@@ -21,16 +21,11 @@ from stages.drawing import style
 from stages.drawing.style import INK, End, Point
 from stages.quanta.fits import BIT, widest
 
-TASKS = 12
-"""Tasks that are drawn at most, evenly spaced in the logarithm of their number."""
-HEIGHT = 0.5
-"""Height of one configuration's axes, as a share of the figure's width."""
-TOGETHER = 0.06
-"""Lines that end within this share of each other have one name."""
-DEPTH = 50
-"""The level at which a task is learned over the smallest loss that is drawn."""
-SPAN = 50
-"""The last step over the first that is drawn, unless a task is learned before."""
+TASKS = 12  # tasks that are drawn at most, evenly spaced in the logarithm of their number
+HEIGHT = 0.5  # height of one configuration's axes, as a share of the figure's width
+TOGETHER = 0.06  # lines that end within this share of each other have one name
+DEPTH = 50  # the level at which a task is learned over the smallest loss that is drawn
+SPAN = 50  # the last step over the first that is drawn, unless a task is learned before
 NO_CURVES = "No configuration keeps the curves of its tasks (task_curves)."
 
 

@@ -22,10 +22,8 @@ from stages.parity.tasks import frequencies
 from stages.quanta.emergence import LEARNED
 from stages.quanta.fits import BIT, widest
 
-HEAT_TASKS = 40
-"""Tasks in the series of the heat map at most, evenly spaced in the logarithm."""
-HORIZONS = 3
-"""Ends of the runs that a line of slopes needs."""
+HEAT_TASKS = 40  # tasks in the series of the heat map at most, evenly spaced in the logarithm
+HORIZONS = 3  # ends of the runs that a line of slopes needs
 LOOKS = {
     "all": (style.VERMILION, "-", "all tasks, censored"),
     "learned": (style.BLUE, "--", "learned tasks"),

@@ -34,8 +34,7 @@ NEEDED: dict[Resource, str] = {
     "S": "a run on fresh samples",
     "D": "three training sets",
 }
-POINTS = 60
-"""Points of a curve that are drawn."""
+POINTS = 60  # points of a curve that are drawn
 PUBLISHED = "published"
 
 

@@ -23,8 +23,7 @@ from stages.statistics.estimate import Estimate, missing, over_networks
 
 STUDENTS, KNOWN, NETWORKS = "students of teachers", "generated images", "images"
 """Panels of the table."""
-PUBLISHED = "published"
-"""The kind of a mark that is not ours."""
+PUBLISHED = "published"  # the kind of a mark that is not ours
 LAYERS = {"preactivation": "before_relu", "activation": "last_hidden"}
 """What students' readings of a layer are called; of their output there are none."""
 

@@ -20,12 +20,11 @@ from stages.manifold.method import halves
 from stages.manifold.selection import FIGURE_6
 from stages.statistics import irreducible, power_law
 from stages.statistics.bootstrap import Resampling
-from stages.statistics.estimate import Estimate, missing
+from stages.statistics.estimate import Estimate, geometric, missing
 from stages.statistics.intervals import student_margin
 from stages.statistics.power_law import Law
 
-FEWEST = 3
-"""Sizes that a slope is taken of."""
+FEWEST = 3  # sizes that a slope is taken of
 
 
 def slope_dimension(parameters: list[int], values: list[float]) -> float:
@@ -76,8 +75,7 @@ def level(curve: pd.DataFrame, confidence: float) -> Estimate:
     error = math.sqrt(variance.sum()) / len(curve)
     margin = student_margin(error, float((curve["runs"] - 1).sum()), confidence)
     mean = float(np.log(curve["ratio"]).mean())
-    ends = math.exp(mean), math.exp(mean - margin), math.exp(mean + margin)
-    return Estimate(*ends, over="single runs, ours and theirs")
+    return geometric(mean, margin, "single runs, ours and theirs")
 
 
 def smallest(runs: pd.DataFrame, theirs: Figure6, rule: FitRule, fit: Fit) -> pd.DataFrame:

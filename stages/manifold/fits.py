@@ -85,8 +85,7 @@ class Spec(NamedTuple):
         return self._replace(first_width=first, last_width=last)
 
 
-Row = tuple[dict[str, Any], Spec]
-"""A row of a table: what it says beside its fit, and the fit."""
+Row = tuple[dict[str, Any], Spec]  # a row of a table: what it says beside its fit, and the fit
 
 
 class Sweep:

@@ -30,8 +30,7 @@ from stages.statistics.equivalence import Target, judge
 from stages.statistics.estimate import OK, Estimate, missing, over_networks
 from stages.statistics.power_law import Sample
 
-OVER_ALL = "all"
-"""The `teacher` of what is over all teachers."""
+OVER_ALL = "all"  # the `teacher` of what is over all teachers
 INPUTS = ("relevant_inputs", "inputs")
 """Sources of measured dimensions that are alike for all teachers."""
 KEPT = {"live": "live_parameters", "kept": "parameters"}
@@ -39,8 +38,7 @@ KEPT = {"live": "live_parameters", "kept": "parameters"}
 EXPONENTS = ("4/alpha", "floored", *KEPT)
 """Quantities that the theory has a value for; the others are dimensions that were measured."""
 LABELS = ("quantity", "phase", "widths", "teacher")
-NUMBERS = ("value", "low", "high", "status")
-"""Columns of an estimate."""
+NUMBERS = ("value", "low", "high", "status")  # columns of an estimate
 
 SQUARED, DIVERGENCE, OTHER, PRODUCT = "squared error", "divergence", "|error|^p", "product"
 

@@ -29,8 +29,7 @@ DIMENSION, RATIO, NOTEBOOK = "intrinsic_dimension", "dimension_ratio", "notebook
 THEIRS = "runs of theirs: the interval is of their scatter"
 NETWORKS = "networks of more seeds: one was measured at each width"
 Rule = TypeVar("Rule", FitRule, DimensionRule)
-Choice = tuple[str, Estimate]
-"""What is made otherwise, or `RULE`, and what comes of it."""
+Choice = tuple[str, Estimate]  # what is made otherwise, or `RULE`, and what comes of it
 
 
 def verdicts(

@@ -22,20 +22,16 @@ from stages.quanta.emergence import LEARNED
 from stages.statistics.equivalence import Target
 from stages.statistics.estimate import Estimate
 
-STEPS = 12
-"""Steps of a parity run that are drawn at most, evenly spaced in the logarithm."""
-RUNS = 20
-"""Runs of a width that are drawn at most, evenly spaced, beside those that failed."""
+STEPS = 12  # steps of a parity run that are drawn at most, evenly spaced in the logarithm
+RUNS = 20  # runs of a width that are drawn at most, evenly spaced, beside those that failed
 _BIT = math.log(2)
 _FIRST, _LEVELS = 35, 92
 """The first character that stands for a level, and how many follow: from # on, all printable."""
 CHOICES = ["sweep", "metric", "epochs", "quantile", "widths", "failed"]
 """What names a fit, in the order of the controls."""
 EPOCHS = ("pooled", "last", "best")
-FAILED = ("included", "excluded")
-"""Choices that are shown."""
-ANY = "any"
-"""The choice of failed runs where a fit is the same with and without them."""
+FAILED = ("included", "excluded")  # choices that are shown
+ANY = "any"  # the choice of failed runs where a fit is the same with and without them
 _SHOWN = {"slope": 6, "amplitude": 4, "agrees": 4, "differs": 4}
 _BOUNDS = ["dimension", "dimension_low", "dimension_high"]
 

@@ -4,6 +4,7 @@ Numbers have as many digits as their intervals deserve; a missing one is a dash.
 """
 
 import math
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -55,21 +56,24 @@ SYMBOLS = dict(zip(OUTCOMES, "✓✗?", strict=True))
 
 def number(value: float | None, digits: int = 2) -> str:
     """A number to so many decimals, with thousands marked; a dash for none."""
-    if value is None or not math.isfinite(value):
+    if value is None or not isfinite(value):
         return "–"  # noqa: RUF001 (a dash, as in any table)
     return f"{value:,.{digits}f}".replace("-", "−")  # noqa: RUF001
 
 
 def interval(low: float, high: float, digits: int = 2) -> str:
     """An interval, or nothing where there is none."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return ""
-    return f"[{number(low, digits)}, {number(high, digits)}]"
+    return f"[{number(low, digits)}, {number(high, digits)}]" if isfinite(high - low) else ""
+
+
+def close(low: float, high: float) -> str:
+    """The same to three significant digits."""
+    return f"[{significant(low)}, {significant(high)}]" if isfinite(high - low) else ""
 
 
 def percent(value: float) -> str:
     """A share as a percentage, to a tenth."""
-    return "–" if not math.isfinite(value) else f"{round(100 * value, 1):g}%"  # noqa: RUF001
+    return "–" if not isfinite(value) else f"{round(100 * value, 1):g}%"  # noqa: RUF001
 
 
 def published(row: Any) -> str:
@@ -235,7 +239,7 @@ def parity(table: pd.DataFrame) -> dict[str, Any]:
 
 def parity_name(row: Any) -> str:
     """A quantity of multitask sparse parity, with the place that it is of."""
-    at = f"{row['at']:,.10g}" if math.isfinite(row["at"]) else ""
+    at = f"{row['at']:,.10g}" if isfinite(row["at"]) else ""
     return PARITY[row["quantity"]].format(at)
 
 
@@ -244,16 +248,9 @@ def said(text: Any) -> str:
     return text if isinstance(text, str) else ""
 
 
-def close(low: float, high: float) -> str:
-    """An interval to three significant digits, or nothing where there is none."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return ""
-    return f"[{significant(low)}, {significant(high)}]"
-
-
 def significant(value: float | None) -> str:
     """A number to three digits, or whole where it has more; a dash for none."""
-    if value is None or not math.isfinite(value):
+    if value is None or not isfinite(value):
         return number(None)
     digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
     return number(value, digits)

@@ -32,12 +32,9 @@ WIDTHS = np.unique(np.geomspace(10, 300, 20).astype(int))
 SIZES = np.geomspace(1e4, 5e6, 25)
 LAST, EVERY = 20_000, 50
 """Steps of the runs whose learning times are fitted, and between their evaluations."""
-MANY = 300
-"""Seeds that make an exponent's truth."""
-RESAMPLES = 100
-"""Resamples of tasks within seeds; each is a fit."""
-TASKS = 60
-"""Tasks in a simulated run."""
+MANY = 300  # seeds that make an exponent's truth
+RESAMPLES = 100  # resamples of tasks within seeds; each is a fit
+TASKS = 60  # tasks in a simulated run
 
 
 @dataclass(frozen=True)

@@ -46,16 +46,12 @@ KINDS: tuple[Kind, ...] = ("all", "learned", "complete")
 LEARNED: dict[Definition, str] = {"first_under": "first_under", "for_good": "learned"}
 """The column of the tasks' table (`stages.parity.part.SCHEMAS`) that says when, by definition."""
 
-MIN_TASKS = 3
-"""Learned tasks of different frequency that a law needs: two always lie on a line."""
-_MAX_PRECISION = 1e4
-"""The largest 1 / sigma: no scatter is smaller than a run's last digits."""
+MIN_TASKS = 3  # learned tasks of different frequency that a law needs: two always lie on a line
+_MAX_PRECISION = 1e4  # the largest 1 / sigma: no scatter is smaller than a run's last digits
 _CERTAIN = 6.0
 """Standard deviations beyond which a censored task could not have been learned: no information."""
-_LATE = 4.0
-"""Standard deviations of ln T: three tasks in 100,000 are that late by chance."""
-_GAIN = 1e-10
-"""In log likelihood, below which a step is not worth taking."""
+_LATE = 4.0  # standard deviations of ln T: three tasks in 100,000 are that late by chance
+_GAIN = 1e-10  # in log likelihood, below which a step is not worth taking
 _FAILED = 0.05
 """The share of resamples that may have no fit, as all their learned tasks are one and the same."""
 

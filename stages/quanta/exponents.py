@@ -28,10 +28,8 @@ from stages.statistics.intervals import student_margin
 
 Floats = npt.NDArray[np.float64]
 
-MIN_SIZES = 3
-"""Two sizes always lie on a line: three are the fewest that say anything about one."""
-MIN_EVALUATIONS = 10
-"""Evaluations of a curve between the two steps that a fit needs."""
+MIN_SIZES = 3  # two sizes always lie on a line: three are the fewest that say anything about one
+MIN_EVALUATIONS = 10  # evaluations of a curve between the two steps that a fit needs
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,11 @@ from stages.quanta.emergence import KINDS, LEARNED, Kind, Law, Times
 from stages.quanta.exponents import Exponent, by_parameters, by_samples, by_steps
 from stages.statistics.bootstrap import Resampling
 
-BIT = log(2)
-"""Nats."""
+BIT = log(2)  # nats
 STEEPER = 1.1
 """Ratio of slopes. In simulation a second half of the steps made it 1.1 to 1.3 where networks had
 no room for the tasks that were left, and 0.92 to 1.05 where they had."""
-SOME = 2
-"""Overdue tasks that are no sign of anything."""
+SOME = 2  # overdue tasks that are no sign of anything
 RUN = ["configuration", "width", "samples", "seed"]
 
 Floats = npt.NDArray[np.float64]

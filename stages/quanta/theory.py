@@ -21,8 +21,7 @@ Floats = npt.NDArray[np.float64]
 Resource = Literal["N", "S", "D"]
 RESOURCES: tuple[Resource, ...] = ("N", "S", "D")
 """Parameters, steps, samples: what the loss is a power law of."""
-POINTS = 20
-"""Points of a sum over unlearned tasks to fit a line to: Figure 10 has as many widths."""
+POINTS = 20  # points of a sum over unlearned tasks to fit a line to: Figure 10 has as many widths
 
 
 def theory(resource: Resource, alpha: float) -> float:

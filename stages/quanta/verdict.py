@@ -22,8 +22,8 @@ from stages.quanta.emergence import LEARNED
 from stages.quanta.theory import RESOURCES
 from stages.statistics import power_law
 from stages.statistics.equivalence import RULE, Target, compared
-from stages.statistics.estimate import FEW, Estimate, missing
-from stages.statistics.intervals import student_margin
+from stages.statistics.estimate import FEW, Estimate, geometric, missing
+from stages.statistics.intervals import scatter_margin
 
 NOT_TRAINED = "not trained"
 THEIRS = "seeds of theirs: their points are of one"
@@ -171,13 +171,8 @@ def _mean_ratio(logs: Floats, confidence: float) -> Estimate:
     seeds, points = logs.shape
     if seeds < FEW or points < FEW:
         return missing(f"{seeds} seeds and {points} points: at least {FEW} of each are needed")
-    margins = [
-        student_margin(float(of.std(ddof=1)) / math.sqrt(len(of)), len(of) - 1, confidence)
-        for of in (logs.mean(axis=1), logs.mean(axis=0))
-    ]
-    mean, margin = float(logs.mean()), math.hypot(*margins)
-    low, high = math.exp(mean - margin), math.exp(mean + margin)
-    return Estimate(math.exp(mean), low, high, over="our seeds and their points")
+    margins = [scatter_margin(logs.mean(axis=axis), confidence) for axis in (1, 0)]
+    return geometric(float(logs.mean()), math.hypot(*margins), "our seeds and their points")
 
 
 def _exponent(table: pd.DataFrame, name: str, resource: str) -> Estimate:

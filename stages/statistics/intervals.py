@@ -1,9 +1,10 @@
 """Intervals by known distributions, without scipy.stats, whose import takes a second a process."""
 
+import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, stdtrit
 
 
@@ -35,6 +36,12 @@ def coverage(
         "coverage_low": covered_low,
         "coverage_high": covered_high,
     }
+
+
+def scatter_margin(values: NDArray[np.floating], confidence: float) -> float:
+    """Half the width of Student's interval about the mean of two or more values."""
+    scatter, of = float(np.std(values, ddof=1)), np.size(values)
+    return student_margin(scatter / math.sqrt(of), of - 1, confidence)
 
 
 def student_margin(error: float, freedom: float, confidence: float) -> float:

@@ -19,10 +19,8 @@ from stages.statistics.power_law import Law, Sample, status
 
 Floats = NDArray[np.float64]
 
-MIN_WIDTHS = 4
-"""Three widths are met exactly by three free numbers."""
-MAX_ALPHA = 4.0
-"""The bound on alpha: 4/alpha = 1 is the lowest dimension that a manifold has."""
+MIN_WIDTHS = 4  # three widths are met exactly by three free numbers
+MAX_ALPHA = 4.0  # the bound on alpha: 4/alpha = 1 is the lowest dimension that a manifold has
 _STARTS = (0.0, 0.3, 0.6, 0.9)  # E as a fraction of the smallest median loss of a width
 _STEPS = 300
 _PRECISION = 1e-10  # of the objective

@@ -23,8 +23,7 @@ from stages.statistics.estimate import OK, Estimate
 
 Key = TypeVar("Key", bound=Hashable)
 
-MIN_WIDTHS = 3
-"""Two widths always lie on a line: three are the fewest that say anything about one."""
+MIN_WIDTHS = 3  # two widths always lie on a line: three are the fewest that say anything about one
 
 
 @dataclass(frozen=True)
