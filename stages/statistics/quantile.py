@@ -244,8 +244,9 @@ class _Search:
             yield x, self.y[start + 1 : start + 1 + size]
 
     def _approach(self) -> None:
-        """Damped Newton steps to near each minimum, from near the one without weights."""
-        a0, b0 = self._centre()
+        """Damped Newton steps to near each minimum, from the line through the groups' quantiles."""
+        middle = self.y[self.start + 1 + np.floor(self.quantile * (self.size - 1)).astype(int)]
+        b0, a0 = np.polyfit(self.x, middle, 1, w=np.sqrt(self.size))
         step_of_gradient = -np.linalg.inv(self._curvature(a0, b0)).astype(np.float64)
         scale = (self.size.sum() / self.total)[:, None]
         self.a, self.b = np.full((2, len(self.total)), [[a0], [b0]])
@@ -270,28 +271,6 @@ class _Search:
             self.below[moved], self.moment[moved] = below[better], moment[better]
             gradient[moved] = new[better]
             step[moved] = new[better] @ step_of_gradient * scale[moved]
-
-    def _centre(self) -> tuple[float, float]:
-        """A line near the minimum without weights, from the one through the groups' quantiles."""
-        middle = self.y[self.start + 1 + np.floor(self.quantile * (self.size - 1)).astype(int)]
-        b, a = np.polyfit(self.x, middle, 1, w=np.sqrt(self.size))
-        line = np.array([a, b])
-
-        def gradient(line: Floats) -> Floats:
-            excess = self._positions(*line) - self.quantile * self.size
-            return np.array([excess.sum(), excess @ self.x])
-
-        here, fraction = gradient(line), 1.0
-        for _ in range(2 * _NEWTON):
-            if np.abs(here).sum() <= _CLOSE:
-                break
-            step = -np.linalg.solve(self._curvature(*line), here)
-            there = gradient(line + fraction * step)
-            if np.abs(there).sum() < np.abs(here).sum():
-                line, here, fraction = line + fraction * step, there, 1.0
-            else:
-                fraction /= 2
-        return float(line[0]), float(line[1])
 
     def _curvature(self, a: float, b: float) -> Floats:
         """The Hessian of the unweighted objective, smoothed over a band around the line."""
