@@ -38,7 +38,6 @@ from stages.statistics import irreducible, power_law, second
 from stages.statistics.bootstrap import Resampling
 from stages.statistics.estimate import OK
 from stages.statistics.power_law import Law, Request, Sample
-from stages.statistics.quantile import Scratch
 
 LOSSES = ["validation_loss", "train_loss"]
 MEDIAN = 0.5
@@ -220,7 +219,7 @@ def _solve(specs: Iterable[Spec], parts: list[Sweep], params: Fit, apply: Apply)
 def _laws(task: tuple[pd.DataFrame, list[Spec], Fit]) -> dict[Spec, Law]:
     rows, specs, params = task
     resampling = Resampling(params.confidence, params.resamples, params.seed)
-    scratch, run = Scratch(), selection.run_of(rows)
+    run = selection.run_of(rows)
     laws: dict[Spec, Law] = {}
     for metric, group in groupby(specs, key=lambda spec: spec.metric):
         sample = samples.sample(rows, metric, run)
@@ -232,7 +231,7 @@ def _laws(task: tuple[pd.DataFrame, list[Spec], Fit]) -> dict[Spec, Law]:
             else:
                 huber = params.sensitivity.huber
                 laws[spec] = irreducible.fit(sample, first, last, resampling, huber)
-        fitted = power_law.fit(sample, requests.values(), resampling, scratch)
+        fitted = power_law.fit(sample, requests.values(), resampling)
         laws |= {
             spec: _checked(fitted[request], sample, spec, params)
             for spec, request in requests.items()

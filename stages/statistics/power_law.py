@@ -145,20 +145,12 @@ def dimension(alpha: float) -> float:
     return 4 / alpha if alpha > 0 else nan
 
 
-def fit(
-    sample: Sample,
-    requests: Iterable[Request],
-    resampling: Resampling,
-    scratch: quantile.Scratch | None = None,
-) -> dict[Request, Law]:
-    """Fit every request; they share the work of sorting and resampling.
-
-    `scratch` lets several calls use the same memory.
-    """
+def fit(sample: Sample, requests: Iterable[Request], resampling: Resampling) -> dict[Request, Law]:
+    """Fit every request; they share the work of sorting and resampling."""
     inside = {request: sample.inside(request.first, request.last) for request in requests}
     flaws = {request: sample.flaw(rows) for request, rows in inside.items()}
     sound = [request for request, flaw in flaws.items() if not flaw]
-    lines = _lines(sample, sound, resampling, scratch or quantile.Scratch()) if sound else {}
+    lines = _lines(sample, sound, resampling) if sound else {}
     laws = {}
     for request, rows in inside.items():
         counts = sample.size(rows)
@@ -187,7 +179,7 @@ def slope(x: ArrayLike, y: ArrayLike) -> float:
 
 
 def _lines(
-    sample: Sample, requests: list[Request], resampling: Resampling, scratch: quantile.Scratch
+    sample: Sample, requests: list[Request], resampling: Resampling
 ) -> dict[Request, quantile.Lines]:
     """The lines of the sample itself and then of its resamples."""
     usable = sample.usable
@@ -199,7 +191,7 @@ def _lines(
         ends[request] = inside.min(), inside.max()
     weights = bootstrap.weights(sample.width_of_run, resampling.resamples, resampling.seed)
     parts: dict[Request, list[quantile.Lines]] = {request: [] for request in requests}
-    for weighted in quantile.chunks(rows, weights, scratch):
+    for weighted in quantile.chunks(rows, weights):
         for request, (low, high) in ends.items():
             parts[request].append(quantile.fit(weighted, request.quantile, low, high))
     return {

@@ -105,24 +105,7 @@ def group(x: ArrayLike, y: ArrayLike, unit: ArrayLike) -> Rows:
     return Rows(covariate, start, size, value, steering, units)
 
 
-class Scratch:
-    """Memory for cumulated weights, kept from one use to the next.
-
-    Getting fresh memory from the system takes longer than filling it.
-    """
-
-    def __init__(self) -> None:
-        self._bytes = np.empty(0, np.uint8)
-
-    def array(self, shape: tuple[int, int], kind: np.dtype[Any]) -> NDArray[Any]:
-        """An array of any content, which ends the use of the one before."""
-        size = shape[0] * shape[1] * kind.itemsize
-        if size > len(self._bytes):
-            self._bytes = np.empty(size, np.uint8)
-        return self._bytes[:size].view(kind).reshape(shape)
-
-
-def weigh(rows: Rows, weights: ArrayLike, scratch: Scratch | None = None) -> Weighted:
+def weigh(rows: Rows, weights: ArrayLike) -> Weighted:
     """Put rows under weightings, (weightings, units), none negative.
 
     Raises:
@@ -133,7 +116,7 @@ def weigh(rows: Rows, weights: ArrayLike, scratch: Scratch | None = None) -> Wei
     if w.ndim != 2 or w.shape[1] < units or not (w.min() >= 0 and np.isfinite(w.max())):
         raise ValueError(f"weights must be (weightings, {units} or more), finite and >= 0")
     padded = np.pad(w.astype(_kind(rows, w)), [(0, 0), (0, 1)])
-    cumulated = (scratch or Scratch()).array((len(w), len(rows.unit)), padded.dtype)
+    cumulated = np.empty((len(w), len(rows.unit)), padded.dtype)
     step = max(1, _CACHED // len(rows.unit))
     for i in range(0, len(w), step):
         out = cumulated[i : i + step]
@@ -141,10 +124,10 @@ def weigh(rows: Rows, weights: ArrayLike, scratch: Scratch | None = None) -> Wei
     return Weighted(rows, padded, cumulated)
 
 
-def chunks(rows: Rows, weights: NDArray[Any], scratch: Scratch) -> Iterator[Weighted]:
-    """The weightings in order, in equal parts of bounded memory; the next ends the last one's."""
+def chunks(rows: Rows, weights: NDArray[Any]) -> Iterator[Weighted]:
+    """The weightings in order, in equal parts of bounded memory."""
     parts = ceil(len(weights) * len(rows.unit) * _kind(rows, weights).itemsize / _CHUNK)
-    return (weigh(rows, part, scratch) for part in np.array_split(weights, parts))
+    return (weigh(rows, part) for part in np.array_split(weights, parts))
 
 
 def _kind(rows: Rows, weights: NDArray[Any]) -> np.dtype[Any]:
