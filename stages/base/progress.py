@@ -6,7 +6,6 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tqdm import tqdm
@@ -36,11 +35,9 @@ class Progress:
         self._live = LIVE / f"{stage}.json" if stage and LIVE.is_dir() else None
         self._runs, self._written = runs, float("-inf")
         self._lock = threading.Lock()
-        self._bar = (
-            tqdm(desc=label, total=total, unit=f" {unit}", leave=False)
-            if sys.stderr.isatty()
-            else None
-        )
+        self._bar: tqdm | None = None
+        if sys.stderr.isatty():
+            self._bar = tqdm(desc=label, total=total, unit=f" {unit}", leave=False)
 
     def __enter__(self) -> Self:
         return self
@@ -81,12 +78,7 @@ class Progress:
             self._last = now
             self._line(f"loss {loss:.3f}, {left:.0f} s left")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._live:
             with suppress(OSError):
                 self._live.unlink(missing_ok=True)

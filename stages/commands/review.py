@@ -18,7 +18,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import vl_convert
 import yaml
 from dvc.repo import Repo
@@ -27,10 +26,10 @@ from dvc.repo.graph import get_subgraph_of_nodes
 from stages.base import errors, files, progress
 from stages.base.errors import InputError
 from stages.base.processes import dvc_output, git
+from stages.pages.text import render
 
 PAGE = Path(".dvc/tmp/plots.html")  # DVC's own folder: not in git, and `make clean` leaves it
 OUTPUT = Path("dvc_plots")
-TEMPLATES = Path(__file__).parents[1] / "pages/templates"  # `pages` itself needs pandas
 LINE = 60  # characters of names that a table's line holds before it counts the others
 
 
@@ -153,8 +152,7 @@ def markdown(title: str, commits: str, sections: list[Section]) -> str:
         if not section.rows:
             lines.append(section.none)
             continue
-        table = [[_plain(cell) for cell in row] for row in section.rows]
-        table = [section.header, *table]
+        table = [section.header, *([_plain(cell) for cell in row] for row in section.rows)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         table.insert(1, ["-" * width for width in widths])
         for row in table:
@@ -166,15 +164,8 @@ def markdown(title: str, commits: str, sections: list[Section]) -> str:
 
 def page(review: dict[str, Any] | None = None) -> str:
     """The page that `dvc plots` fills with charts and figures, below a review if there is one."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return environment.get_template("review.html").render(review=review, vega=vega)
+    return render("review.html", review=review, vega=vega)
 
 
 def install() -> None:

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from types import TracebackType
 from typing import Self
 
 from tqdm import tqdm
@@ -21,21 +20,14 @@ class Board:
         self._ended = self._failed = 0
         self._total = total
         self._start = self._last = time.monotonic()
-        self._bar = (
-            tqdm(total=total, unit=" stages", desc="sweep", smoothing=0)
-            if sys.stderr.isatty()
-            else None
-        )
+        self._bar: tqdm | None = None
+        if sys.stderr.isatty():
+            self._bar = tqdm(total=total, unit=" stages", desc="sweep", smoothing=0)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
 
@@ -54,8 +46,7 @@ class Board:
         elif now - self._last >= PERIOD:
             self._last = now
             said = f"{self._ended} of {self._total} stages ended, {running} running"
-            if self._failed:
-                said += f", {self._failed} failed"
+            said += f", {self._failed} failed" if self._failed else ""
             if self._ended:
                 left = (now - self._start) * (self._total / self._ended - 1)
                 said += f", about {left:.0f} s left"

@@ -21,7 +21,6 @@ from fnmatch import fnmatchcase
 from functools import reduce
 from operator import getitem
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from dvc.dependency.param import ParamsDependency, read_param_file
@@ -92,12 +91,7 @@ class Graph:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._repo.close()
 
     def training(self, patterns: Collection[str] = ()) -> list[str]:
@@ -135,25 +129,20 @@ class Graph:
         """
         with self._repo.lock:
             measured = _Measured()
-            return [name for name in names if self._is_stale(name, measured)]
+            return [name for name in names if self._is_stale(self._stages[name], measured)]
 
     def upstream(self, names: Collection[str]) -> list[str]:
         """The stages before `names` that have changed, in DVC's order."""
         below = plan_repro(self._graph, [self._stages[name] for name in names])
         found = {stage.name for stage in below} - {*names}
-        with self._repo.lock:
-            measured = _Measured()
-            return [
-                name for name in self._stages if name in found and self._is_stale(name, measured)
-            ]
+        return self.stale(name for name in self._stages if name in found)
 
-    def _is_stale(self, name: str, measured: "_Measured") -> bool:
-        stage = self._stages[name]
+    def _is_stale(self, stage: Any, measured: "_Measured") -> bool:
         if stage.is_callback or stage.always_changed or stage.changed_stage():
             return True
         try:
             found = [measured(dep)[0].value for dep in stage.deps]
-            if found != [locked.value for locked in self._locked[name]]:
+            if found != [locked.value for locked in self._locked[stage.name]]:
                 return True
         except InputError:
             return True  # something that it needs is not here
@@ -238,9 +227,8 @@ class Graph:
                 stage.save_outs()
                 for out in stage.outs:
                     out.commit()
-                entries[name] = deepcopy(
-                    to_single_stage_lockfile(stage)
-                )  # YAML marks what is shared
+                entry = to_single_stage_lockfile(stage)
+                entries[name] = deepcopy(entry)  # YAML marks what is shared
                 self._locked[name] = [dep.hash_info for dep in stage.deps]
                 stage.cmd_changed = False
             if entries:

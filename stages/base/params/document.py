@@ -13,7 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from stages.base.errors import InputError
-from stages.base.params.cnn import BY_HAND, Cnn, Study, StudyTraining
+from stages.base.params.cnn import BY_HAND, Cnn, Regime, Study, StudyTraining
 from stages.base.params.dimension import Dimension
 from stages.base.params.fields import Name, Section
 from stages.base.params.fits import Calibration, Fit, Quanta
@@ -22,7 +22,6 @@ from stages.base.params.imports import Import
 from stages.base.params.parity import Parity
 from stages.base.params.plot import Plot
 from stages.base.params.published import Published
-from stages.base.params.regime import Regime
 from stages.base.params.students import Students
 from stages.base.params.verdict import Verdict
 
