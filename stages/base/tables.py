@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -45,6 +46,11 @@ def read(path: Path, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> 
     if lacking:
         raise InputError(f"{path}: no {', '.join(lacking)}; {remedy(path)}")
     return table
+
+
+def where(table: pd.DataFrame, **values: Any) -> pd.DataFrame:
+    """The rows of a table that have these values, by column."""
+    return table[np.all([table[name] == value for name, value in values.items()], axis=0)]
 
 
 def write_parquet(

@@ -65,26 +65,18 @@ def commit(revision: str) -> str:
     return found
 
 
-def params(revision: str) -> Section:
-    """The params that differ."""
+def values(what: str, revision: str) -> Section:
+    """The values that differ: `what` is param, or metric, which has its change too."""
+    columns = {"old": revision, "new": "workspace"}
+    columns |= {"diff": "change"} if what == "metric" else {}
     rows = [
-        [name, _shown(change.get("old")), _shown(change.get("new"))]
-        for entries in _dvc_json("params", "diff", revision).values()
-        for name, change in entries.items()
-    ]
-    return Section("Params", ["param", revision, "workspace"], rows, "No param differs.")
-
-
-def metrics(revision: str) -> Section:
-    """The metrics that differ."""
-    rows = [
-        [name, _shown(change.get("old")), _shown(change.get("new")), _shown(change.get("diff"))]
-        for path, entries in _dvc_json("metrics", "diff", revision).items()
+        [name, *(_shown(change.get(column)) for column in columns)]
+        for path, entries in _dvc_json(f"{what}s", "diff", revision).items()
         if Path(path).parent != progress.LIVE  # what a killed stage left there
         for name, change in entries.items()
     ]
-    header = ["metric", revision, "workspace", "change"]
-    return Section("Metrics", header, rows, "No metric differs.")
+    header = [what, *columns.values()]
+    return Section(f"{what.capitalize()}s", header, rows, f"No {what} differs.")
 
 
 def stages() -> Section:
@@ -233,7 +225,7 @@ def main() -> None:
     dirty = ", with uncommitted changes" if git("status", "--porcelain") else ""
     commits = f"{revision}: {commit(revision)[:7]}; workspace: {commit('HEAD')[:7]}{dirty}."
     moved, names = plots(revision)
-    sections = [params(revision), metrics(revision), stages(), moved]
+    sections = [values("param", revision), values("metric", revision), stages(), moved]
     title = f"{revision} → workspace"
     review = {"revision": revision, "commits": commits, "sections": sections}
     drawn = draw(page(review), revision, names)

@@ -24,10 +24,10 @@ if __name__ != "__mp_main__":  # a worker process runs this module again, and ne
     from stages.base import errors, params
     from stages.base.errors import InputError
     from stages.base.processes import dvc
+    from stages.base.progress import Progress
     from stages.base.workspace import prepare
     from stages.images import stored
     from stages.sweeping import expected
-    from stages.sweeping.board import Board
     from stages.sweeping.finished import Finished
     from stages.sweeping.graph import FOLDER, Graph, alone
     from stages.sweeping.local import Local
@@ -102,8 +102,9 @@ def _run(arguments: argparse.Namespace, graph: Graph) -> dict[str, str]:
             if any(str(stored.DATA / name) in task.inputs for task in tasks):
                 stored.stored(name, settings)  # once, for all workers
         # Widths are listed from narrow to wide: let what takes longest not start last.
-        with _engine(arguments, graph) as engine, Board(len(tasks)) as board:
-            faults = sweep(engine, tasks[::-1], finished, recorder, board)
+        progress = Progress("sweep", len(tasks), "stages")
+        with _engine(arguments, graph) as engine, progress:
+            faults = sweep(engine, tasks[::-1], finished, recorder, progress)
     print(f"recorded {recorder.recorded} stages in {time.monotonic() - start:.0f} s")
     left = len(graph.stale(names))
     print(f"{left} training stages are still stale" if left else "`dvc repro` does the rest")

@@ -280,10 +280,8 @@ def _size(stated: dict[Quantity, int], path: Path, spec: Import, needed: bool) -
 
 def width_of(parameters: int) -> int:
     """The width at which the network has so many parameters; 0 if there is none."""
-    width = math.isqrt(parameters // 54)  # at least
-    while width > 0 and parameters_of(width) > parameters:
-        width -= 1
-    return width if parameters_of(width) == parameters else 0
+    widths = range(1, math.isqrt(parameters // 54) + 1)  # no wider one has so few
+    return next((width for width in widths if parameters_of(width) == parameters), 0)
 
 
 def _whole(text: str, quantity: str, place: str, path: Path) -> int:

@@ -8,13 +8,13 @@ from stages.base.params.cnn import Regime as Regime
 from stages.base.params.cnn import Study as Study
 from stages.base.params.cnn import StudyTraining as StudyTraining
 from stages.base.params.cnn import Training as Training
-from stages.base.params.dimension import Dimension as Dimension
 from stages.base.params.document import PARAMS as PARAMS
 from stages.base.params.document import Params as Params
 from stages.base.params.document import load as load
 from stages.base.params.document import lookup as lookup
 from stages.base.params.document import published as published
 from stages.base.params.fits import Calibration as Calibration
+from stages.base.params.fits import Dimension as Dimension
 from stages.base.params.fits import Fit as Fit
 from stages.base.params.fits import Quanta as Quanta
 from stages.base.params.images import FolderImages as FolderImages
@@ -29,7 +29,6 @@ from stages.base.params.imports import Import as Import
 from stages.base.params.imports import Quantity as Quantity
 from stages.base.params.parity import FAMILY as FAMILY
 from stages.base.params.parity import ParityConfiguration as ParityConfiguration
-from stages.base.params.plot import Plot as Plot
 from stages.base.params.published import Figure6 as Figure6
 from stages.base.params.published import Michaud as Michaud
 from stages.base.params.published import Published as Published
@@ -43,4 +42,5 @@ from stages.base.params.verdict import FitRule as FitRule
 from stages.base.params.verdict import Layer as Layer
 from stages.base.params.verdict import LearningRule as LearningRule
 from stages.base.params.verdict import ParityVerdict as ParityVerdict
+from stages.base.params.verdict import Plot as Plot
 from stages.base.params.verdict import Verdict as Verdict
