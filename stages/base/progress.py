@@ -44,7 +44,7 @@ class Progress:
 
     def __call__(self, done: int, loss: float) -> None:
         with self._lock:
-            self.count(done, f"loss {loss:.3f}")
+            self.count(done, loss=f"{loss:.3f}")
             now = time.monotonic()
             if self._live and now - self._written >= LIVE_PERIOD:
                 self._written = now
@@ -53,19 +53,19 @@ class Progress:
                 with suppress(OSError):
                     files.write(self._live, json.dumps(shown))
 
-    def count(self, done: int, text: str) -> None:
-        """Count what has just been done, which may be nothing, and show a text beside it."""
+    def count(self, done: int, **beside: object) -> None:
+        """Count what has just been done, which may be nothing, and show what is beside it."""
         with self._lock:
             self._done += done
-            self._text = text
+            self._text = ", ".join(f"{name} {value}" for name, value in beside.items())
             now = time.monotonic()
             if self._bar is not None:
-                self._bar.set_postfix_str(text, refresh=not done)
+                self._bar.set_postfix(beside, refresh=not done)
                 self._bar.update(done)
             elif now - self._last >= PERIOD:
                 self._last = now
                 left = f", {self._left():.0f} s left" if self._done > self._before else ""
-                self._line(f"{text}{left}")
+                self._line(f"{self._text}{left}")
 
     def skip(self, done: int) -> None:
         """Count what was done before the start."""

@@ -91,7 +91,7 @@ def sweep(
     faults: dict[str, str] = {}
 
     def show(done: int) -> None:
-        progress.count(done, f"{engine.running} running, {len(faults)} failed")
+        progress.count(done, running=engine.running, failed=len(faults))
 
     def keep(result: Result) -> None:
         if result.fault:
