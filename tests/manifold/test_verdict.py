@@ -116,7 +116,10 @@ def test_no_sound_interval_proves_nothing(each: Estimate) -> None:
 def test_a_quotient_holds_all_quotients() -> None:
     quotient = estimate(18, 20).divided_by(estimate(16, 17))
     assert (quotient.low, quotient.high) == (18 / 17, 20 / 16)
-    assert not estimate(18, 20).divided_by(estimate(-1, 1)).sound
+    for low in (-1, 0):
+        assert not estimate(18, 20).divided_by(estimate(low, 1)).sound
+    small = estimate(18, 20).divided_by(estimate(0.5, 0.8))
+    assert (small.low, small.high) == pytest.approx((18 / 0.8, 40))
 
 
 def test_over_networks_is_a_t_interval_of_the_logarithm() -> None:
@@ -130,7 +133,9 @@ def test_over_networks_is_a_t_interval_of_the_logarithm() -> None:
     assert found.high == pytest.approx(math.exp(high))
     assert not over_networks(values[:2], ["ok"] * 2, 0.95).sound
     assert not over_networks(values, ["ok", "tied", "ok", "ok"], 0.95).sound
-    assert not over_networks([*values[:3], math.nan], ["ok"] * 4, 0.95).sound
+    for value in (math.nan, math.inf, 0.0, -1.0):
+        none = over_networks([*values[:3], value], ["ok"] * 4, 0.95)
+        assert none.status == "a network without a dimension"
 
 
 METRICS = [*selection.FIGURE_6.values()]
