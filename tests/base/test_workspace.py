@@ -87,6 +87,8 @@ def test_a_disk_must_hold_something(
 ) -> None:
     if known:
         locked(folder, part=1)
+    free(monkeypatch, 50_000_000)
+    prepare(folder)
     free(monkeypatch, 49_999_999)
     with pytest.raises(InputError, match="needs 50 MB"):
         prepare(folder)

@@ -289,6 +289,33 @@ def test_other_choices_differ_from_the_rule_in_one_thing() -> None:
     assert not table.duplicated(["quantity", "choice"]).any()
 
 
+def test_a_level_is_of_its_own_curve_sweep_and_stop() -> None:
+    factors = {"train_loss": 1.3, "validation_loss": 0.8}
+    best = runs(1, 0.01)
+    best = best.assign(**{name: factor * best[name] for name, factor in factors.items()})
+    later = best.assign(
+        epoch=2,  # of larger losses and half the error
+        **{name: 1.5 * best[name] for name in factors},
+        validation_accuracy=0.5 + best["validation_accuracy"] / 2,
+    )
+    other = best[best["width"] != 1].assign(sweep="narrower")  # lacks a size
+    half = best.assign(sweep="half", **{name: best[name] / 2 for name in factors})
+    every = pd.concat([best, later, other, half])
+    numbers = fits(dict.fromkeys([*METRICS, "notebook"], (17.0, 18.0)))
+    table = verdict.verdicts(every, numbers, dimensions(17, 1.1), SK, P.verdict, P.fit)
+    levels = table.set_index(["quantity", "choice"])["ours"]
+    expected = {
+        "train_loss": [1.3, 1.3 / 2, 1.3 * 1.5],
+        "test_loss": [0.8, 0.8 / 2, 0.8 * 1.5],
+        "train_error": [1, 1, 1],
+        "test_error": [1, 1, 0.5],
+    }
+    for curve, ratios in expected.items():
+        found = levels[f"{curve}_{verdict.LEVEL}"]
+        assert [*found.index] == [RULE, "sweep=half", "epochs=best_error"]
+        assert found.tolist() == pytest.approx(ratios)
+
+
 def test_a_training_loss_evaluated_after_the_epoch_is_judged_where_there_is_one() -> None:
     table = fits(dict.fromkeys([*METRICS, "notebook"], (13.0, 15.0)))
     evaluated = table[(table["sweep"] == "notebook") & (table["metric"] == "train_loss")]
