@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -45,6 +46,20 @@ def read(path: Path, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> 
     if lacking:
         raise InputError(f"{path}: no {', '.join(lacking)}; {remedy(path)}")
     return table
+
+
+def where(table: pd.DataFrame, **values: Any) -> pd.DataFrame:
+    """The rows whose columns have these values."""
+    kept = np.ones(len(table), bool)
+    for name, value in values.items():
+        kept &= (table[name] == value).to_numpy(bool, na_value=False)
+    return table[kept]
+
+
+def spread(groups: Any, **shares: float) -> pd.DataFrame:
+    """Quantiles of a grouped column, a row for each group: by a column's name, the share below."""
+    table = pd.DataFrame({name: groups.quantile(share) for name, share in shares.items()})
+    return table.reset_index()
 
 
 def write_parquet(
