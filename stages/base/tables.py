@@ -49,8 +49,17 @@ def read(path: Path, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> 
 
 
 def where(table: pd.DataFrame, **values: Any) -> pd.DataFrame:
-    """The rows of a table that have these values, by column."""
-    return table[np.all([table[name] == value for name, value in values.items()], axis=0)]
+    """The rows whose columns have these values."""
+    kept = np.ones(len(table), bool)
+    for name, value in values.items():
+        kept &= (table[name] == value).to_numpy(bool, na_value=False)
+    return table[kept]
+
+
+def spread(groups: Any, **shares: float) -> pd.DataFrame:
+    """Quantiles of a grouped column, a row for each group: by a column's name, the share below."""
+    table = pd.DataFrame({name: groups.quantile(share) for name, share in shares.items()})
+    return table.reset_index()
 
 
 def write_parquet(

@@ -1,6 +1,6 @@
 """What the figures of the CNN sweeps share: the tables that they show, and how a law is drawn."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from stages.base import tables
 from stages.base.params import Plot
+from stages.base.tables import where
 from stages.drawing import style
-from stages.drawing.style import BLUE, GREEN, VERMILION
+from stages.drawing.style import BLUE, GREEN, VERMILION, Point
 
 LOSSES = {"validation_loss": "validation loss", "train_loss": "training loss"}
 EPOCHS = {"pooled": ("o", BLUE), "last": ("s", VERMILION), "best": ("D", GREEN)}
@@ -22,10 +23,6 @@ EPOCHS = {"pooled": ("o", BLUE), "last": ("s", VERMILION), "best": ("D", GREEN)}
 ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
 TICKS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 FINE_TICKS = (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)
-
-Point = tuple[float, float]
-End = tuple[Point, str, str]
-"""Where a line ends, in data units, and its name and colour."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,7 @@ class Drawn:
 
     def only(self, sweeps: Sequence[str]) -> "Drawn":
         """The same of some of the sweeps."""
-        parts = {name: table[table["sweep"].isin(sweeps)] for name, table in vars(self).items()}
-        return Drawn(**parts)
+        return Drawn(*(table[table["sweep"].isin(sweeps)] for table in vars(self).values()))
 
     @property
     def sweeps(self) -> list[str]:
@@ -63,16 +59,14 @@ class Drawn:
 
     def of(self, sweep: str) -> pd.DataFrame:
         """The runs of one sweep."""
-        return self.runs[self.runs["sweep"] == sweep]
+        return where(self.runs, sweep=sweep)
 
     def fit(
         self, sweep: str, metric: str, epochs: str, quantile: float = 0.5, widths: str = "all"
     ) -> pd.Series:
         """One fit over all runs, failed ones included; its numbers are NaN where there is none."""
         keys = {"sweep": sweep, "metric": metric, "epochs": epochs, "quantile": quantile}
-        found = self.fits
-        for name, value in (keys | {"failed": "included", "widths": widths}).items():
-            found = found[found[name] == value]
+        found = where(self.fits, **keys, failed="included", widths=widths)
         return found.iloc[0] if len(found) else pd.Series(np.nan, self.fits.columns, dtype=object)
 
 
@@ -82,14 +76,11 @@ def grid(
     """A figure of two columns as wide as params say, and its axes; `more` as subplots.
 
     One column alone makes it narrower, three wider: on a phone each panel fills the screen, and
-    its text should be no smaller there. What there may be many of, as sweeps, are rows.
-
-    Args:
-        aspect: height of a row, as a share of the width of two columns.
+    its text should be no smaller there. What there may be many of, as sweeps, are rows. `aspect` is
+    the height of a row, as a share of the width of two columns.
     """
     width = plot.width * {1: 0.6, 2: 1, 3: 1.2}[columns]
-    figure = Figure(figsize=(width, rows * plot.width * aspect))
-    return figure, figure.subplots(rows, columns, squeeze=False, **more)
+    return style.panels(rows, columns, width, rows * plot.width * aspect, **more)
 
 
 def positive(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -125,12 +116,3 @@ def n_axis(axes: Axes, sizes: Iterable[float], label: str = "Parameters N") -> N
     style.plain_log_axis(axes, "x", subs)
     axes.set_xlim(min(sizes) / 1.1, max(sizes) * 1.1)
     axes.set_xlabel(label)
-
-
-def name_ends(figure: Figure, ends: Mapping[Axes, Sequence[End]]) -> None:
-    """Name lines at their right ends. Call it last: it rests on the final layout."""
-    figure.draw_without_rendering()
-    for axes, named in ends.items():
-        if named:
-            points, texts, colours = zip(*named, strict=True)
-            style.label_ends(axes, points, texts, colours)

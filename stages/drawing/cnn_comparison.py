@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from stages.base.params import Plot, SharmaKaplan
+from stages.base.tables import where
 from stages.drawing import cnn, style
 from stages.drawing.cnn import EPOCHS, LOSSES, Drawn
 from stages.drawing.forest import Line, Reference, forest, limits
@@ -21,7 +22,7 @@ def epochs(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
     """Median validation loss and 4/alpha for each choice of epochs."""
     names = tables.sweeps
     figure, grid = cnn.grid(len(names), 2, plot, 0.45)
-    ends: dict[Axes, list[cnn.End]] = {}
+    ends: dict[Axes, list[style.End]] = {}
     laws = {
         (sweep, metric, choice): tables.fit(sweep, metric, choice)
         for sweep, metric, choice in product(names, LOSSES, EPOCHS)
@@ -49,7 +50,7 @@ def epochs(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
             for metric, choice in product(LOSSES, EPOCHS)
         ]
         forest(dimensions, lines, references, published.expected, span, values=True)
-    cnn.name_ends(figure, ends)
+    style.name_ends(figure, ends)
     return figure
 
 
@@ -65,7 +66,7 @@ def figure_6(
     runs = tables.runs[tables.runs["width"].between(first, last)]
     parameters = published.figure_6.parameters
     log_n, named = np.log(parameters), {theirs: Line2D([], [], marker="D", ls="--", color=INK)}
-    ends: dict[Axes, list[cnn.End]] = {}
+    ends: dict[Axes, list[style.End]] = {}
     for axes, curve in zip(grid.flat, selection.FIGURE_6, strict=True):
         values = np.array(getattr(published.figure_6, curve))
         axes.plot(parameters, values, "D", markersize=5, color=INK, markerfacecolor="none")
@@ -75,7 +76,7 @@ def figure_6(
         axes.plot(parameters, law_of_theirs, "--", color=INK)
         ends[axes] = [((float(parameters[-1]), float(law_of_theirs[-1])), f"{printed:g}", INK)]
         for rank, sweep in enumerate(tables.sweeps):
-            rows = runs[runs["sweep"] == sweep]
+            rows = where(runs, sweep=sweep)
             if rows.empty:
                 continue
             has = selection.metrics(rows)
@@ -100,7 +101,7 @@ def figure_6(
     for name, line in named.items():
         line.set(label=name, markersize=4)
     figure.legend(handles=[*named.values()], ncols=2, loc="outside upper center")
-    cnn.name_ends(figure, ends)
+    style.name_ends(figure, ends)
     return figure
 
 
@@ -109,24 +110,23 @@ def sensitivity(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
     names, table = tables.sweeps, tables.sensitivity
     figure, grid = cnn.grid(len(names), 3, plot, 0.62)
     span = limits(table["dimension"], published.expected)
-    ends: dict[Axes, list[cnn.End]] = {}
+    ends: dict[Axes, list[style.End]] = {}
     for (*forests, single), sweep in zip(grid, names, strict=True):
         ends[single] = []
         single.axhspan(*published.expected, color=INK, alpha=0.22, linewidth=0)
         for rank, (axes, metric) in enumerate(zip(forests, LOSSES, strict=True)):
-            here = table[(table["sweep"] == sweep) & (table["metric"] == metric)]
+            here = where(table, sweep=sweep, metric=metric)
             axes.set_title(f"{sweep}: 4/{cnn.ALPHA}, {LOSSES[metric]}", pad=20)
             lines = list(_varied(here))
             references = [Reference(_theirs(published)[metric], 0, len(lines) - 1)]
             forest(axes, lines, references, published.expected, span)
-            end = _by_epoch(single, here, CYCLE[rank], ("-", "--")[rank], span[1])
-            if end:
+            if end := _by_epoch(single, here, CYCLE[rank], ("-", "--")[rank], span[1]):
                 ends[single].append((end, LOSSES[metric].split()[0], CYCLE[rank]))
         single.set_title(f"{sweep}: 4/{cnn.ALPHA} of one epoch alone")
         style.plain_log_axis(single, "y", cnn.TICKS)
         single.set_ylim(*span)
         single.set_xlabel("Epoch")
-    cnn.name_ends(figure, ends)
+    style.name_ends(figure, ends)
     return figure
 
 
@@ -134,10 +134,10 @@ def local_slopes(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
     """Alpha in a sliding window of widths: that of a power law would not move."""
     names, table = tables.sweeps, tables.local_slopes
     figure, grid = cnn.grid(len(names), 2, plot, 0.45)
-    ends: dict[Axes, list[cnn.End]] = {}
+    ends: dict[Axes, list[style.End]] = {}
     for axes, (sweep, metric) in zip(grid.flat, product(names, LOSSES), strict=True):
         axes.set_title(f"{sweep}: local {cnn.ALPHA}, {LOSSES[metric]}")
-        here = table[(table["sweep"] == sweep) & (table["metric"] == metric)]
+        here = where(table, sweep=sweep, metric=metric)
         numbers = ["parameters", "alpha", "alpha_low", "alpha_high"]
         here = here.dropna(subset=["alpha"]).astype(dict.fromkeys(numbers, float))
         rows = tables.of(sweep) if here.empty else here
@@ -146,7 +146,7 @@ def local_slopes(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
         axes.axhline(alpha, linestyle="--", color=INK, linewidth=1)
         ends[axes] = [((axes.get_xlim()[1], alpha), "published", INK)]
         for choice, (marker, colour) in EPOCHS.items():
-            part = here[here["epochs"] == choice]
+            part = where(here, epochs=choice)
             n, band = part["parameters"], (part["alpha_low"], part["alpha_high"])
             axes.fill_between(n, *band, color=colour, alpha=0.2, linewidth=0)
             axes.plot(n, part["alpha"], f"{marker}-", markersize=3, color=colour)
@@ -155,7 +155,7 @@ def local_slopes(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
                 ends[axes].append((last, choice, colour))
         if axes.get_ylim()[0] < 0:
             axes.axhline(0, color=INK, linewidth=0.6)
-    cnn.name_ends(figure, ends)
+    style.name_ends(figure, ends)
     return figure
 
 
@@ -165,9 +165,9 @@ def _theirs(published: SharmaKaplan) -> dict[str, float]:
 
 def _by_epoch(
     axes: Axes, table: pd.DataFrame, colour: str, style: str, top: float
-) -> cnn.Point | None:
+) -> style.Point | None:
     """Draw 4/alpha against the epoch with its band; where the line ends or leaves the axes."""
-    rows = table[table["factor"] == "epoch"]
+    rows = where(table, factor="epoch")
     rows = rows.assign(epoch=rows["level"].astype(int)).sort_values("epoch")
     low, high = rows["dimension_low"], rows["dimension_high"].fillna(np.inf).clip(upper=10 * top)
     axes.fill_between(rows["epoch"], low, high, color=colour, alpha=0.25, linewidth=0)
@@ -181,9 +181,10 @@ def _by_epoch(
 def _varied(table: pd.DataFrame) -> Iterator[Line]:
     """The lines of the forest: each level of each factor but the epochs, which are its markers."""
     for factor in ["quantile", "widths", "failed", "model"]:
-        here = table[table["factor"] == factor]
+        here = where(table, factor=factor)
         for level in here["level"].unique():
-            fits = here[(here["level"] == level) & here["epochs"].isin(EPOCHS)]
+            fits = where(here, level=level)
+            fits = fits[fits["epochs"].isin(EPOCHS)]
             first, last = fits[["first_width", "last_width"]].iloc[0]
             name = {
                 "quantile": f"quantile {level}",

@@ -24,7 +24,7 @@ def scaling(tables: Drawn, sweep: str, plot: Plot) -> Figure:
     figure, grid = cnn.grid(2, 2, plot, 0.45, sharex=True)
     rows = tables.of(sweep)
     quantiles = sorted(tables.fits["quantile"].unique(), reverse=True)
-    ends: dict[Axes, list[cnn.End]] = {}
+    ends: dict[Axes, list[style.End]] = {}
     for axes, (metric, title) in zip(grid.flat, PANELS.items(), strict=True):
         axes.set_title(title)
         if cnn.positive(rows, metric).empty:  # an import may lack it
@@ -36,8 +36,9 @@ def scaling(tables: Drawn, sweep: str, plot: Plot) -> Figure:
         axes.tick_params(labelbottom=True)  # a narrow page stacks the panels
         style.plain_log_axis(axes, "y", cnn.TICKS)
         falls = metric.endswith("loss")
-        if falls:
-            _room_above(axes, 0.2)
+        if falls:  # the notes stand above the data: a fifth of the height
+            low, high = axes.get_ylim()
+            axes.set_ylim(low, high * (high / low) ** 0.25)
         ends[axes], notes = [], [f"quantile: slope, 4/{cnn.ALPHA}"]
         for rank, quantile in enumerate(quantiles):
             colour = CYCLE[rank % len(CYCLE)]
@@ -45,23 +46,13 @@ def scaling(tables: Drawn, sweep: str, plot: Plot) -> Figure:
             if end := cnn.power_law(axes, law, rows, colour):
                 ends[axes].append((end, f"{quantile:g}", colour))
             notes.append(f"{quantile:g}: {_note(law, interval=quantile == 0.5)}")
-        axes.text(
-            0.99,
-            0.985 if falls else 0.02,
-            "\n".join(notes),
-            transform=axes.transAxes,
-            ha="right",
-            va="top" if falls else "bottom",
-            fontsize="small",
-            linespacing=1.35,
-        )
-    runs = len(rows.drop_duplicates(selection.RUN))
-    figure.suptitle(
-        f"Sweep {sweep}: {runs:,} runs, all {len(rows):,} epochs fitted, "
-        f"{plot.points} shown per N at evenly spaced ranks",
-        fontsize="medium",
-    )
-    cnn.name_ends(figure, ends)
+        y, side = (0.985, "top") if falls else (0.02, "bottom")
+        look = {"ha": "right", "va": side, "fontsize": "small", "linespacing": 1.35}
+        axes.text(0.99, y, "\n".join(notes), transform=axes.transAxes, **look)
+    said = f"{len(rows.drop_duplicates(selection.RUN)):,} runs, all {len(rows):,} epochs fitted"
+    shown = f"{plot.points} shown per N at evenly spaced ranks"
+    figure.suptitle(f"Sweep {sweep}: {said}, {shown}", fontsize="medium")
+    style.name_ends(figure, ends)
     return figure
 
 
@@ -76,14 +67,9 @@ def violins(tables: Drawn, sweep: str, plot: Plot) -> Figure:
         finite = rows[np.isfinite(rows[metric])]
         by_width = {width: group for width, group in finite.groupby("width")[metric]}
         if by_width:
-            drawn = axes.violinplot(
-                [values.to_numpy(float) for values in by_width.values()],
-                list(by_width),
-                widths=0.9,
-                points=24,
-                showmedians=True,
-                showextrema=False,
-            )
+            look = {"widths": 0.9, "points": 24, "showmedians": True, "showextrema": False}
+            values = [values.to_numpy(float) for values in by_width.values()]
+            drawn = axes.violinplot(values, list(by_width), **look)
             for body in drawn["bodies"]:
                 body.set(facecolor=BLUE, edgecolor=BLUE, alpha=plot.opacity, linewidth=0.6)
             drawn["cmedians"].set(color=VERMILION, linewidth=1.5)
@@ -91,10 +77,8 @@ def violins(tables: Drawn, sweep: str, plot: Plot) -> Figure:
         axes.tick_params(labelbottom=True)  # a narrow page stacks the panels
     for axes in grid[-1]:
         axes.set_xlabel("Parameters N, a step per width")
-    figure.suptitle(
-        f"Sweep {sweep}: distribution over runs and epochs; the bar is the median",
-        fontsize="medium",
-    )
+    words = "distribution over runs and epochs; the bar is the median"
+    figure.suptitle(f"Sweep {sweep}: {words}", fontsize="medium")
     return figure
 
 
@@ -114,12 +98,6 @@ def _ranked(rows: pd.DataFrame, metric: str, count: int) -> pd.DataFrame:
         ranks = np.linspace(0, len(group) - 1, min(count, len(group))).round().astype(int)
         kept.append(group.iloc[ranks])
     return pd.concat(kept)
-
-
-def _room_above(axes: Axes, share: float) -> None:
-    """Leave the upper share of a logarithmic axis' height free of data."""
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high * (high / low) ** (share / (1 - share)))
 
 
 def _note(law: pd.Series, interval: bool) -> str:

@@ -52,17 +52,11 @@ def forest(
     band is the dimension `expected`.
     """
     style.plain_log_axis(axes, "x", (1.0, 3.0))
-    words = 1.4 if values else 0.3  # room for them on the right, as a share of the range
-    axes.set_xlim(span[0], span[1] * (span[1] / span[0]) ** words)
+    room = 1.4 if values else 0.3  # for words on the right, as a share of the range
+    axes.set_xlim(span[0], span[1] * (span[1] / span[0]) ** room)
     axes.axvspan(*expected, color=INK, alpha=0.22, linewidth=0)
-    axes.annotate(
-        "expected {:g} to {:g}".format(*expected),
-        (expected[1], len(lines) + 0.2),
-        xytext=(4, 0),
-        textcoords="offset points",
-        va="bottom",
-        fontsize="small",
-    )
+    words = "expected {:g} to {:g}".format(*expected)
+    style.note(axes, words, (expected[1], len(lines) + 0.2), (4, 0), va="bottom")
     if not values:
         handles = [
             Line2D([], [], marker=marker, color=colour, markersize=4, label=choice)
@@ -72,14 +66,8 @@ def forest(
         above.set_bbox_to_anchor((0, 0.985), axes.transAxes)
     for value, first, last in references:
         axes.plot([value, value], [first - 0.6, last + 0.45], "--", color=INK, linewidth=1)
-        axes.annotate(
-            f"published {value:g}",
-            (max(value, expected[1]), first - 0.55),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize="small",
-        )
+        at = max(value, expected[1]), first - 0.55
+        style.note(axes, f"published {value:g}", at, (4, 0), va="center")
     for place, line in enumerate(lines):
         for rank, (choice, fit) in enumerate(line.fits.items()):
             marker, colour = EPOCHS[choice]
@@ -106,15 +94,8 @@ def forest(
 
 
 def _at_right(axes: Axes, place: float, text: str, colour: str = INK) -> None:
-    axes.annotate(
-        text,
-        (0.995, place),
-        xycoords=("axes fraction", "data"),
-        ha="right",
-        va="center",
-        color=colour,
-        fontsize="small",
-    )
+    look: style.Look = {"ha": "right", "va": "center", "color": colour, "fontsize": "small"}
+    axes.annotate(text, (0.995, place), xycoords=("axes fraction", "data"), **look)
 
 
 def _why(fit: pd.Series) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -19,8 +18,10 @@ from matplotlib.figure import Figure
 
 from stages.base import tables
 from stages.base.params import ParityConfiguration, Plot
+from stages.base.tables import spread, where
 from stages.drawing import style
-from stages.quanta.fits import BIT
+from stages.drawing.style import INK, End, Point
+from stages.quanta.fits import BIT, widest
 
 TASKS = 12
 """Tasks that are drawn at most, evenly spaced in the logarithm of their number."""
@@ -32,6 +33,7 @@ DEPTH = 50
 """The level at which a task is learned over the smallest loss that is drawn."""
 SPAN = 50
 """The last step over the first that is drawn, unless a task is learned before."""
+NO_CURVES = "No configuration keeps the curves of its tasks (task_curves)."
 
 
 class Drawn(NamedTuple):
@@ -52,13 +54,13 @@ class Drawn(NamedTuple):
         Raises:
             InputError: one is missing or damaged, or there are no runs or fits.
         """
-        made = {"losses", "tasks", "curves"}  # of the parts
-        needed = {"losses", "tasks", "runs", "emergence", "exponents"}
+        ends = {"losses": "parquet", "tasks": "parquet", "curves": "parquet"}  # of the parts
+        rows = dict.fromkeys(("curves", "horizons"), ())  # which may have none
         return cls(
             *(
                 tables.read(
-                    folder / f"parity_{name}.{'parquet' if name in made else 'csv'}",
-                    ["configuration"] if name in needed else [],
+                    folder / f"parity_{name}.{ends.get(name, 'csv')}",
+                    rows.get(name, ["configuration"]),
                 )
                 for name in cls._fields
             )
@@ -83,21 +85,15 @@ def series(tables: Drawn, plot: Plot, count: int = TASKS) -> pd.DataFrame:
     """
     parts = [pd.DataFrame(columns=["configuration", "series", "step", "loss", "low", "high"])]
     for name in tables.shown:
-        rows = tables.curves[tables.curves["configuration"] == name]
-        tasks = tables.tasks[tables.tasks["configuration"] == name]
-        rows = rows[rows["step"] >= earliest(rows, tasks)]
+        rows = where(tables.curves, configuration=name)
+        rows = rows[rows["step"] >= earliest(rows, where(tables.tasks, configuration=name))]
         rows = rows[rows["step"].isin(spaced(rows["step"], plot.steps))]
         chosen = rows[rows["task"].isin(spaced(rows["task"], count))]
         of_tasks = _over_seeds(chosen.assign(series=chosen["task"]), "loss", plot)
         of_tasks["series"] = "task " + of_tasks["series"].astype(str)
-        means = tables.losses[
-            (tables.losses["configuration"] == name)
-            & (tables.losses["samples"] == 0)
-            & (tables.losses["width"] == rows["width"].max())
-            & tables.losses["step"].isin(rows["step"].unique())
-        ]
-        means = _over_seeds(means.assign(series="mean"), "mean_loss", plot)
-        parts.append(pd.concat([of_tasks, means]))
+        means = widest(where(tables.losses, configuration=name, samples=0))
+        means = means[means["step"].isin(rows["step"])].assign(series="mean")
+        parts.append(pd.concat([of_tasks, _over_seeds(means, "mean_loss", plot)]))
         parts[-1].insert(0, "configuration", name)
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
@@ -109,47 +105,42 @@ def earliest(curves: pd.DataFrame, tasks: pd.DataFrame) -> float:
 
 def _over_seeds(rows: pd.DataFrame, column: str, plot: Plot) -> pd.DataFrame:
     by_step = (rows[column].astype(float) / BIT).groupby([rows["series"], rows["step"]])
-    low, high = (by_step.quantile(quantile) for quantile in plot.band)
-    return pd.DataFrame({"loss": by_step.median(), "low": low, "high": high}).reset_index()
+    return spread(by_step, loss=0.5, low=plot.band[0], high=plot.band[1])
 
 
 def spaced(values: Iterable[float], count: int) -> npt.NDArray[np.float64]:
     """At most `count` of the distinct values, evenly spaced in their logarithm."""
     distinct: npt.NDArray[np.float64] = np.unique(np.asarray(values))
-    if len(distinct) <= count:
-        return distinct
-    wanted = np.geomspace(distinct[0], distinct[-1], count)
-    nearest = np.abs(np.log(wanted[:, None] / distinct)).argmin(axis=1)
-    chosen: npt.NDArray[np.float64] = distinct[np.unique(nearest)]
-    return chosen
+    if len(distinct) > count:
+        wanted = np.geomspace(distinct[0], distinct[-1], count)
+        nearest = np.abs(np.log(wanted[:, None] / distinct)).argmin(axis=1)
+        distinct = distinct[np.unique(nearest)]
+    return distinct
 
 
+@style.drawing()
 def curves(
     drawn: pd.DataFrame, configurations: dict[str, ParityConfiguration], plot: Plot
 ) -> Figure:
     """A panel for each configuration of `series`, with the level at which a task is learned."""
-    names = list(drawn["configuration"].unique())
-    with style.drawing():
-        figure, panels = plt.subplots(
-            max(len(names), 1),
-            1,
-            figsize=(0.62 * plot.width, HEIGHT * plot.width * max(len(names), 1)),
-            squeeze=False,
-        )
-        if not names:
-            missing(panels[0, 0], "No configuration keeps the curves of its tasks (task_curves).")
-        for axes, name in zip(panels[:, 0], names, strict=False):
-            _panel(axes, drawn[drawn["configuration"] == name], configurations[name])
-            axes.set_title(f"{name}: {_described(configurations[name])}", loc="left")
-        figure.draw_without_rendering()
-        for axes, name in zip(panels[:, 0], names, strict=False):
-            _name_lines(axes, drawn[drawn["configuration"] == name])
-        plt.close(figure)
+    parts = {str(name): rows for name, rows in drawn.groupby("configuration", sort=False)}
+    count = max(len(parts), 1)
+    height = HEIGHT * plot.width * count
+    figure, panels = style.panels(count, 1, 0.62 * plot.width, height)
+    if not parts:
+        missing(panels[0, 0], NO_CURVES)
+    for axes, (name, rows) in zip(panels[:, 0], parts.items(), strict=False):
+        c = configurations[name]
+        _panel(axes, rows, c)
+        words = f"{c.tasks} tasks, width {max(c.widths)}, {c.seeds} seeds"
+        axes.set_title(f"{name}: {words}", loc="left")
+    figure.draw_without_rendering()
+    ends = {
+        axes: _line_ends(axes, rows)
+        for axes, rows in zip(panels[:, 0], parts.values(), strict=False)
+    }
+    style.name_ends(figure, ends)
     return figure
-
-
-def _described(c: ParityConfiguration) -> str:
-    return f"{c.tasks} tasks, width {max(c.widths)}, {c.seeds} seeds"
 
 
 def _looks(drawn: pd.DataFrame) -> dict[str, dict[str, Any]]:
@@ -159,51 +150,42 @@ def _looks(drawn: pd.DataFrame) -> dict[str, dict[str, Any]]:
         name: {"color": colour, "linewidth": 1.2, "zorder": 2}
         for name, colour in zip(tasks, style.sequence(len(tasks)), strict=True)
     }
-    return looks | {"mean": {"color": style.INK, "linewidth": 3.0, "zorder": 3}}
+    return looks | {"mean": {"color": INK, "linewidth": 3.0, "zorder": 3}}
 
 
 def _panel(axes: Axes, drawn: pd.DataFrame, c: ParityConfiguration) -> None:
-    wide = drawn["step"].max() > 300 * drawn["step"].min()
+    first, level = drawn["step"].min(), c.learned_below
+    wide = drawn["step"].max() > 300 * first
     style.plain_log_axis(axes, "x", subs=(1.0,) if wide else (1.0, 3.0))
     style.plain_log_axis(axes, "y")
     for name, look in _looks(drawn).items():
-        rows = drawn[drawn["series"] == name]
+        rows = where(drawn, series=name)
         low, high = rows["low"].to_numpy(float), rows["high"].to_numpy(float)
         axes.fill_between(rows["step"], low, high, color=look["color"], alpha=0.15, linewidth=0)
         axes.plot(rows["step"], rows["loss"], **look)
     axes.margins(x=0)
-    axes.set_ylim(bottom=max(c.learned_below / DEPTH, axes.get_ylim()[0]), top=3)
-    axes.axhline(c.learned_below, color=style.INK, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.annotate(
-        f"learned: under {c.learned_below:g} bit",
-        (drawn["step"].min(), c.learned_below),
-        xytext=(4, 3),
-        textcoords="offset points",
-        fontsize="small",
-    )
+    axes.set_ylim(bottom=max(level / DEPTH, axes.get_ylim()[0]), top=3)
+    axes.axhline(level, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    style.note(axes, f"learned: under {level:g} bit", (first, level), (4, 3))
     axes.set_xlabel("Optimizer steps")
     axes.set_ylabel("Loss (bits)")
 
 
-def _name_lines(axes: Axes, drawn: pd.DataFrame) -> None:
-    """At their ends, those that end together as one; those that leave the panel where they do."""
-    looks = _looks(drawn)
-    bottom = axes.get_ylim()[0]
-    ends: dict[str, tuple[float, float]] = {}
+def _line_ends(axes: Axes, drawn: pd.DataFrame) -> list[End]:
+    """Where lines end, those that end together as one; those that leave the panel it names there.
+
+    It rests on the final layout.
+    """
+    looks, bottom = _looks(drawn), axes.get_ylim()[0]
+    ends: dict[str, Point] = {}
     for rank, (name, look) in enumerate(looks.items()):
-        rows = drawn[drawn["series"] == name]
+        rows = where(drawn, series=name)
         low = rows[rows["loss"] < bottom]
         if low.empty:
             ends[name] = float(rows["step"].iloc[-1]), float(rows["loss"].iloc[-1])
         else:
-            axes.annotate(
-                name.removeprefix("task "),
-                (float(low["step"].iloc[0]), bottom),
-                xytext=(2, 4 + 9 * (rank % 2)),
-                textcoords="offset points",
-                color=look["color"],
-                fontsize="small",
-            )
+            at, offset = (float(low["step"].iloc[0]), bottom), (2, 4 + 9 * (rank % 2))
+            style.note(axes, name.removeprefix("task "), at, offset, color=look["color"])
     together: list[list[str]] = []
     for name in sorted(ends, key=lambda name: ends[name][1]):
         near = together and ends[name][1] < (1 + TOGETHER) * ends[together[-1][-1]][1]
@@ -211,12 +193,11 @@ def _name_lines(axes: Axes, drawn: pd.DataFrame) -> None:
             together[-1].append(name)
         else:
             together.append([name])
-    words = [
-        names[0]
-        if len(names) == 1
-        else "tasks " + ", ".join(map(str, sorted(int(name.split()[1]) for name in names)))
-        for names in together
-    ]
-    words = [textwrap.fill(text, 15, subsequent_indent="  ") for text in words]
-    colours = [looks[names[-1]]["color"] for names in together]
-    style.label_ends(axes, [ends[names[-1]] for names in together], words, colours)
+    found: list[End] = []
+    for names in together:
+        words = names[0]
+        if len(names) > 1:
+            words = "tasks " + ", ".join(map(str, sorted(int(name.split()[1]) for name in names)))
+        words = textwrap.fill(words, 15, subsequent_indent="  ")
+        found.append((ends[names[-1]], words, looks[names[-1]]["color"]))
+    return found

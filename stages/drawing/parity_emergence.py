@@ -7,7 +7,6 @@ at its end, and what becomes of the slope if the runs had ended earlier.
 
 import textwrap
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -15,12 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.base.params import Definition, Michaud, ParityConfiguration, Plot
+from stages.base.tables import where
 from stages.drawing import style
-from stages.drawing.parity import Drawn, earliest, missing, spaced
-from stages.drawing.style import INK
+from stages.drawing.parity import NO_CURVES, Drawn, earliest, missing, spaced
+from stages.drawing.style import INK, End
 from stages.parity.tasks import frequencies
 from stages.quanta.emergence import LEARNED
-from stages.quanta.fits import BIT
+from stages.quanta.fits import BIT, widest
 
 HEAT_TASKS = 40
 """Tasks in the series of the heat map at most, evenly spaced in the logarithm."""
@@ -38,7 +38,7 @@ def heat_series(tables: Drawn) -> pd.DataFrame:
     """Median loss (bits) over seeds by configuration, task and step, thinned out."""
     parts = [pd.DataFrame(columns=["configuration", "step", "task", "loss"])]
     for name in tables.shown:
-        losses = _heat(tables, name)
+        losses = _heat(where(tables.curves, configuration=name))
         kept = losses.loc[losses.index.isin(spaced(losses.index, HEAT_TASKS))]
         long = kept.melt(ignore_index=False, var_name="step", value_name="loss").reset_index()
         parts.append(long[["step", "task", "loss"]])
@@ -46,14 +46,13 @@ def heat_series(tables: Drawn) -> pd.DataFrame:
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
-def _heat(tables: Drawn, name: str) -> pd.DataFrame:
+def _heat(curves: pd.DataFrame) -> pd.DataFrame:
     """Tasks by steps."""
-    rows = tables.curves[tables.curves["configuration"] == name]
-    return rows.assign(loss=rows["loss"].astype(float) / BIT).pivot_table(
-        index="task", columns="step", values="loss", aggfunc="median"
-    )
+    bits = curves["loss"].astype(float) / BIT
+    return bits.groupby([curves["task"], curves["step"]]).median().unstack()
 
 
+@style.drawing()
 def heat_map(
     tables: Drawn,
     configurations: dict[str, ParityConfiguration],
@@ -62,53 +61,36 @@ def heat_map(
 ) -> Figure:
     """A panel for each configuration that kept curves, both axes logarithmic."""
     names = tables.shown
-    with style.drawing():
-        figure, panels = plt.subplots(
-            1,
-            max(len(names), 1),
-            figsize=(plot.width * max(0.7, len(names) / 2), 0.5 * plot.width),
-            squeeze=False,
-        )
-        if not names:
-            missing(panels[0, 0], "No configuration keeps the curves of its tasks (task_curves).")
-        for axes, name in zip(panels[0], names, strict=False):
-            c = configurations[name]
-            losses = _heat(tables, name)
-            of_name = tables.tasks[tables.tasks["configuration"] == name]
-            curves = tables.curves[tables.curves["configuration"] == name]
-            steps, tasks = losses.columns.to_numpy(float), losses.index.to_numpy(float)
-            late = steps >= earliest(curves, of_name)
-            steps, values = steps[late], losses.to_numpy()[:, late]
-            mesh = axes.pcolormesh(
-                _edges(np.log(steps)),
-                np.log(np.append(tasks - 0.5, tasks[-1] + 0.5)),
-                values,
-                vmin=0,
-                vmax=1,
-                cmap="cividis",
-                rasterized=True,
-            )
-            _log_ticks(axes, steps, tasks)
-            widest = _widest(tables.tasks, name)
-            first = widest.loc[widest["task"] == 1, LEARNED[definition]]
-            if first.notna().any():
-                rates = frequencies(c.tasks, c.alpha)
-                expected = float(first.median()) * rates[0] / rates
-                inside = expected <= steps[-1]
-                axes.plot(
-                    np.log(expected[inside]), np.log(tasks[inside]), "--", color="white", lw=1.5
-                )
-            axes.grid(visible=False)
-            axes.set_title(f"{name}, width {max(c.widths)}; dashed: 1/p", loc="left", pad=34)
-            axes.set_xlabel("Optimizer steps")
-            axes.set_ylabel("Task, by falling frequency")
-            bar = figure.colorbar(
-                mesh, cax=axes.inset_axes((0, 1.02, 0.5, 0.03)), orientation="horizontal"
-            )
-            bar.ax.xaxis.set_ticks_position("top")
-            bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1 bit"])
-            bar.outline.set_visible(False)
-        plt.close(figure)
+    width = plot.width * max(0.7, len(names) / 2)
+    figure, panels = style.panels(1, max(len(names), 1), width, 0.5 * plot.width)
+    if not names:
+        missing(panels[0, 0], NO_CURVES)
+    for axes, name in zip(panels[0], names, strict=False):
+        c, curves = configurations[name], where(tables.curves, configuration=name)
+        of_tasks, losses = where(tables.tasks, configuration=name), _heat(curves)
+        steps, tasks = losses.columns.to_numpy(float), losses.index.to_numpy(float)
+        late = steps >= earliest(curves, of_tasks)
+        steps, values = steps[late], losses.to_numpy()[:, late]
+        edges = np.log(np.append(tasks - 0.5, tasks[-1] + 0.5))
+        look: style.Look = {"vmin": 0, "vmax": 1, "cmap": "cividis", "rasterized": True}
+        mesh = axes.pcolormesh(_edges(np.log(steps)), edges, values, **look)
+        _log_ticks(axes, steps, tasks)
+        first = where(widest(where(of_tasks, samples=0)), task=1)[LEARNED[definition]]
+        if first.notna().any():
+            rates = frequencies(c.tasks, c.alpha)
+            expected = float(first.median()) * rates[0] / rates
+            inside = expected <= steps[-1]
+            line = np.log(expected[inside]), np.log(tasks[inside])
+            axes.plot(*line, "--", color="white", lw=1.5)
+        axes.grid(visible=False)
+        axes.set_title(f"{name}, width {max(c.widths)}; dashed: 1/p", loc="left", pad=34)
+        axes.set_xlabel("Optimizer steps")
+        axes.set_ylabel("Task, by falling frequency")
+        above = axes.inset_axes((0, 1.02, 0.5, 0.03))
+        bar = figure.colorbar(mesh, cax=above, orientation="horizontal")
+        bar.ax.xaxis.set_ticks_position("top")
+        bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1 bit"])
+        bar.outline.set_visible(False)
     return figure
 
 
@@ -116,19 +98,16 @@ def _edges(centres: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     if len(centres) == 1:
         return np.array([centres[0] - 0.5, centres[0] + 0.5])
     middle = (centres[1:] + centres[:-1]) / 2
-    edges: npt.NDArray[np.float64] = np.concatenate(
-        [[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]]
-    )
-    return edges
+    return np.array([2 * centres[0] - middle[0], *middle, 2 * centres[-1] - middle[-1]])
 
 
 def _log_ticks(axes: Axes, steps: npt.NDArray[np.float64], tasks: npt.NDArray[np.float64]) -> None:
     """Plain numbers on axes that hold natural logarithms."""
     for axis, values in [(axes.xaxis, steps), (axes.yaxis, tasks)]:
-        decades = 10.0 ** np.arange(0, 8)
         shares = (1, 3) if values[-1] > 100 * values[0] else (1, 2, 5)
-        ticks = [t for d in decades for t in d * np.array(shares) if values[0] <= t <= values[-1]]
-        axis.set_ticks([float(np.log(t)) for t in ticks], [f"{t:,.0f}" for t in ticks])
+        ticks = np.outer(10.0 ** np.arange(0, 8), shares).ravel()
+        ticks = ticks[(values[0] <= ticks) & (ticks <= values[-1])]
+        axis.set_ticks(np.log(ticks), [f"{t:,.0f}" for t in ticks])
 
 
 def times_series(
@@ -140,27 +119,17 @@ def times_series(
     """
     parts: list[pd.DataFrame] = []
     for name, c in configurations.items():
-        rows = _widest(tables.tasks, name)
-        learned = rows[LEARNED[definition]]
-        known = learned.astype(float).fillna(np.inf).groupby(rows["task"])
-        median, count = known.median(), learned.groupby(rows["task"]).count()
-        task = median.index.to_numpy()
-        columns = {
-            "series": name,
-            "task": task,
-            "frequency": frequencies(c.tasks, c.alpha)[task - 1],
-        }
-        table = pd.DataFrame(columns | {"learned": median.to_numpy(), "seeds": count.to_numpy()})
+        rows = widest(where(tables.tasks, configuration=name, samples=0))
+        steps = rows[LEARNED[definition]].astype(float)
+        median = steps.fillna(np.inf).groupby(rows["task"]).median().rename("learned")
+        table = median.reset_index().assign(seeds=steps.groupby(rows["task"]).count().to_numpy())
+        table.insert(0, "series", name)
+        table.insert(2, "frequency", frequencies(c.tasks, c.alpha)[table["task"] - 1])
         parts.append(table[np.isfinite(table["learned"])])
     return pd.concat(parts, ignore_index=True)
 
 
-def _widest(tasks: pd.DataFrame, name: str) -> pd.DataFrame:
-    rows = tasks[(tasks["configuration"] == name) & (tasks["samples"] == 0)]
-    widest: pd.DataFrame = rows[rows["width"] == rows["width"].max()]
-    return widest
-
-
+@style.drawing()
 def learning_times(
     tables: Drawn,
     configurations: dict[str, ParityConfiguration],
@@ -175,51 +144,46 @@ def learning_times(
     times; they stand beside configurations like theirs.
     """
     names = tables.shown
-    horizons = tables.horizons[tables.horizons["definition"] == definition]
+    horizons = where(tables.horizons, definition=definition)
     horizons = horizons[np.isfinite(horizons["slope"].astype(float))]
     many = horizons.groupby("configuration")["step"].nunique() >= HORIZONS
     long = [name for name in names if many.get(name, default=False)]
-    with style.drawing():
-        figure = plt.figure(figsize=(plot.width, plot.width * (1 if long else 0.55)))
-        rows = figure.add_gridspec(2 if long else 1, 1, height_ratios=[1.3, 1][: 1 + bool(long)])
-        above = rows[0].subgridspec(1, max(len(names), 1)).subplots(squeeze=False)[0]
-        if not names:
-            missing(above[0], "No configuration keeps the curves of its tasks (task_curves).")
-        for axes, name in zip(above, names, strict=False):
-            c = configurations[name]
-            alike = c.tasks == published.tasks and c.alpha == alpha
-            _times(axes, tables, name, c, published if alike else None, definition)
-            axes.set_title(name, loc="left")
-        if long:
-            grid = rows[1].subgridspec(1, len(names))
-            below = [figure.add_subplot(grid[names.index(name)]) for name in long]
-            ends = []
-            for axes, name in zip(below, long, strict=True):
-                of_name = horizons[horizons["configuration"] == name]
-                ends.append(_horizons(axes, of_name, published))
-                axes.set_title(f"{name}: slope, had it ended earlier", loc="left")
-            figure.draw_without_rendering()
-            for axes, points in zip(below, ends, strict=True):
-                colours = [LOOKS[kind][0] for kind in points]
-                words = [textwrap.fill(LOOKS[kind][2], 15) for kind in points]
-                style.label_ends(axes, list(points.values()), words, colours)
-        plt.close(figure)
+    figure = Figure(figsize=(plot.width, plot.width * (1 if long else 0.55)))
+    rows = figure.add_gridspec(2 if long else 1, 1, height_ratios=[1.3, 1][: 1 + bool(long)])
+    above = rows[0].subgridspec(1, max(len(names), 1)).subplots(squeeze=False)[0]
+    if not names:
+        missing(above[0], NO_CURVES)
+    for axes, name in zip(above, names, strict=False):
+        c = configurations[name]
+        alike = c.tasks == published.tasks and c.alpha == alpha
+        fits = where(tables.emergence, definition=definition, configuration=name)
+        times = widest(where(tables.tasks, configuration=name, samples=0))
+        times = times.assign(step=times[LEARNED[definition]].astype(float))
+        _times(axes, times, fits, c, published if alike else None)
+        axes.set_title(name, loc="left")
+    ends: dict[Axes, list[End]] = {}
+    if long:
+        grid = rows[1].subgridspec(1, len(names))
+        below = [figure.add_subplot(grid[names.index(name)]) for name in long]
+        for axes, name in zip(below, long, strict=True):
+            ends[axes] = _horizons(axes, where(horizons, configuration=name), published)
+            axes.set_title(f"{name}: slope, had it ended earlier", loc="left")
+        style.name_ends(figure, ends)
     return figure
 
 
 def _times(
     axes: Axes,
-    tables: Drawn,
-    name: str,
+    rows: pd.DataFrame,
+    fits: pd.DataFrame,
     c: ParityConfiguration,
     published: Michaud | None,
-    definition: Definition,
 ) -> None:
+    """Each task's `step`, a row each: NaN where it was not learned."""
     style.plain_log_axis(axes, "y")
-    rows = _widest(tables.tasks, name)
-    rates = frequencies(c.tasks, c.alpha)[rows["task"] - 1]
-    learned = rows[LEARNED[definition]].notna().to_numpy()
-    times = rows.loc[learned, LEARNED[definition]].astype(float)
+    of_task = frequencies(c.tasks, c.alpha)
+    rates, learned = of_task[rows["task"] - 1], rows["step"].notna().to_numpy()
+    times = rows.loc[learned, "step"]
     lowest = max(rates.min(), (rates[learned].min() if learned.any() else rates.max()) / 10)
     wide = rates.max() > 30 * lowest
     style.plain_log_axis(axes, "x", subs=(1.0,) if wide else (1.0, 2.0, 5.0))
@@ -230,24 +194,16 @@ def _times(
         ends = np.unique(rates[lost])
         axes.plot(ends, 0 * ends + c.steps, "^", color=INK, ms=4, mfc="none", label=label)
     line = np.array([rates.min(), rates.max()])
-    fits = tables.emergence[tables.emergence["definition"] == definition]
-    fits = fits[fits["configuration"] == name]
     for kind, (colour, dashes, words) in LOOKS.items():
-        fit = fits[fits["tasks"] == kind].iloc[0]
+        fit = where(fits, tasks=kind).iloc[0]
         if np.isfinite(fit["slope"]):
             time = fit["time"] * line ** fit["slope"]
             axes.plot(line, time, dashes, color=colour, label=f"{_signed(fit['slope'])}: {words}")
     if published is not None:
-        points = published.learning_steps
-        axes.plot(
-            frequencies(c.tasks, c.alpha)[np.array(points.tasks) - 1],
-            points.steps,
-            "D",
-            color=style.PURPLE,
-            ms=5,
-            mfc="none",
-            label=f"{_signed(-published.learning_exponent)}: published",
-        )
+        points, label = published.learning_steps, _signed(-published.learning_exponent)
+        look: style.Look = {"color": style.PURPLE, "ms": 5, "mfc": "none"}
+        of_points = of_task[np.array(points.tasks) - 1]
+        axes.plot(of_points, points.steps, "D", **look, label=f"{label}: published")
     first = float(times.min()) if learned.any() else c.steps
     axes.set_ylim(first / 8, 3 * c.steps)  # the legend is below
     axes.set_xlim(lowest / 1.3, 1.3 * rates.max())
@@ -260,27 +216,20 @@ def _signed(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")  # noqa: RUF001
 
 
-def _horizons(axes: Axes, rows: pd.DataFrame, published: Michaud) -> dict[str, tuple[float, float]]:
+def _horizons(axes: Axes, rows: pd.DataFrame, published: Michaud) -> list[End]:
     """Returns where the line of each fit ends."""
     style.plain_log_axis(axes, "x", subs=(1.0, 3.0))
-    ends = {}
-    for kind, (colour, dashes, _) in LOOKS.items():
-        of_kind = rows[rows["tasks"] == kind]
+    ends: list[End] = []
+    for kind, (colour, dashes, words) in LOOKS.items():
+        of_kind = where(rows, tasks=kind)
         axes.plot(of_kind["step"], of_kind["slope"], dashes, color=colour, marker="o", ms=3)
         if len(of_kind):
             step, slope = of_kind[["step", "slope"]].iloc[-1].astype(float)
-            ends[kind] = step, slope
+            ends.append(((step, slope), textwrap.fill(words, 15), colour))
     slopes = rows["slope"].astype(float)
     for level, words in [(-1.0, "theory"), (-published.learning_exponent, "published")]:
         axes.axhline(level, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.annotate(
-            words,
-            (0.0, level),
-            xycoords=("axes fraction", "data"),
-            xytext=(4, 2),
-            textcoords="offset points",
-            fontsize="small",
-        )
+        style.note(axes, words, (0.0, level), (4, 2), xycoords=("axes fraction", "data"))
     axes.set_ylim(max(-2.0, min(slopes.min(), -1.0) - 0.1), min(0.2, max(slopes.max(), -0.8) + 0.1))
     axes.set_xlabel("Steps")
     return ends

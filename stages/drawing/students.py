@@ -4,38 +4,33 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.base.params import Plot, StudentConfiguration
-from stages.drawing import cnn, style
+from stages.base.tables import where
+from stages.drawing import cnn, known, style
 from stages.drawing.cnn import ALPHA
-from stages.drawing.style import BLUE, GREEN, INK, PURPLE, VERMILION
+from stages.drawing.style import BLUE, GREEN, PURPLE, VERMILION
 from stages.manifold.students import DIVERGENCE, OTHER, OVER_ALL, PRODUCT, SQUARED, kind
 
-LOOKS = {
-    SQUARED: ("o", BLUE),
-    DIVERGENCE: ("s", VERMILION),
-    OTHER: ("D", GREEN),
-    PRODUCT: ("^", PURPLE),
+LOOKS: dict[str, tuple[str, str, str, int]] = {
+    SQUARED: ("o", BLUE, "-", -1),
+    DIVERGENCE: ("s", VERMILION, "-", 0),  # its other end is among the other lines
+    OTHER: ("D", GREEN, "", -1),
+    PRODUCT: ("^", PURPLE, "", -1),
 }
-"""Marker and colour of each kind of students."""
+"""Marker, colour and line of each kind of students, and which end of it has its name."""
 
 
 def shown(
     readings: pd.DataFrame, configurations: Mapping[str, StudentConfiguration]
 ) -> pd.DataFrame:
     """4/alpha at the end of training over all widths and teachers: what the figure has of it."""
-    whole = readings[
-        (readings["quantity"] == "4/alpha")
-        & (readings["phase"] == readings["phase"].max())
-        & (readings["widths"] == "all")
-        & (readings["teacher"] == OVER_ALL)
-    ]
+    last = readings["phase"].max()
+    whole = where(readings, quantity="4/alpha", phase=last, widths="all", teacher=OVER_ALL)
     series = whole["configuration"].map({name: kind(c) for name, c in configurations.items()})
     columns = ["configuration", "series", "known", "expected", "value", "low", "high", "outcome"]
-    table: pd.DataFrame = whole.assign(series=series)[columns]
-    return table
+    return whole.assign(series=series)[columns]
 
 
 def draw(
@@ -52,45 +47,24 @@ def draw(
     left, right = grid[0]
     drawn = shown(readings, configurations)
     span = drawn["expected"].min(), drawn["expected"].max()
-    left.plot(span, span, "--", color=INK, linewidth=1)
-    ends: dict[str, list[cnn.End]] = {"left": [((span[1], span[1]), "theory", INK)], "right": []}
-    for rank, (name, (marker, colour)) in enumerate(LOOKS.items()):
-        rows = drawn[(drawn["series"] == name) & drawn["value"].notna()].sort_values("expected")
-        if rows.empty:
-            continue
-        x = rows["expected"] * 1.03 ** (rank - 1.5)  # side by side
-        low, high = (rows[bound].fillna(rows["value"]) for bound in ("low", "high"))
-        left.vlines(x, low, high, color=colour, linewidth=1.2)
-        line = "-" if name in (SQUARED, DIVERGENCE) else ""
-        left.plot(x, rows["value"], marker, linestyle=line, color=colour, markersize=4)
-        place = 0 if name == DIVERGENCE else -1  # its other end is among the other lines
-        end = float(x.iloc[place]), float(rows["value"].iloc[place])
-        ends["left"].append((end, name, colour))
-    style.plain_log_axis(left, "x", (1, 2, 4, 8))
-    style.plain_log_axis(left, "y", (1, 2, 5))
+    there = drawn.dropna(subset="value").assign(x=drawn["expected"]).sort_values("x")
+    series = [
+        known.Series(name, marker, colour, where(there, series=name), line, named)
+        for name, (marker, colour, line, named) in LOOKS.items()
+    ]
     ticks = np.unique(drawn.loc[drawn["expected"] == drawn["known"], "expected"])  # 5.33 is no d
-    left.set_xticks(ticks, [f"{value:.3g}" for value in ticks])
+    ends = known.against_truth(left, ("theory", span), ticks, series)
     left.set_xlim(span[0] / 1.2, span[1] * 1.2)
     left.set_xlabel("What the theory says: d, or 2d/p")
     left.set_title(f"4/{ALPHA}, and its interval over teachers")
-    _losses(right, losses, drawn[drawn["series"] == SQUARED], ends["right"])
-    cnn.name_ends(figure, {left: ends["left"], right: ends["right"]})
+    last = where(losses, step=losses["step"].max())
+    squared = where(drawn, series=SQUARED).sort_values("known")[["known", "configuration"]]
+    of_losses = known.losses(
+        right, ((d, where(last, configuration=name)) for d, name in squared.to_numpy().tolist())
+    )
+    style.plain_log_axis(right, "x", (1, 3))
+    right.set_yscale("log")
+    right.set_xlabel("Parameters N")
+    right.set_title("Median squared error, and quartiles")
+    style.name_ends(figure, {left: ends, right: of_losses})
     return figure
-
-
-def _losses(axes: Axes, losses: pd.DataFrame, of: pd.DataFrame, ends: list[cnn.End]) -> None:
-    """Losses by size at the end of training, a line for each d."""
-    last = losses[losses["step"] == losses["step"].max()]
-    of = of.sort_values("known")
-    for name, known, colour in zip(
-        of["configuration"], of["known"], style.sequence(len(of)), strict=True
-    ):
-        rows = last[last["configuration"] == name]
-        axes.fill_between(rows["parameters"], rows["low"], rows["high"], color=colour, alpha=0.25)
-        axes.plot(rows["parameters"], rows["median"], "o-", markersize=3, color=colour)
-        end = float(rows["parameters"].iloc[-1]), float(rows["median"].iloc[-1])
-        ends.append((end, f"d = {known}", colour))
-    style.plain_log_axis(axes, "x", (1, 3))
-    axes.set_yscale("log")
-    axes.set_xlabel("Parameters N")
-    axes.set_title("Median squared error, and quartiles")

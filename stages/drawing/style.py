@@ -7,7 +7,7 @@ their names at their ends.
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,12 @@ INK = "#808080"
 BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 """The colours of Okabe & Ito's palette for colour-blind readers that reach 3 to 1 against both."""
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE)
+
+Point = tuple[float, float]
+End = tuple[Point, str, str]
+"""Where a line ends, in data units, and its name and colour."""
+Look = dict[str, Any]
+"""Arguments of matplotlib's."""
 
 SVG = "{http://www.w3.org/2000/svg}"
 ElementTree.register_namespace("", SVG[1:-1])
@@ -90,43 +96,50 @@ def plain_log_axis(axes: Axes, which: str, subs: Sequence[float] = (1.0, 2.0, 5.
     axis.set_minor_formatter(NullFormatter())
 
 
-def label_ends(
-    axes: Axes, ends: Sequence[tuple[float, float]], texts: Sequence[str], colours: Sequence[str]
-) -> None:
+def panels(
+    rows: int, columns: int, width: float, height: float, **more: Any
+) -> tuple[Figure, NDArray[Any]]:
+    """A figure of this size in inches, and its axes (rows, columns); `more` as of `subplots`."""
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots(rows, columns, squeeze=False, **more)
+
+
+def note(axes: Axes, text: str, at: Point, offset: Point, **more: Any) -> None:
+    """Small words, so many points from a place in data units; `more` as of `annotate`."""
+    of: Look = {"xytext": offset, "textcoords": "offset points", "fontsize": "small"}
+    axes.annotate(text, at, **of | more)
+
+
+def name_ends(figure: Figure, ends: Mapping[Axes, Sequence[End]]) -> None:
     """Write a name to the right of where each line ends, moved apart where they would overlap.
 
-    A thin line leads from an end to a name that stands elsewhere. Call it when the limits and
-    scales of the axes are final.
-
-    Args:
-        ends: (x, y) of each line's last point, in data units.
+    A thin line leads from an end to a name that stands elsewhere. Call it last: it rests on the
+    final layout, limits and scales.
     """
+    figure.draw_without_rendering()
     size = mpl.rcParams["font.size"]
-    points = axes.transData.transform(ends) * 72 / axes.figure.dpi
-    order = np.argsort(points[:, 1], kind="stable")
-    more = max((text.count("\n") for text in texts), default=0)
-    gap = (1.3 + 1.6 * more) * size  # lines of one name stand closer than two names
-    heights = _apart([float(points[i, 1]) for i in order], gap)
-    moved = [height - float(points[i, 1]) for i, height in zip(order, heights, strict=True)]
-    away = max(map(abs, moved)) > size / 2
-    for i, move in zip(order, moved, strict=True):
-        lead = {
-            "arrowstyle": "-",
-            "color": colours[i],
-            "linewidth": 0.6,
-            "shrinkA": 1,
-            "shrinkB": 2,
-        }
-        axes.annotate(
-            texts[i],
-            ends[i],
-            xytext=(16 if away else 6, move),
-            textcoords="offset points",
-            color=colours[i],
-            va="center",
-            arrowprops=lead if away else None,
-            annotation_clip=False,
-        )
+    for axes, named in ends.items():
+        if not named:
+            continue
+        heights = axes.transData.transform([at for at, _, _ in named])[:, 1] * 72 / figure.dpi
+        order = np.argsort(heights, kind="stable")
+        more = max(text.count("\n") for _, text, _ in named)
+        gap = (1.3 + 1.6 * more) * size  # lines of one name stand closer than two names
+        moved = np.array(_apart(heights[order].tolist(), gap)) - heights[order]
+        away = np.abs(moved).max() > size / 2
+        for i, move in zip(order, moved, strict=True):
+            at, text, colour = named[i]
+            lead = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 1}
+            axes.annotate(
+                text,
+                at,
+                xytext=(16 if away else 6, move),
+                textcoords="offset points",
+                color=colour,
+                va="center",
+                arrowprops=lead | {"shrinkB": 2} if away else None,
+                annotation_clip=False,
+            )
 
 
 def dots(axes: Axes, points: NDArray[Any], size: float, opacity: float) -> None:

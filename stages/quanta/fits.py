@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from stages.base.params import Definition, Michaud, ParityConfiguration, Quanta
+from stages.base.tables import where
 from stages.parity.plan import parameters
 from stages.quanta import emergence, theory
 from stages.quanta.emergence import KINDS, LEARNED, Kind, Law, Times
@@ -44,13 +45,13 @@ class Family:
     tasks: pd.DataFrame
 
     @property
-    def widest(self) -> pd.DataFrame:
+    def of_widest(self) -> pd.DataFrame:
         """When the widest networks on fresh samples learned each task: rows of `tasks`."""
-        return _widest(self.tasks[self.tasks["samples"] == 0])
+        return widest(where(self.tasks, samples=0))
 
     def times(self, definition: Definition) -> Times:
         """The same, to fit: a task is learned by some evaluation, and after the one before."""
-        rows, c = self.widest, self.configuration
+        rows, c = self.of_widest, self.configuration
         by = np.array(rows[LEARNED[definition]].astype(float).fillna(np.inf), np.float64)
         return Times(
             seed=rows["seed"].to_numpy(np.int64),
@@ -65,14 +66,14 @@ class Family:
 
         (evaluations,) and (seeds, evaluations).
         """
-        rows = _widest(self.losses[self.losses["samples"] == 0])
+        rows = widest(where(self.losses, samples=0))
         table = rows.pivot(index="seed", columns="step", values="mean_loss")
         return table.columns.to_numpy(np.float64), table.to_numpy(np.float64) / BIT
 
 
-def _widest(rows: pd.DataFrame) -> pd.DataFrame:
-    widest: pd.DataFrame = rows[rows["width"] == rows["width"].max()]
-    return widest
+def widest(rows: pd.DataFrame) -> pd.DataFrame:
+    """Those of the widest networks among them."""
+    return where(rows, width=rows["width"].max())
 
 
 def families(
@@ -152,7 +153,7 @@ def _exponents(
 ) -> Iterator[tuple[theory.Resource, Exponent]]:
     resampling = Resampling(rules.confidence, rules.resamples, rules.seed)
     fresh, limited = table[table["samples"] == 0], table[table["samples"] > 0]
-    limited = _widest(limited)
+    limited = widest(limited)
 
     def column(rows: pd.DataFrame, name: str) -> Floats:
         return rows[name].to_numpy(np.float64)
@@ -238,7 +239,7 @@ def sharpness(family: Family) -> tuple[float, float]:
     The median over the tasks learned by the widest networks; and for their mean loss, which may
     not have come down by the end, at least. NaN where nothing fell.
     """
-    rows = family.widest.dropna(subset=["learned", "began"])
+    rows = family.of_widest.dropna(subset=["learned", "began"])
     ratios = (rows["learned"] / rows["began"]).astype(float)
     steps, curves = family.curves
     high = curves >= 0.9
