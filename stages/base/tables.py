@@ -98,25 +98,15 @@ def as_made(p: Params, *paths: Path) -> Params:
         except ValidationError as error:
             fault = error.errors()[0]
             why = ".".join([*map(str, fault["loc"]), fault["msg"].removeprefix("Value error, ")])
-            raise InputError(f"{path}: made of other params ({why}); {remedy(path)}") from None
+            why = f"made of other params ({why})"
         except KeyError:
             why = "it does not say which params made it"
-            raise InputError(f"{path}: {why}; {remedy(path)}") from None
         except (OSError, ValueError) as error:
-            raise InputError(f"{path}: {_reason(error)}; {remedy(path)}") from None
+            why = _reason(error)
+        else:
+            continue
+        raise InputError(f"{path}: {why}; {remedy(path)}")
     return p
-
-
-def read_json(path: Path) -> Any:
-    """Read what a stage wrote as JSON.
-
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {_reason(error)}; {remedy(path)}") from None
 
 
 def write(table: pd.DataFrame, path: Path, digits: int = 6) -> None:

@@ -75,6 +75,19 @@ def test_recovers_a_floor() -> None:
     assert law.dimension == pytest.approx(8, abs=0.5)
 
 
+def test_a_range_of_widths_is_fitted_as_if_there_were_no_others() -> None:
+    data = sample(alpha=0.5, irreducible=0.6)
+    rows = (data.width >= 4) & (data.width <= 17)
+    runs = np.unique(data.run[rows], return_inverse=True)[1]
+    cut = Sample(data.width[rows], data.parameters[rows], data.value[rows], runs, grows=False)
+    part = irreducible.fit(data, 4, 17, RESAMPLING, HUBER)
+    alone = fit(cut)
+    assert (part.width_count, part.runs, part.rows) == (14, 140, 140)
+    assert (part.alpha, part.irreducible, part.amplitude) == pytest.approx(
+        (alone.alpha, alone.irreducible, alone.amplitude)
+    )
+
+
 def test_the_curve_goes_through_the_values() -> None:
     data = sample(spread=1e-6, alpha=0.5, irreducible=0.6)
     law = fit(data)
