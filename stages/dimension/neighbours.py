@@ -92,8 +92,7 @@ def _bound(values: Singles, neighbours: int) -> Singles:
     rows, columns = values.shape
     lanes = columns // max(1, columns // max(_LANES, 16 * neighbours))
     minima = values[:, : columns // lanes * lanes].reshape(rows, -1, lanes).min(axis=1)
-    bound: Singles = np.partition(minima, neighbours - 1, axis=1)[:, neighbours - 1]
-    return bound
+    return np.partition(minima, neighbours - 1, axis=1)[:, neighbours - 1]
 
 
 def _squared_distances(points: Floats, one: Indices, other: Indices) -> Floats:

@@ -190,8 +190,7 @@ def _packed(values: pd.Series | NDArray[Any], digits: int = 6) -> list[Any] | di
 
 def chart() -> dict[str, Any]:
     """The explorers' chart, compiled: its data are put into `points`, `marks` and `lines`."""
-    compiled: dict[str, Any] = vl_convert.vegalite_to_vega((TEMPLATES / "chart.json").read_text())
-    return compiled
+    return vl_convert.vegalite_to_vega((TEMPLATES / "chart.json").read_text())
 
 
 def vega() -> str:

@@ -324,16 +324,14 @@ class _Likelihood:
 def _quadratic(weights: Floats, left: Floats, right: Floats) -> Floats:
     """Weighted sums of outer products: of (resamples, n), (n, 3), (n, 3), (resamples, 3, 3)."""
     outer = (left[:, :, None] * right[:, None, :]).reshape(len(left), 9)
-    sums: Floats = (weights @ outer).reshape(-1, 3, 3)
-    return sums
+    return (weights @ outer).reshape(-1, 3, 3)
 
 
 def _newton(gradient: Floats, hessian: Floats) -> Floats:
     """Newton steps up a concave function, (resamples, 3)."""
     scale = np.trace(hessian, axis1=1, axis2=2)[:, None, None]
     steady = hessian + 1e-12 * scale * np.eye(3)
-    step: Floats = np.linalg.solve(steady, gradient[:, :, None])[:, :, 0]
-    return step
+    return np.linalg.solve(steady, gradient[:, :, None])[:, :, 0]
 
 
 def _log_mass(low: Floats, high: Floats) -> Floats:
