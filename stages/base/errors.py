@@ -4,6 +4,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
+
+INTERRUPTED = "interrupted; run it again to go on"
 
 
 class InputError(ValueError):
@@ -31,5 +34,16 @@ def run(main: Callable[[], None]) -> None:
             print(f"to put back what the experiment changed: {back}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("interrupted; run it again to go on", file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         sys.exit(130)
+
+
+def _end(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+    """Show what no one has caught: of an interrupt, such as while PyTorch is imported, one line."""
+    if issubclass(kind, KeyboardInterrupt):
+        print(INTERRUPTED, file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, where)
+
+
+sys.excepthook = _end  # a process that Python ends on an interrupt has its exit code, 130, already

@@ -1,10 +1,14 @@
 """How a stage ends on input that cannot be used: a line for each fault, no traceback."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from stages.base import errors
+from tests.helpers.root import ROOT
 
 
 def test_each_fault_has_a_line_and_the_exit_code_is_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,6 +29,23 @@ def test_an_interrupt_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> No
         errors.run(main)
     assert end.value.code == 130
     assert capsys.readouterr().err == "interrupted; run it again to go on\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "last"),
+    [
+        ("KeyboardInterrupt", -signal.SIGINT, "interrupted; run it again to go on"),
+        ("ZeroDivisionError", 1, "ZeroDivisionError"),
+    ],
+)
+def test_an_interrupt_of_an_import_is_one_line_and_an_error_there_keeps_its_traceback(
+    error: str, code: int, last: str
+) -> None:
+    command = [sys.executable, "-c", f"import stages.base.errors\nraise {error}"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == code
+    assert ended.stderr.splitlines()[-1] == last
+    assert ("Traceback" in ended.stderr) == (code == 1)
 
 
 def test_what_no_user_can_mend_keeps_its_traceback() -> None:

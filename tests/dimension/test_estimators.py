@@ -190,8 +190,14 @@ def test_a_cube_reads_lower_than_a_gaussian() -> None:
 
 @pytest.mark.parametrize(
     "moved",
-    [lambda x: 1e-3 * x, lambda x: x - 40, lambda x: x @ np.linalg.qr(draw(10, 10, seed=3))[0]],
-    ids=["scale", "translation", "rotation"],
+    [
+        lambda x: 1e-3 * x,
+        lambda x: x - 40,
+        lambda x: x - x.max(),
+        lambda x: x - x.min(),
+        lambda x: x @ np.linalg.qr(draw(10, 10, seed=3))[0],
+    ],
+    ids=["scale", "translation", "at_most_0", "at_least_0", "rotation"],
 )
 def test_does_not_change_with(moved: object) -> None:
     assert callable(moved)

@@ -65,6 +65,19 @@ def test_more_training_images_leave_the_first_ones_as_they_were() -> None:
     assert np.array_equal(many.train_labels[:30], few.train_labels)
 
 
+def test_fresh_images_are_of_their_epoch_and_labelled_as_all_are() -> None:
+    made = manifold.Made(settings(2, train=40), np, np.asarray)
+    first, again, second = (made.fresh(epoch) for epoch in (1, 1, 2))
+    for one, same, other in zip(first, again, second, strict=True):
+        assert np.array_equal(one, same)
+        assert not {*map(bytes, one)} & {*map(bytes, other)}
+    assert first[0].shape == (40, 32, 32, 3)
+    given = manifold.images(settings(2, train=40, test=30))
+    of_given = manifold.Made(settings(2, train=40, test=30), np, np.asarray).scores()
+    for scores, labels in zip(of_given, (given.train_labels, given.test_labels), strict=True):
+        assert np.array_equal(scores.argmax(axis=1), labels)
+
+
 def test_training_and_test_images_are_of_one_kind_but_not_the_same() -> None:
     images = manifold.images(settings(2, train=1500))
     assert abs(images.train_images.mean() - images.test_images.mean()) < 1

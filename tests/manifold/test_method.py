@@ -87,12 +87,12 @@ def test_a_known_exponent_agrees_and_another_differs() -> None:
     table = readings({4: sweep(4, 4), 8: sweep(16, 8)})
     rows = table[table["widths"] == "all"].set_index(["known", "quantity"])
     assert rows.loc[(4, "test_loss"), "dimension"] == pytest.approx(4, rel=0.03)
-    assert rows.loc[(4, "test_loss"), "outcome"] == "agrees"
+    assert rows.loc[(4, "test_loss"), "outcome"] == "equivalent"
     assert rows.loc[(8, "test_loss"), "ratio"] == pytest.approx(2, rel=0.05)
-    assert rows.loc[(8, "test_loss"), "outcome"] == "differs"
-    assert rows.loc[(4, "images"), "outcome"] == "agrees"
-    assert rows.loc[(4, "preactivation"), "outcome"] == "agrees"
-    assert rows.loc[(8, "preactivation"), "outcome"] == "differs"
+    assert rows.loc[(8, "test_loss"), "outcome"] == "different"
+    assert rows.loc[(4, "images"), "outcome"] == "equivalent"
+    assert rows.loc[(4, "preactivation"), "outcome"] == "equivalent"
+    assert rows.loc[(8, "preactivation"), "outcome"] == "different"
     ratio = rows.loc[(4, "activation"), "ratio"] / rows.loc[(4, "preactivation"), "ratio"]
     assert ratio == pytest.approx(0.8)
     assert rows.loc[(4, "cube"), ["dimension", "low", "high"]].tolist() == [3.8, 3.7, 3.9]
@@ -100,7 +100,7 @@ def test_a_known_exponent_agrees_and_another_differs() -> None:
     said = method.statement(table, 0.1)
     assert said.startswith(
         "4/alpha of the test loss, held against d to 10%: "
-        "agrees at d = 4, differs at d = 8, cannot be told at none."
+        "equivalent at d = 4, different at d = 8, undecided at none."
     )
 
 
@@ -117,9 +117,9 @@ def test_a_loss_that_rises_has_no_dimension_and_the_statement_says_so() -> None:
     table = readings({4: sweep(-8, 4)})
     row = table.query("quantity == 'test_loss' and widths == 'all'").iloc[0]
     assert np.isnan(row["dimension"])
-    assert row["outcome"] == "cannot be told"
+    assert row["outcome"] == "undecided"
     said = method.statement(table, 0.1)
-    assert "agrees at none, differs at none, cannot be told at d = 4." in said
+    assert "equivalent at none, different at none, undecided at d = 4." in said
     assert "test loss none (no 4/alpha: alpha is not above 0)" in said
 
 
@@ -238,7 +238,9 @@ def test_where_no_dimension_is_known_that_is_said(tmp_path: Path) -> None:
     losses = method.losses({}, "best")
     assert table.empty
     assert losses.empty
-    assert "agrees at none, differs at none, cannot be told at none" in method.statement(table, 0.1)
+    assert "equivalent at none, different at none, undecided at none" in method.statement(
+        table, 0.1
+    )
     svg = drawn(table, losses, tmp_path / "method.svg")
     assert "No study is on images of known dimension" in svg
 

@@ -149,8 +149,8 @@ def test_the_theory_is_of_the_loss() -> None:
     assert expected(configuration(loss=1)) == 8
     assert expected(configuration(dimension=3, factors=3)) == 3
     exact = [0.999, 1.0, 1.001]
-    assert table(exact).loc["4/alpha", 2, "all", "all"]["outcome"] == "agrees"
-    assert table(exact, loss=4).loc["4/alpha", 2, "all", "all"]["outcome"] == "differs"
+    assert table(exact).loc["4/alpha", 2, "all", "all"]["outcome"] == "equivalent"
+    assert table(exact, loss=4).loc["4/alpha", 2, "all", "all"]["outcome"] == "different"
     product = table(exact, dimension=2, factors=3)
     assert product["expected"].loc["last_hidden"].eq(6).all()
     assert product["expected"].loc["4/alpha"].eq(2).all()
@@ -160,7 +160,7 @@ def test_two_teachers_make_no_interval() -> None:
     row = table(ALPHAS[:2]).loc["4/alpha", 2, "all", "all"]
     assert np.isnan(row["low"])
     assert row["status"] == "fewer than 3 teachers"
-    assert row["outcome"] == "cannot be told"
+    assert row["outcome"] == "undecided"
 
 
 def test_losses_are_quartiles_over_teachers_and_seeds() -> None:

@@ -116,7 +116,10 @@ def test_no_sound_interval_proves_nothing(each: Estimate) -> None:
 def test_a_quotient_holds_all_quotients() -> None:
     quotient = estimate(18, 20).divided_by(estimate(16, 17))
     assert (quotient.low, quotient.high) == (18 / 17, 20 / 16)
-    assert not estimate(18, 20).divided_by(estimate(-1, 1)).sound
+    for low in (-1, 0):
+        assert not estimate(18, 20).divided_by(estimate(low, 1)).sound
+    small = estimate(18, 20).divided_by(estimate(0.5, 0.8))
+    assert (small.low, small.high) == pytest.approx((18 / 0.8, 40))
 
 
 def test_over_networks_is_a_t_interval_of_the_logarithm() -> None:
@@ -130,7 +133,9 @@ def test_over_networks_is_a_t_interval_of_the_logarithm() -> None:
     assert found.high == pytest.approx(math.exp(high))
     assert not over_networks(values[:2], ["ok"] * 2, 0.95).sound
     assert not over_networks(values, ["ok", "tied", "ok", "ok"], 0.95).sound
-    assert not over_networks([*values[:3], math.nan], ["ok"] * 4, 0.95).sound
+    for value in (math.nan, math.inf, 0.0, -1.0):
+        none = over_networks([*values[:3], value], ["ok"] * 4, 0.95)
+        assert none.status == "a network without a dimension"
 
 
 METRICS = [*selection.FIGURE_6.values()]
@@ -282,6 +287,33 @@ def test_other_choices_differ_from_the_rule_in_one_thing() -> None:
     assert gaussian["ours"] == pytest.approx(1.1 * dimension.loc["rule", "ours"])
     assert uniform["outcome"] == "undecided"
     assert not table.duplicated(["quantity", "choice"]).any()
+
+
+def test_a_level_is_of_its_own_curve_sweep_and_stop() -> None:
+    factors = {"train_loss": 1.3, "validation_loss": 0.8}
+    best = runs(1, 0.01)
+    best = best.assign(**{name: factor * best[name] for name, factor in factors.items()})
+    later = best.assign(
+        epoch=2,  # of larger losses and half the error
+        **{name: 1.5 * best[name] for name in factors},
+        validation_accuracy=0.5 + best["validation_accuracy"] / 2,
+    )
+    other = best[best["width"] != 1].assign(sweep="narrower")  # lacks a size
+    half = best.assign(sweep="half", **{name: best[name] / 2 for name in factors})
+    every = pd.concat([best, later, other, half])
+    numbers = fits(dict.fromkeys([*METRICS, "notebook"], (17.0, 18.0)))
+    table = verdict.verdicts(every, numbers, dimensions(17, 1.1), SK, P.verdict, P.fit)
+    levels = table.set_index(["quantity", "choice"])["ours"]
+    expected = {
+        "train_loss": [1.3, 1.3 / 2, 1.3 * 1.5],
+        "test_loss": [0.8, 0.8 / 2, 0.8 * 1.5],
+        "train_error": [1, 1, 1],
+        "test_error": [1, 1, 0.5],
+    }
+    for curve, ratios in expected.items():
+        found = levels[f"{curve}_{verdict.LEVEL}"]
+        assert [*found.index] == [RULE, "sweep=half", "epochs=best_error"]
+        assert found.tolist() == pytest.approx(ratios)
 
 
 def test_a_training_loss_evaluated_after_the_epoch_is_judged_where_there_is_one() -> None:

@@ -1,5 +1,6 @@
 """Which samples a run of multitask sparse parity sees, and which tasks it is set."""
 
+import hashlib
 from math import comb
 
 import numpy as np
@@ -106,6 +107,20 @@ def test_every_sample_is_a_fresh_one() -> None:
     samples.append(Draws(CONFIGURATION, seed=1).batch(0))
     words = np.concatenate([s.words for s in samples])
     assert len(np.unique(words, axis=0)) == len(words)
+
+
+def test_steps_and_seeds_are_set_tasks_of_their_own() -> None:
+    drawn = [(seed, step) for seed in range(3) for step in range(3)]
+    counts = [np.bincount(Draws(CONFIGURATION, seed).batch(step).task) for seed, step in drawn]
+    assert len({tuple(each) for each in counts}) == len(drawn)
+
+
+def test_samples_are_those_that_parts_were_trained_on() -> None:
+    c = CONFIGURATION.model_copy(update={"batch_size": 6})
+    fresh, limited = Draws(c, 3), Draws(c, 3, samples=10)
+    drawn = [fresh.batch(2), limited.batch(3), limited.evaluation(np.arange(2), 3, step=2)]
+    content = [array.astype("<u4").tobytes() for each in drawn for array in vars(each).values()]
+    assert hashlib.md5(b"".join(content)).hexdigest() == "444f372aac2b3b74a6616b0588aa9dad"
 
 
 def rows(samples: list[Samples]) -> np.ndarray:

@@ -146,6 +146,10 @@ def test_an_exponent_that_cannot_be_had_says_why() -> None:
     assert one.value == pytest.approx(1)
     assert np.isnan(one.low)
     assert by_steps(steps, curve, 500, 2000, FEW).status == "no interval: one run"
+    losses = np.tile([0.9, 0.98], 3)  # drawn with the higher ones alone, no size is low enough
+    drawn = parity_exponents.by_samples(np.repeat(three, 2), losses, 0.95, FEW)
+    assert drawn.status == "no interval: some resamples have no slope"
+    assert np.isnan(drawn.low)
     alike = parity_exponents.by_parameters(np.tile(three, 2), np.tile(1 / three, 2), FEW)
     assert alike.status == "no interval: no difference between runs"
     mixed = np.append(np.tile(three, 2), 300.0)

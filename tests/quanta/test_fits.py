@@ -2,8 +2,11 @@
 
 import json
 from dataclasses import replace
+from itertools import product
 from math import inf
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,6 +104,25 @@ def test_the_interval_over_seeds_is_students_with_one_degree_less_than_seeds() -
     fitted = law(t, "learned", Resampling(0.95, 20_000, 0))
     low, high = stats.t.interval(0.95, 2, slopes.mean(), stats.sem(slopes))
     assert (fitted.slope_low, fitted.slope_high) == pytest.approx((low, high), rel=0.02)
+
+
+def test_the_interval_over_seeds_is_of_the_draws_that_have_a_slope() -> None:
+    # one seed of five learned a single task: with probability 1/625 only that seed is drawn
+    slopes, p = np.array([-0.7, -0.8, -0.95, -0.75, -0.8]), frequencies(8, 0.4)
+    learned = 50 * p ** slopes[:, None]
+    learned[4, 1:] = inf
+    t = Times(np.repeat(np.arange(5), 8), np.tile(p, 5), np.full(40, 40.0), learned.ravel())
+    fitted = law(t, "learned", Resampling(0.95, 40_000, 0))
+    found = []
+    for drawn in product(range(5), repeat=4):
+        if {*drawn} != {4}:
+            rows = [(x, y) for s in drawn for x, y in zip(p, learned[s], strict=True) if y < inf]
+            found.append(np.polyfit(*np.log(rows).T, 1)[0])
+    half = stats.t.ppf(0.975, 4) * np.std(found)
+    assert fitted.status == emergence.OK
+    assert (fitted.slope - fitted.slope_low, fitted.slope_high - fitted.slope) == pytest.approx(
+        (half, half), rel=0.02
+    )
 
 
 def test_evaluations_that_are_far_apart_do_not_bias_the_law() -> None:
@@ -263,6 +285,19 @@ def test_a_task_falls_sharply_and_the_mean_does_not(tables: dict[str, pd.DataFra
     task, mean = parity_fits.sharpness(families(tables)["notebook"])
     assert task == pytest.approx(81 ** (1 / 8), rel=0.05)
     assert mean > 1.5 * task
+
+
+def test_a_fall_is_from_the_last_step_above_to_the_first_one_below() -> None:
+    steps, curves = np.array([1, 2, 4, 8, 16]), [[1, 0.9, 0.5, 0.1, 0.05], [0.9, 1, 0.9, 0.2, 0.1]]
+    hidden = [[0.5, 0.4, 0.3, 0.2, 0.01]]  # it never was high: no fall is seen
+    tasks = pd.DataFrame({"learned": [4.0, 9.0, np.nan, 8.0], "began": [2.0, 3.0, 1.0, 2.0]})
+    family: Any = SimpleNamespace(
+        widest=tasks,
+        curves=(steps, np.array(curves + hidden)),
+        configuration=SimpleNamespace(learned_below=0.1),
+    )
+    # tasks by 2, 3 and 4; the mean's by 16 / 2, and by 16 / 4 at least, as it is not below yet
+    assert parity_fits.sharpness(family) == (3, (8 + 4) / 2)
 
 
 @pytest.fixture(scope="module")

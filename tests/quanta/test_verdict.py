@@ -118,11 +118,18 @@ def test_a_level_is_the_mean_ratio_over_all_points_interpolated_in_logarithms() 
     assert outside.status == "1 of 3 sizes outside those trained"
 
 
-def test_levels_and_exponents_are_held_against_all_drawn_points(table: pd.DataFrame) -> None:
-    by_n = PUBLISHED.loss_by_parameters
-    assert len(by_n.loss) == len(PUBLISHED.loss_by_samples.loss) == 30
+@pytest.mark.parametrize("below", [BELOW, 0.4])
+def test_levels_and_exponents_are_held_against_all_drawn_points(
+    found: Fitted, below: float
+) -> None:
+    table = parity_verdict.verdicts(found, CONFIGURATIONS, PUBLISHED, RULES, below, 0.95)
+    by_n, by_d = PUBLISHED.loss_by_parameters, PUBLISHED.loss_by_samples
+    assert len(by_n.loss) == len(by_d.loss) == 30
     slope = np.polyfit(np.log(by_n.parameters), np.log(by_n.loss), 1)[0]
     assert ruled(table, "drawn_N")["published_low"].item() == pytest.approx(-slope)
+    first = [loss < below for loss in by_d.loss].index(True)  # as ours, from where it is low enough
+    slope = np.polyfit(np.log(by_d.samples[first:]), np.log(by_d.loss[first:]), 1)[0]
+    assert ruled(table, "drawn_D")["published_low"].item() == pytest.approx(-slope)
     assert ruled(table, "loss_by_parameters")["published_low"].item() == 1
     assert (ruled(table, "loss_by_samples")["status"] == "ok").all()
 

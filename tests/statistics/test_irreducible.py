@@ -12,7 +12,7 @@ from scipy.optimize import least_squares
 from stages.manifold import samples, simulate
 from stages.statistics import irreducible
 from stages.statistics.bootstrap import Resampling
-from stages.statistics.power_law import Sample
+from stages.statistics.power_law import Law, Sample
 
 RESAMPLING = Resampling(confidence=0.95, resamples=200, seed=0)
 HUBER = 0.02
@@ -28,7 +28,7 @@ def sample(seeds: int = 10, **truth: float) -> Sample:
     return samples.sample(table, "validation_loss")
 
 
-def fit(of: Sample) -> irreducible.FlooredLaw:
+def fit(of: Sample) -> Law:
     return irreducible.fit(of, 1, 20, RESAMPLING, HUBER)
 
 
@@ -73,6 +73,19 @@ def test_recovers_a_floor() -> None:
     assert law.alpha_low < 0.5 < law.alpha_high
     assert law.irreducible_low < 0.6 < law.irreducible_high
     assert law.dimension == pytest.approx(8, abs=0.5)
+
+
+def test_a_range_of_widths_is_fitted_as_if_there_were_no_others() -> None:
+    data = sample(alpha=0.5, irreducible=0.6)
+    rows = (data.width >= 4) & (data.width <= 17)
+    runs = np.unique(data.run[rows], return_inverse=True)[1]
+    cut = Sample(data.width[rows], data.parameters[rows], data.value[rows], runs, grows=False)
+    part = irreducible.fit(data, 4, 17, RESAMPLING, HUBER)
+    alone = fit(cut)
+    assert (part.width_count, part.runs, part.rows) == (14, 140, 140)
+    assert (part.alpha, part.irreducible, part.amplitude) == pytest.approx(
+        (alone.alpha, alone.irreducible, alone.amplitude)
+    )
 
 
 def test_the_curve_goes_through_the_values() -> None:
