@@ -125,7 +125,7 @@ def test_the_statement_follows_the_table() -> None:
     found = table(ALPHAS).reset_index()
     extra = found[found["quantity"] == "last_hidden"].assign(quantity="before_relu")
     said = statement(pd.concat([found, extra]), 0.1)
-    assert "Held against the theory's value to 10%, it agrees: none;" in said
+    assert "Held against the theory's value to 10%, it is equivalent: none;" in said
     assert "live parameters" in said
     assert "lies below it, as a bound allows: squared error at d = 4;" in said
     assert "do not differ" in said
