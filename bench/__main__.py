@@ -91,6 +91,10 @@ class Clock:
         """Seconds of each counted round."""
         return list(np.diff(self.rounds)[WARM - 1 :])
 
+    def steps(self, count: int) -> Times:
+        """Seconds of each of so many steps of a round."""
+        return [seconds / count for seconds in self.seconds()]
+
     def before(self) -> float:
         """Seconds before the first round began, if it took as long as the others."""
         return max(0.0, self.rounds[0] - self.start - statistics.median(self.seconds()))
@@ -104,13 +108,15 @@ def images(count: int) -> Images:
     return Images(pixels, labels, pixels[:1], labels[:1])
 
 
-def cnn(p: params.Params, width: int, runs: int, steps: int, where: torch.device) -> Clock:
-    """Train `runs` networks for as many epochs of `steps` as there are repeats."""
-    sweep = p.cnn.sweeps["notebook"].model_copy(update={"epochs": WARM + REPEATS})
-    data = images(steps * sweep.batch_size)
+def cnn(
+    p: params.Params, width: int, runs: int, where: torch.device, epochs: int = 0
+) -> tuple[Clock, Times]:
+    """Train `runs` networks for as many epochs as there are repeats; and the time of a step."""
+    sweep = p.cnn.sweeps["notebook"].model_copy(update={"epochs": epochs or WARM + REPEATS})
+    steps = STEPS[where.type]
     clock = Clock(runs)
-    train_cnn(sweep, width, range(runs), data, where, clock)
-    return clock
+    train_cnn(sweep, width, range(runs), images(steps * sweep.batch_size), where, clock)
+    return clock, clock.steps(steps * runs)
 
 
 def loop(p: params.Params, network: str, width: int, where: torch.device) -> Times:
@@ -123,32 +129,26 @@ def loop(p: params.Params, network: str, width: int, where: torch.device) -> Tim
 
 
 def rows_cnn(p: params.Params, where: torch.device) -> Iterator[Row]:
-    steps = STEPS[where.type]
     loops = {width: loop(p, "cnn", width, where) for width in WIDTHS}
     for width in WIDTHS:
         for runs in RUNS[where.type]:
-            clock = cnn(p, width, runs, steps, where)
-            times = [t / steps / runs for t in clock.seconds()]
+            clock, times = cnn(p, width, runs, where)
             yield row(f"CNN n={width}", runs, loops[width], times)
             yield start(f"CNN n={width}", runs, clock)
 
 
 def rows_studies(p: params.Params, where: torch.device) -> Iterator[Row]:
     """Networks by their own modules: the CNN, for comparison, and a perceptron."""
-    steps = STEPS[where.type]
+    steps, sweep = STEPS[where.type], params.StudyTraining.of(p.cnn.sweeps["notebook"])
     of = [*(("cnn", width) for width in WIDTHS), ("mlp", PERCEPTRON)]
     loops = {network: loop(p, *network, where) for network in of}
     for network, width in of:
         for runs in RUNS[where.type]:
-            training = params.StudyTraining.of(p.cnn.sweeps["notebook"]).model_copy(
-                update={"epochs": WARM + REPEATS, "seeds": runs}
-            )
-            study = params.Study(
-                images="random", network=network, widths=[width], training=training
-            )
+            training = sweep.model_copy(update={"epochs": WARM + REPEATS, "seeds": runs})
+            study = params.Study(images="any", network=network, widths=[width], training=training)
             data, clock = images(steps * training.batch_size), Clock(runs)
             train_study(Kind(network, SHAPE, data.classes), study, data, where, clock)
-            times = [t / steps / runs for t in clock.seconds()]
+            times = clock.steps(steps * runs)
             yield row(f"any network: {network} n={width}", runs, loops[network, width], times)
 
 
@@ -160,19 +160,14 @@ def rows_parity(p: params.Params, where: torch.device) -> Iterator[Row]:
         c = c.model_copy(update={"steps": steps * (WARM + REPEATS), "seeds": runs})
         clock = Clock(runs * steps)
         train_parity(c, families(c)[0], where, clock)
-        yield row("parity", runs, baseline, [t / steps / runs for t in clock.seconds()])
+        yield row("parity", runs, baseline, clock.steps(steps * runs))
         yield start("parity", runs, clock)
 
 
 def row(name: str, runs: int, baseline: Times, times: Times) -> Row:
-    ratio = statistics.median(baseline) / statistics.median(times)
-    return {
-        "what": name,
-        "runs": runs,
-        "ratio": round(ratio, 1),
-        "ours_ms": summary(times),
-        "notebook_ms": summary(baseline),
-    }
+    ratio = round(statistics.median(baseline) / statistics.median(times), 1)
+    ours, theirs = summary(times), summary(baseline)
+    return {"what": name, "runs": runs, "ratio": ratio, "ours_ms": ours, "notebook_ms": theirs}
 
 
 def start(name: str, runs: int, clock: Clock) -> Row:
@@ -182,21 +177,12 @@ def start(name: str, runs: int, clock: Clock) -> Row:
 
 def rows_scaling(p: params.Params, where: torch.device) -> Iterator[Row]:
     """How the cost of a run's step changes with the number of runs, the width and the epochs."""
-    steps = STEPS[where.type]
-
-    def per_step(width: int, runs: int) -> dict[str, float]:
-        times = cnn(p, width, runs, steps, where).seconds()
-        return summary([t / steps / runs for t in times])
-
     many = max(RUNS[where.type])
-    for runs in SCALING_RUNS:
-        yield {"what": f"n=5, {runs} runs", "ours_ms": per_step(5, runs)}
-    for width in SCALING_WIDTHS:
-        yield {"what": f"n={width}, {many} runs", "ours_ms": per_step(width, many)}
-    sweep = p.cnn.sweeps["notebook"].model_copy(update={"epochs": SCALING_EPOCHS})
-    clock = Clock(many)
-    train_cnn(sweep, 5, range(many), images(steps * sweep.batch_size), where, clock)
-    times = [t / steps / many for t in clock.seconds()]
+    grid = [*((5, runs) for runs in SCALING_RUNS), *((width, many) for width in SCALING_WIDTHS)]
+    for width, runs in grid:
+        times = cnn(p, width, runs, where)[1]
+        yield {"what": f"n={width}, {runs} runs", "ours_ms": summary(times)}
+    times = cnn(p, 5, many, where, SCALING_EPOCHS)[1]
     half = len(times) // 2
     yield {"what": f"n=5, epochs 3 to {WARM + half}", "ours_ms": summary(times[:half])}
     yield {"what": f"n=5, epochs after {WARM + half}", "ours_ms": summary(times[half:])}
@@ -209,13 +195,9 @@ def rows_students(p: params.Params, where: torch.device) -> Iterator[Row]:
     times: steps cost alike.
     """
     wanted, share = STUDENTS[where.type]
-    section = p.students
-    protocol = section.protocol.model_copy(update={"schedule": wanted * share, "evaluations": 1})
-    protocol = protocol.model_copy(
-        update={"evaluation_samples": 100}
-    )  # at the ends of phases alone
-    small = section.model_copy(update={"protocol": protocol})
-    c = configurations(small)["squared_4"]
+    few = {"evaluations": 1, "evaluation_samples": 100}  # at the ends of phases alone
+    protocol = p.students.protocol.model_copy(update={"schedule": wanted * share} | few)
+    c = configurations(p.students.model_copy(update={"protocol": protocol}))["squared_4"]
     teachers = {"cpu": (1, 3), "cuda": (c.teachers,)}[where.type]
     seeds = {"cpu": 5, "cuda": c.seeds}[where.type]
     for count in teachers:

@@ -5,7 +5,7 @@
 RUNS is a folder of TensorBoard's logs, of which every event file is one run, or a table of runs
 (.csv, .parquet). Writes the table PART (parquet), and beside it PART-widths.csv and PART-files.csv:
 what was found of each width, which is printed too, and of each run. docs/import.md and
-docs/tensorboard.md say what they must have. 1,000 event files with 200,000 scalars take about 4 s
+docs/tensorboard.md say what they must have. 1,000 event files with 200,000 scalars take about 3 s
 of one core.
 """
 

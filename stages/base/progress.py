@@ -6,7 +6,6 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tqdm import tqdm
@@ -22,7 +21,7 @@ LIVE_PERIOD = 2.0
 
 
 class Progress:
-    """Counts towards `total`, with a loss beside it. Writes to standard error; thread-safe.
+    """Counts towards `total`, with a word beside it. Writes to standard error; thread-safe.
 
     Use as a context manager; call it with what has just been done and the present loss (nats).
     What a `stage` with so many `runs` does is in `LIVE` too while it lasts, if that folder exists.
@@ -31,23 +30,42 @@ class Progress:
     def __init__(self, label: str, total: int, unit: str, stage: str = "", runs: int = 1) -> None:
         self._label, self._total, self._unit = label, total, unit
         self._done = self._before = 0
-        self._loss = float("nan")
+        self._text = ""
         self._start = self._last = time.monotonic()
         self._live = LIVE / f"{stage}.json" if stage and LIVE.is_dir() else None
         self._runs, self._written = runs, float("-inf")
-        self._lock = threading.Lock()
-        self._bar = (
-            tqdm(desc=label, total=total, unit=f" {unit}", leave=False)
-            if sys.stderr.isatty()
-            else None
-        )
+        self._lock = threading.RLock()
+        self._bar: tqdm | None = None
+        if sys.stderr.isatty():
+            self._bar = tqdm(desc=label, total=total, unit=f" {unit}", leave=False)
 
     def __enter__(self) -> Self:
         return self
 
     def __call__(self, done: int, loss: float) -> None:
         with self._lock:
-            self._show(done, loss)
+            self.count(done, loss=f"{loss:.3f}")
+            now = time.monotonic()
+            if self._live and now - self._written >= LIVE_PERIOD:
+                self._written = now
+                unit, left = self._unit.rpartition("-")[2].removesuffix("s"), round(self._left())
+                shown = {unit: self._done / self._runs, "loss": loss, "seconds_left": left}
+                with suppress(OSError):
+                    files.write(self._live, json.dumps(shown))
+
+    def count(self, done: int, **beside: object) -> None:
+        """Count what has just been done, which may be nothing, and show what is beside it."""
+        with self._lock:
+            self._done += done
+            self._text = ", ".join(f"{name} {value}" for name, value in beside.items())
+            now = time.monotonic()
+            if self._bar is not None:
+                self._bar.set_postfix(beside, refresh=not done)
+                self._bar.update(done)
+            elif now - self._last >= PERIOD:
+                self._last = now
+                left = f", {self._left():.0f} s left" if self._done > self._before else ""
+                self._line(f"{self._text}{left}")
 
     def skip(self, done: int) -> None:
         """Count what was done before the start."""
@@ -62,31 +80,7 @@ class Progress:
         """A line of its own, above a bar."""
         tqdm.write(f"{self._label}: {text}", file=sys.stderr)
 
-    def _show(self, done: int, loss: float) -> None:
-        self._done += done
-        self._loss = loss
-        now = time.monotonic()
-        each = (now - self._start) / (self._done - self._before)
-        left = each * (self._total - self._done)
-        if self._live and now - self._written >= LIVE_PERIOD:
-            self._written = now
-            count = self._unit.rpartition("-")[2].removesuffix("s")
-            shown = {count: self._done / self._runs, "loss": loss, "seconds_left": round(left)}
-            with suppress(OSError):
-                files.write(self._live, json.dumps(shown))
-        if self._bar is not None:
-            self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-            self._bar.update(done)
-        elif now - self._last >= PERIOD:
-            self._last = now
-            self._line(f"loss {loss:.3f}, {left:.0f} s left")
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._live:
             with suppress(OSError):
                 self._live.unlink(missing_ok=True)
@@ -95,7 +89,12 @@ class Progress:
         if kind is None:
             took = f"took {time.monotonic() - self._start:.1f} s"
             before = f" after {self._before:,} taken up" if self._before else ""
-            self._line(f"loss {self._loss:.3f}, {took}{before}")
+            self._line(f"{self._text}, {took}{before}")
+
+    def _left(self) -> float:
+        """Seconds, if it goes on as since the start."""
+        each = (time.monotonic() - self._start) / (self._done - self._before)
+        return each * (self._total - self._done)
 
     def _line(self, text: str) -> None:
         count = f"{self._done:,} of {self._total:,} {self._unit}"

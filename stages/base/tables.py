@@ -5,7 +5,7 @@ takes them from there, so that it depends on them through the table and names no
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from stages.base import files
@@ -62,6 +63,16 @@ def spread(groups: Any, **shares: float) -> pd.DataFrame:
     return table.reset_index()
 
 
+def spaced(values: Iterable[float], count: int) -> NDArray[np.float64]:
+    """At most `count` of the distinct values, evenly spaced in their logarithm."""
+    distinct: NDArray[np.float64] = np.unique(np.asarray(values))
+    if len(distinct) > count:
+        wanted = np.geomspace(distinct[0], distinct[-1], count)
+        nearest = np.abs(np.log(wanted[:, None] / distinct)).argmin(axis=1)
+        distinct = distinct[np.unique(nearest)]
+    return distinct
+
+
 def write_parquet(
     table: pd.DataFrame, path: Path, schema: pa.Schema, sections: Mapping[str, Any]
 ) -> None:
@@ -87,25 +98,15 @@ def as_made(p: Params, *paths: Path) -> Params:
         except ValidationError as error:
             fault = error.errors()[0]
             why = ".".join([*map(str, fault["loc"]), fault["msg"].removeprefix("Value error, ")])
-            raise InputError(f"{path}: made of other params ({why}); {remedy(path)}") from None
+            why = f"made of other params ({why})"
         except KeyError:
             why = "it does not say which params made it"
-            raise InputError(f"{path}: {why}; {remedy(path)}") from None
         except (OSError, ValueError) as error:
-            raise InputError(f"{path}: {_reason(error)}; {remedy(path)}") from None
+            why = _reason(error)
+        else:
+            continue
+        raise InputError(f"{path}: {why}; {remedy(path)}")
     return p
-
-
-def read_json(path: Path) -> Any:
-    """Read what a stage wrote as JSON.
-
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {_reason(error)}; {remedy(path)}") from None
 
 
 def write(table: pd.DataFrame, path: Path, digits: int = 6) -> None:

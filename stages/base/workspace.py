@@ -37,21 +37,12 @@ def prepare(root: Path) -> None:
         )
     if not os.access(root, os.W_OK):
         raise InputError(f"{root.resolve()}: cannot be written to; work in a copy: git clone")
-    see_room(root)
-    for path in (root / LIVE).glob("*.json"):  # what runs just now is there again in a moment
-        path.unlink(missing_ok=True)
-    _mend_rwlock(root / ".dvc/tmp")
-
-
-def see_room(root: Path) -> None:
-    """See that the disk has room for all that the locks' stages make.
-
-    Raises:
-        InputError: it has not, or dvc.lock is damaged.
-    """
     stages = [stage for lock in LOCKS for stage in _locked(root / lock).values()]
     outs = [out for stage in stages for out in stage.get("outs", [])]
     see_free(root, max(LEAST, COPIES * sum(out.get("size", 0) for out in outs)))
+    for path in (root / LIVE).glob("*.json"):  # what runs just now is there again in a moment
+        path.unlink(missing_ok=True)
+    _mend_rwlock(root / ".dvc/tmp")
 
 
 def see_free(root: Path, needed: int) -> None:

@@ -20,6 +20,7 @@ import pandas as pd
 from stages.base import errors, params
 from stages.base.errors import InputError
 from stages.base.processes import dvc, git
+from stages.base.tables import where
 from stages.dimension.sources import IMAGES
 from stages.manifold import readings
 from stages.manifold.method import MEDIAN
@@ -41,14 +42,8 @@ d = 6 asks least of a short training: the smaller d is, the faster the loss fall
 sooner what training leaves of it covers that.
 """
 SMALL = {"epochs": 6, "seeds": 2, "batch_size": 64, "learning_rate": 1e-3}
-IMAGES_OF = {
-    "source": "manifold",
-    "dimension": 3,
-    "seed": 0,
-    "patches": 30,
-    "train": 4000,
-    "test": 2000,
-}
+IMAGES_OF = {"source": "manifold", "dimension": 3, "seed": 0, "patches": 30}
+IMAGES_OF |= {"train": 4000, "test": 2000}
 OVERRIDES = {
     "cnn.images": "demo",
     "cnn.widths": [1, 2, 4, 8],
@@ -77,22 +72,16 @@ def table(
     """
     rule = p.verdict.dimension
     read = readings.by_estimator(dimensions, rule)
-    image = read[read["source"] == IMAGES].iloc[0]
+    image = where(read, source=IMAGES).iloc[0]
     interval = image["dimension"], image["low"], image["high"], str(image["status"])
     rows = [("images, measured", Estimate(*interval))]
     for sweep in p.cnn.sweeps:
-        networks = read[(read["source"] == sweep) & (read["layer"] == rule.layer)]
+        networks = where(read, source=sweep, layer=rule.layer)
         values, statuses = networks["dimension"].tolist(), networks["status"].tolist()
         found = over_networks(values, statuses, p.fit.confidence)
         rows.append((f"last hidden layer, measured, sweep {sweep}", found))
-    best = fits[
-        (fits["metric"] == "validation_loss")
-        & (fits["epochs"] == "best")
-        & (fits["quantile"] == MEDIAN)
-        & (fits["widths"] == ALL)
-        & (fits["failed"] == "included")
-    ]
-    for _, fit in best.iterrows():
+    best = where(fits, metric="validation_loss", epochs="best", quantile=MEDIAN, widths=ALL)
+    for _, fit in where(best, failed="included").iterrows():
         bounds = fit["dimension"], fit["dimension_low"], fit["dimension_high"]
         rows.append((f"4/alpha of the test loss, sweep {fit['sweep']}", Estimate(*bounds)))
     return rows
@@ -100,13 +89,8 @@ def table(
 
 def taught(p: params.Params, students: pd.DataFrame) -> list[tuple[str, Estimate]]:
     """4/alpha of the students of random teachers; `students` is metrics/students.csv."""
-    rows = students[
-        (students["configuration"] == STUDENTS)
-        & (students["quantity"] == "4/alpha")
-        & (students["phase"] == students["phase"].max())
-        & (students["widths"] == ALL)
-        & (students["teacher"] == OVER_ALL)
-    ]
+    rows = where(students, configuration=STUDENTS, quantity="4/alpha", widths=ALL)
+    rows = where(rows, phase=students["phase"].max(), teacher=OVER_ALL)
     known = p.students.configurations[STUDENTS].dimension
     values = rows[["value", "low", "high"]].itertuples(index=False)
     return [(f"4/alpha of students of teachers of d = {known}", Estimate(*row)) for row in values]
@@ -114,7 +98,6 @@ def taught(p: params.Params, students: pd.DataFrame) -> list[tuple[str, Estimate
 
 def text(known: int, rows: list[tuple[str, Estimate]]) -> str:
     """The table as it is printed."""
-
     width = max(len(name) for name in (TRUTH, *(name for name, _ in rows)))
     lines = [f"{TRUTH:{width}}  {known}"]
     for name, (value, low, high, *_) in rows:

@@ -18,7 +18,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import vl_convert
 import yaml
 from dvc.repo import Repo
@@ -27,10 +26,10 @@ from dvc.repo.graph import get_subgraph_of_nodes
 from stages.base import errors, files, progress
 from stages.base.errors import InputError
 from stages.base.processes import dvc_output, git
+from stages.pages.text import render
 
 PAGE = Path(".dvc/tmp/plots.html")  # DVC's own folder: not in git, and `make clean` leaves it
 OUTPUT = Path("dvc_plots")
-TEMPLATES = Path(__file__).parents[1] / "pages/templates"  # `pages` itself needs pandas
 LINE = 60  # characters of names that a table's line holds before it counts the others
 
 
@@ -66,26 +65,18 @@ def commit(revision: str) -> str:
     return found
 
 
-def params(revision: str) -> Section:
-    """The params that differ."""
+def values(what: str, revision: str) -> Section:
+    """The values that differ: `what` is param, or metric, which has its change too."""
+    columns = {"old": revision, "new": "workspace"}
+    columns |= {"diff": "change"} if what == "metric" else {}
     rows = [
-        [name, _shown(change.get("old")), _shown(change.get("new"))]
-        for entries in _dvc_json("params", "diff", revision).values()
-        for name, change in entries.items()
-    ]
-    return Section("Params", ["param", revision, "workspace"], rows, "No param differs.")
-
-
-def metrics(revision: str) -> Section:
-    """The metrics that differ."""
-    rows = [
-        [name, _shown(change.get("old")), _shown(change.get("new")), _shown(change.get("diff"))]
-        for path, entries in _dvc_json("metrics", "diff", revision).items()
+        [name, *(_shown(change.get(column)) for column in columns)]
+        for path, entries in _dvc_json(f"{what}s", "diff", revision).items()
         if Path(path).parent != progress.LIVE  # what a killed stage left there
         for name, change in entries.items()
     ]
-    header = ["metric", revision, "workspace", "change"]
-    return Section("Metrics", header, rows, "No metric differs.")
+    header = [what, *columns.values()]
+    return Section(f"{what.capitalize()}s", header, rows, f"No {what} differs.")
 
 
 def stages() -> Section:
@@ -153,8 +144,7 @@ def markdown(title: str, commits: str, sections: list[Section]) -> str:
         if not section.rows:
             lines.append(section.none)
             continue
-        table = [[_plain(cell) for cell in row] for row in section.rows]
-        table = [section.header, *table]
+        table = [section.header, *([_plain(cell) for cell in row] for row in section.rows)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         table.insert(1, ["-" * width for width in widths])
         for row in table:
@@ -166,15 +156,8 @@ def markdown(title: str, commits: str, sections: list[Section]) -> str:
 
 def page(review: dict[str, Any] | None = None) -> str:
     """The page that `dvc plots` fills with charts and figures, below a review if there is one."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return environment.get_template("review.html").render(review=review, vega=vega)
+    return render("review.html", review=review, vega=vega)
 
 
 def install() -> None:
@@ -242,7 +225,7 @@ def main() -> None:
     dirty = ", with uncommitted changes" if git("status", "--porcelain") else ""
     commits = f"{revision}: {commit(revision)[:7]}; workspace: {commit('HEAD')[:7]}{dirty}."
     moved, names = plots(revision)
-    sections = [params(revision), metrics(revision), stages(), moved]
+    sections = [values("param", revision), values("metric", revision), stages(), moved]
     title = f"{revision} → workspace"
     review = {"revision": revision, "commits": commits, "sections": sections}
     drawn = draw(page(review), revision, names)

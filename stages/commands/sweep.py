@@ -16,6 +16,7 @@ import math
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,10 +24,10 @@ if __name__ != "__mp_main__":  # a worker process runs this module again, and ne
     from stages.base import errors, params
     from stages.base.errors import InputError
     from stages.base.processes import dvc
+    from stages.base.progress import Progress
     from stages.base.workspace import prepare
     from stages.images import stored
     from stages.sweeping import expected
-    from stages.sweeping.board import Board
     from stages.sweeping.finished import Finished
     from stages.sweeping.graph import FOLDER, Graph, alone
     from stages.sweeping.local import Local
@@ -43,32 +44,31 @@ def _arguments() -> argparse.Namespace:
     add("stages", nargs="*", help="training stages, families of them, or globs in quotes (all)")
     add("--dry-run", action="store_true", help="list what would run, and stop")
     add("--engine", choices=["local", "ray"], default="local", help="where stages run (local)")
-    add("--workers", type=_positive, help="local: processes (1 a GPU, or 1 a core)")
+    add(
+        "--workers",
+        type=_that(int, lambda n: n >= 1, "at least 1"),
+        help="local: processes (1 a GPU, or 1 a core)",
+    )
     add("--address", help="ray: of the cluster (one that runs here, or else a new one)")
-    add("--cpus", type=_cpus, default=1.0, help="ray: cores for each stage (1)")
-    add("--gpus", type=_gpus, help="ray: GPUs for each stage, such as 0.5 (1, if there are any)")
+    cpus = _that(float, lambda x: 0 < x < math.inf, "above 0")
+    add("--cpus", type=cpus, default=1.0, help="ray: cores for each stage (1)")
+    whole = "from 0 to 1, or whole, as Ray shares one GPU only"
+    gpus = _that(float, lambda x: 0 <= x <= 1 or (x > 0 and x.is_integer()), whole)
+    add("--gpus", type=gpus, help="ray: GPUs for each stage, such as 0.5 (1, if there are any)")
     add("--adopt", type=Path, metavar="FOLDER", help="record parts of another workspace instead")
     return parser.parse_args()
 
 
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1 (got {text})")
-    return number
+def _that(
+    kind: type[int] | type[float], holds: Callable[[float], bool], said: str
+) -> Callable[[str], float]:
+    """A type of an argument: a number that must be what is said."""
 
+    def number(text: str) -> float:
+        if not holds(value := kind(text)):
+            raise argparse.ArgumentTypeError(f"must be {said} (got {text})")
+        return value
 
-def _cpus(text: str) -> float:
-    if not 0 < (number := float(text)) < math.inf:
-        raise argparse.ArgumentTypeError(f"must be above 0 (got {text})")
-    return number
-
-
-def _gpus(text: str) -> float:
-    number = float(text)
-    if not (0 <= number <= 1 or (number > 0 and number.is_integer())):
-        raise argparse.ArgumentTypeError(
-            f"must be from 0 to 1, or whole, as Ray shares one GPU only (got {text})"
-        )
     return number
 
 
@@ -102,8 +102,9 @@ def _run(arguments: argparse.Namespace, graph: Graph) -> dict[str, str]:
             if any(str(stored.DATA / name) in task.inputs for task in tasks):
                 stored.stored(name, settings)  # once, for all workers
         # Widths are listed from narrow to wide: let what takes longest not start last.
-        with _engine(arguments, graph) as engine, Board(len(tasks)) as board:
-            faults = sweep(engine, tasks[::-1], finished, recorder, board)
+        progress = Progress("sweep", len(tasks), "stages")
+        with _engine(arguments, graph) as engine, progress:
+            faults = sweep(engine, tasks[::-1], finished, recorder, progress)
     print(f"recorded {recorder.recorded} stages in {time.monotonic() - start:.0f} s")
     left = len(graph.stale(names))
     print(f"{left} training stages are still stale" if left else "`dvc repro` does the rest")

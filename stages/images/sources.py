@@ -10,7 +10,7 @@ import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,33 +36,9 @@ class File:
         _compare(files.digest(path), self.md5, path)
 
 
-class Published(Protocol):
-    """A data set in its published form."""
-
-    @property
-    def classes(self) -> int:
-        """How many kinds of label there are."""
-
-    @property
-    def files(self) -> tuple[File, ...]:
-        """What has to be fetched."""
-
-    @property
-    def forms(self) -> str:
-        """The copies of it that `find` takes, in words."""
-
-    def at(self, url: str) -> "Published":
-        """The same at another address: of the file, or of the folder that holds several."""
-
-    def read(self, folder: Path) -> Images:
-        """The images of a folder that holds the files, which have been checked."""
-
-    def find(self, copy: Path) -> Images | None:
-        """The images of a copy on disk, or None where there is none.
-
-        Raises:
-            InputError: a file is missing or has another MD5.
-        """
+def _compare(found: str, wanted: str, where: Path) -> None:
+    if found != wanted:
+        raise InputError(f"{where}: MD5 {found}, not {wanted}: damaged, or another file")
 
 
 @dataclass(frozen=True)
@@ -84,16 +60,20 @@ class Archive:
 
     @property
     def files(self) -> tuple[File, ...]:
+        """What has to be fetched."""
         return (self.file,)
 
     @property
     def forms(self) -> str:
+        """The copies of it that `find` takes, in words."""
         return f"{self.file.name} or {self.folder} folder"
 
     def at(self, url: str) -> "Archive":
+        """The same at another address."""
         return replace(self, file=replace(self.file, url=url))
 
     def read(self, folder: Path) -> Images:
+        """The images of a folder that holds the archive, which has been checked."""
         path = folder / self.file.name
         batches = {}
         with tarfile.open(path, "r|gz") as tar:  # in one pass: going back decompresses again
@@ -105,6 +85,11 @@ class Archive:
         return self._images(batches, path)
 
     def find(self, copy: Path) -> Images | None:
+        """The images of a copy on disk, or None where there is none.
+
+        Raises:
+            InputError: a file is missing or has another MD5.
+        """
         for folder in (copy, copy / self.folder):
             paths = [folder / name for name in self.train | self.test]
             if found := {p.name: p.read_bytes() for p in paths if p.is_file()}:
@@ -117,7 +102,12 @@ class Archive:
 
     def _images(self, batches: dict[str, bytes], where: Path) -> Images:
         def split(names: dict[str, str]) -> tuple[UInt8, UInt8]:
-            opened = [_unpickle(batches.get(n), md5, where / n) for n, md5 in names.items()]
+            for name, md5 in names.items():  # a pickle runs code: only the known ones are opened
+                if name not in batches:
+                    raise InputError(f"{where / name}: missing")
+                found = hashlib.md5(batches[name], usedforsecurity=False).hexdigest()
+                _compare(found, md5, where / name)
+            opened = [pickle.loads(batches[n], encoding="latin1") for n in names]  # by Python 2
             height, width, channels = CIFAR
             planes = np.concatenate([batch["data"] for batch in opened])
             key = "labels" if "labels" in opened[0] else "fine_labels"  # CIFAR-100's: not coarse
@@ -126,20 +116,6 @@ class Archive:
 
         train, test = split(self.train), split(self.test)
         return Images(*train, *test, classes=self.classes)
-
-
-def _unpickle(content: bytes | None, md5: str, where: Path) -> dict[str, Any]:
-    if content is None:
-        raise InputError(f"{where}: missing")
-    # a pickle runs code: none is opened that is not the known one
-    _compare(hashlib.md5(content, usedforsecurity=False).hexdigest(), md5, where)
-    batch: dict[str, Any] = pickle.loads(content, encoding="latin1")  # written by Python 2
-    return batch
-
-
-def _compare(found: str, wanted: str, where: Path) -> None:
-    if found != wanted:
-        raise InputError(f"{where}: MD5 {found}, not {wanted}: damaged, or another file")
 
 
 @dataclass(frozen=True)
@@ -168,14 +144,17 @@ class Files:
 
     @property
     def forms(self) -> str:
+        """The copies of it that `find` takes, in words."""
         return f"folder with {' and '.join(file.name for file in self.files)}"
 
     def at(self, url: str) -> "Files":
+        """The same at the address of another folder."""
         base = url.rstrip("/")
         moved = [replace(file, url=f"{base}/{file.name}") for file in self.files]
         return replace(self, files=tuple(moved))
 
     def read(self, folder: Path) -> Images:
+        """The images of a folder that holds the files, which have been checked."""
         with TemporaryDirectory() as root:
             there = Path(root, self.below)
             there.mkdir(parents=True, exist_ok=True)
@@ -186,14 +165,20 @@ class Files:
             return Images(*train, *test)
 
     def find(self, copy: Path) -> Images | None:
+        """The images of a copy on disk, or None where there is none; raises as `Archive.find`."""
         for folder in (copy, copy / self.below):
-            if any((folder / file.name).is_file() for file in self.files):
-                for file in self.files:
-                    if not (folder / file.name).is_file():
-                        raise InputError(f"{folder / file.name}: missing")
-                    file.check(folder / file.name)
+            paths = {file: folder / file.name for file in self.files}
+            if any(path.is_file() for path in paths.values()):
+                for file, path in paths.items():
+                    if not path.is_file():
+                        raise InputError(f"{path}: missing")
+                    file.check(path)
                 return self.read(folder)
         return None
+
+
+Published = Archive | Files
+"""A data set in its published form."""
 
 
 def _arrays(read: Any) -> tuple[UInt8, UInt8]:

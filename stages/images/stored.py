@@ -3,30 +3,28 @@
 The arrays of `images.<name>` lie in data/<name>/, which git ignores and DVC does not know.
 data/<name>.json, in git, says what they are made of and has the MD5 of each. What reads images
 depends on the record and opens them by `stored`, which holds them against it, and fetches or makes
-them first where they are not here: so a clone lacks nothing until a stage reads images, and none
-reads others than those of the record.
+them first where they are not here: so a clone lacks nothing until a stage reads images.
 
-A published data set (CIFAR-10 has 170 MB) comes from its official address. An interrupted transfer
-goes on where it stopped. Two environment variables change where from, here for CIFAR-10; for other
-sources they are MNIST_SOURCE and so on:
+A published data set comes from its official address, and an interrupted transfer goes on where it
+stopped. Two environment variables change where from, here for CIFAR-10 (170 MB):
 
-  CIFAR10_SOURCE  an existing copy instead of the network: the published files (for CIFAR,
-                  packed or unpacked), or the folder in which torchvision has put them
-  CIFAR10_URL     another address, such as a mirror: of the archive, or of the folder that holds
-                  the files where there are several
+  CIFAR10_SOURCE  an existing copy: the published files (for CIFAR, packed or unpacked), or the
+                  folder in which torchvision has put them
+  CIFAR10_URL     another address: of the archive, or of the folder that holds several files
 
-Images of one's own are copied from their folder (`stages.images.folder`), and no record tells where
-that is. It is looked at when the record is written and when the arrays are not here, not else.
+Images of one's own are copied from their folder (`stages.images.folder`), which no record names.
 
 The files must have the MD5s that torchvision knows, and the arrays are the same bytes whatever the
 origin. On any failure data/<name> stays as it was.
 """
 
 import json
+import math
 import os
 import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,7 +38,7 @@ from stages.base.errors import InputError, remedy
 from stages.base.params import FolderImages, ImageSet, Manifold
 from stages.images import folder, generated
 from stages.images.arrays import ARRAYS, Images, open_images, save_images
-from stages.images.sources import File, Published, published
+from stages.images.sources import Published, published
 from stages.images.transfer import PAUSES, fetch
 
 DATA = Path("data")
@@ -91,13 +89,14 @@ def stored(name: str, settings: ImageSet, root: Path = DATA, log: TextIO = sys.s
     place = Place(root, name, settings)
     try:
         recorded = json.loads(place.record.read_text(encoding="utf-8"))
-        origin, size = recorded["origin"], sum(_size(a) for a in recorded["arrays"].values())
+        size = sum(math.prod(array["shape"]) for array in recorded["arrays"].values())  # of uint8
+        fault = "" if recorded["origin"] == settings.origin else "made with other params"
     except FileNotFoundError:
-        raise InputError(f"{place.record}: missing; {remedy(place.record)}") from None
+        fault = "missing"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(f"{place.record}: damaged; {remedy(place.record)}") from None
-    if origin != settings.origin:
-        raise InputError(f"{place.record}: made with other params; {remedy(place.record)}")
+        fault = "damaged"
+    if fault:
+        raise InputError(f"{place.record}: {fault}; {remedy(place.record)}")
     if not _are(place, recorded):
         with place.lock:
             if not _are(place, recorded):
@@ -201,43 +200,30 @@ def _arrays(folder: Path) -> dict[str, dict[str, Any]]:
     for name in ARRAYS:
         path = folder / f"{name}.npy"
         array = np.lib.format.open_memmap(path, mode="r")
-        found[name] = {
-            "shape": list(array.shape),
-            "dtype": str(array.dtype),
-            "md5": files.digest(path),
-        }
+        shape, dtype = list(array.shape), str(array.dtype)
+        found[name] = {"shape": shape, "dtype": dtype, "md5": files.digest(path)}
     return found
-
-
-def _size(array: dict[str, Any]) -> int:
-    """Bytes of a recorded array, all of which are uint8."""
-    return int(np.prod(array["shape"]))
 
 
 def _fetched(data: Published, place: Place, log: TextIO, pauses: Iterable[float]) -> Images:
     for file in data.files:
-        _fetch(file, place, f"{place.variables[0]} to an existing {data.forms}", log, pauses)
+        path = place.partial / file.name
+        with suppress(FileNotFoundError, InputError):
+            file.check(path)
+            continue
+        try:
+            fetch(file.url, path, log, pauses)
+        except InputError as error:
+            raise InputError(
+                f"{error}; check the network and run it again (it goes on where it stopped), "
+                f"or set {place.variables[0]} to an existing {data.forms}"
+            ) from None
+        try:
+            file.check(path)
+        except InputError as error:
+            path.unlink()
+            raise InputError(f"{file.url}: {error}; removed it, run it again") from None
     return data.read(place.partial)
-
-
-def _fetch(file: File, place: Place, instead: str, log: TextIO, pauses: Iterable[float]) -> None:
-    path = place.partial / file.name
-    try:
-        return file.check(path)
-    except (FileNotFoundError, InputError):
-        pass
-    try:
-        fetch(file.url, path, log, pauses)
-    except InputError as error:
-        raise InputError(
-            f"{error}; check the network and run it again (it goes on where it stopped), "
-            f"or set {instead}"
-        ) from None
-    try:
-        file.check(path)
-    except InputError as error:
-        path.unlink()
-        raise InputError(f"{file.url}: {error}; removed it, run it again") from None
 
 
 def _copied(data: Published, copy: Path, place: Place) -> Images:

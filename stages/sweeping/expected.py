@@ -1,8 +1,4 @@
-"""Which parts a stage must leave, and whether files are these parts."""
-
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
+"""Which parts a stage must leave."""
 
 from stages.base.params import Params
 from stages.base.parts import Part
@@ -31,16 +27,3 @@ def expected(p: Params) -> dict[str, list[Part]]:
     for part in parts:
         by_stage.setdefault(part.stage, []).append(part)
     return by_stage
-
-
-def check(parts: list[Part], folder: Path, hashes: Mapping[str, str]) -> None:
-    """See that what lies in `folder`, by the paths of the workspace, is `parts`.
-
-    `hashes` are those of what the stage depends on, by path.
-
-    Raises:
-        InputError: a part is missing or damaged, not what params.yaml asks for, of other images, or
-            its weights are another's.
-    """
-    for part in parts:
-        replace(part, path=folder / part.path).check(hashes)

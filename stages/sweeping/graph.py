@@ -21,16 +21,15 @@ from fnmatch import fnmatchcase
 from functools import reduce
 from operator import getitem
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from dvc.dependency.param import ParamsDependency, read_param_file
 from dvc.exceptions import DvcException
-from dvc.lock import Lock, LockError
 from dvc.repo import Repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.stage.serialize import to_single_stage_lockfile
 from dvc.utils.serialize import dump_yaml, loads_yaml
+from filelock import FileLock, Timeout
 
 from stages.base.errors import InputError, remedy
 from stages.sweeping.work import Task
@@ -53,15 +52,12 @@ def alone(root: Path) -> Iterator[None]:
         InputError: one does.
     """
     (root / FOLDER).mkdir(parents=True, exist_ok=True)
-    lock = Lock(str(root / FOLDER / "lock"))
     try:
-        lock.lock()
-    except LockError:
+        lock = FileLock(root / FOLDER / "lock").acquire(timeout=0)
+    except Timeout:
         raise InputError("another sweep runs in this workspace; wait for its end") from None
-    try:
+    with lock:
         yield
-    finally:
-        lock.unlock()
 
 
 class Graph:
@@ -92,12 +88,7 @@ class Graph:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._repo.close()
 
     def training(self, patterns: Collection[str] = ()) -> list[str]:
@@ -134,29 +125,25 @@ class Graph:
         Nothing is said of what changes once `upstream` has run.
         """
         with self._repo.lock:
-            measured = _Measured()
-            return [name for name in names if self._is_stale(name, measured)]
+            measure = _Measure()
+            return [name for name in names if self._is_stale(self._stages[name], measure)]
 
     def upstream(self, names: Collection[str]) -> list[str]:
         """The stages before `names` that have changed, in DVC's order."""
         below = plan_repro(self._graph, [self._stages[name] for name in names])
         found = {stage.name for stage in below} - {*names}
-        with self._repo.lock:
-            measured = _Measured()
-            return [
-                name for name in self._stages if name in found and self._is_stale(name, measured)
-            ]
+        return self.stale(name for name in self._stages if name in found)
 
-    def _is_stale(self, name: str, measured: "_Measured") -> bool:
-        stage = self._stages[name]
+    def _is_stale(self, stage: Any, measure: "_Measure") -> bool:
         if stage.is_callback or stage.always_changed or stage.changed_stage():
             return True
-        try:
-            found = [measured(dep)[0].value for dep in stage.deps]
-            if found != [locked.value for locked in self._locked[name]]:
+        for dep, locked in zip(stage.deps, self._locked[stage.name], strict=True):
+            try:
+                measure(dep)
+            except InputError:
+                return True  # it is not here
+            if dep.hash_info.value != locked.value:
                 return True
-        except InputError:
-            return True  # something that it needs is not here
         return any(out.status() for out in stage.outs)
 
     def tasks(self, names: Collection[str]) -> list[Task]:
@@ -196,14 +183,14 @@ class Graph:
             InputError: something that a stage depends on is missing.
         """
         with self._repo.lock:
-            measured = _Measured()
-            return {name: self._key(name, measured) for name in names}
+            measure = _Measure()
+            return {name: self._key(name, measure) for name in names}
 
-    def _key(self, name: str, measured: "_Measured") -> str:
+    def _key(self, name: str, measure: "_Measure") -> str:
         """Sets the stage's dependencies to what they are now."""
         stage = self._stages[name]
         for dep in stage.deps:
-            dep.hash_info, dep.meta = measured(dep)
+            measure(dep)
         depends = to_single_stage_lockfile(stage)
         depends.pop("outs", None)
         return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
@@ -225,10 +212,10 @@ class Graph:
         with self._repo.lock, self._repo.scm_context(quiet=True) as scm:
             if (found := self._lock_bytes()) != self._lock_file:
                 self._lock_file, self._contents = found, _parsed(found)
-            measured = _Measured()
+            measure = _Measure()
             for name, key in keys.items():
                 try:
-                    if name not in self._stages or self._key(name, measured) != key:
+                    if name not in self._stages or self._key(name, measure) != key:
                         raise InputError("its command, params, code or data have changed since")
                     place(name)
                 except InputError as error:
@@ -238,9 +225,8 @@ class Graph:
                 stage.save_outs()
                 for out in stage.outs:
                     out.commit()
-                entries[name] = deepcopy(
-                    to_single_stage_lockfile(stage)
-                )  # YAML marks what is shared
+                entry = to_single_stage_lockfile(stage)
+                entries[name] = deepcopy(entry)  # YAML marks what is shared
                 self._locked[name] = [dep.hash_info for dep in stage.deps]
                 stage.cmd_changed = False
             if entries:
@@ -285,45 +271,36 @@ class Graph:
         return path.read_bytes() if path.exists() else b""
 
 
-class _Measured:
-    """Dependencies as they are now; each file is hashed once, each params file read once."""
+class _Measure:
+    """Sets dependencies to what they are now; reads each file once."""
 
     def __init__(self) -> None:
         self._files: dict[str, tuple[Any, Any]] = {}
         self._params: dict[str, dict[str, Any]] = {}
 
-    def __call__(self, dep: Any) -> tuple[Any, Any]:
+    def __call__(self, dep: Any) -> None:
         if isinstance(dep, ParamsDependency):
-            return self._values(dep), dep.meta
+            dep.fill_values(self._values(dep))
+            return
         if dep.hash_name == "md5-dos2unix":  # what DVC takes one for that its lock does not have
             dep.hash_name = "md5"
         if dep.fs_path not in self._files:
-            self._files[dep.fs_path] = self._file(dep)
-        return self._files[dep.fs_path]
+            if not dep.exists:
+                raise InputError(f"{dep}: missing; {remedy(Path(dep.def_path))}")
+            dep.save()
+            self._files[dep.fs_path] = dep.hash_info, dep.meta
+        dep.hash_info, dep.meta = self._files[dep.fs_path]
 
-    def _file(self, dep: Any) -> tuple[Any, Any]:
-        if not dep.exists:
-            raise InputError(f"{dep}: missing; {remedy(Path(dep.def_path))}")
-        before = dep.hash_info, dep.meta
-        dep.save()
-        now = dep.hash_info, dep.meta
-        dep.hash_info, dep.meta = before
-        return now
-
-    def _values(self, dep: Any) -> Any:
+    def _values(self, dep: Any) -> dict[str, Any]:
         if dep.fs_path not in self._params:
             self._params[dep.fs_path] = read_param_file(dep.repo.fs, dep.fs_path)
-        content = self._params[dep.fs_path]
-        values = {}
-        for key in dep.params or content:
+        content, values = self._params[dep.fs_path], {}
+        for key in dep.params:
             try:
-                values[key] = reduce(getitem, key.split(".") if dep.params else [key], content)
+                values[key] = reduce(getitem, key.split("."), content)
             except (KeyError, TypeError):
                 raise InputError(f"{dep}: no {key}, which dvc.yaml names") from None
-        before = dep.hash_info
-        dep.fill_values(values)
-        now, dep.hash_info = dep.hash_info, before
-        return now
+        return values or content
 
 
 def _parsed(lock: bytes) -> dict[str, Any]:

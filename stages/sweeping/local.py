@@ -15,7 +15,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
 from stages.sweeping import work
@@ -36,27 +35,22 @@ class Local:
     """
 
     def __init__(self, root: Path, folder: Path, logs: Path, workers: int | None) -> None:
-        self._root, self._folder, self._logs = root, folder, logs
+        self.root, self.folder, self.logs = root, folder, logs
+        self.waiting: SimpleQueue[Task] = SimpleQueue()
+        self.results: SimpleQueue[Result] = SimpleQueue()
+        self.stopped = threading.Event()
         self._workers = workers
-        self._waiting: SimpleQueue[Task] = SimpleQueue()
-        self._results: SimpleQueue[Result] = SimpleQueue()
-        self._stop = threading.Event()
         self._lanes: list[_Lane] = []
 
     def __enter__(self) -> Self:
-        shutil.rmtree(self._folder, ignore_errors=True)  # of a sweep that was killed
+        shutil.rmtree(self.folder, ignore_errors=True)  # of a sweep that was killed
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stop.set()
+    def __exit__(self, *_: object) -> None:
+        self.stopped.set()
         for lane in self._lanes:
             lane.end()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def running(self) -> int:
@@ -66,56 +60,31 @@ class Local:
     def run(self, tasks: list[Task]) -> Iterator[Result | None]:
         """The results as they come; None whenever a second has passed without one."""
         for task in tasks:
-            self._waiting.put(task)
+            self.waiting.put(task)
         self._lanes = [_Lane(self, share) for share in self._shares(len(tasks))]
         for lane in self._lanes:
             lane.start()
-        for _ in tasks:
-            while (result := self._result()) is None:
+        left = len(tasks)
+        while left:
+            try:
+                yield self.results.get(timeout=1)
+                left -= 1
+            except Empty:
                 yield None
-            yield result
 
     def ended(self) -> list[Result]:
         """The results that are there and that `run` has not given yet."""
-        return [self._results.get() for _ in range(self._results.qsize())]
-
-    def _result(self) -> Result | None:
-        try:
-            return self._results.get(timeout=1)
-        except Empty:
-            return None
+        return [self.results.get() for _ in range(self.results.qsize())]
 
     def _shares(self, tasks: int) -> list[Share]:
         devices = 0
         if _has_driver():
-            process = self.process()
+            process = _Process(self.root)
             devices = process.call(work.gpus)
             process.kill()
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         default = devices or len(cores) or os.cpu_count() or 1
         return work.shares(cores, devices, min(tasks, self._workers or default))
-
-    @property
-    def stopped(self) -> bool:
-        return self._stop.is_set()
-
-    def next(self) -> Task | None:
-        """A task that has not been taken; None once there is no more to do."""
-        with suppress(Empty):
-            if not self.stopped:
-                return self._waiting.get_nowait()
-        return None
-
-    def train(self, task: Task, share: Share, process: "_Process") -> Result:
-        """Train one task in a process; waits for its end."""
-        folder, log = self._folder / task.name, self._logs / f"{task.name}.log"
-        return process.call(work.run, task, self._root, folder, log, share).of(task)
-
-    def done(self, result: Result) -> None:
-        self._results.put(result)
-
-    def process(self) -> "_Process":
-        return _Process(self._root)
 
 
 class _Lane(threading.Thread):
@@ -128,24 +97,29 @@ class _Lane(threading.Thread):
         self.busy = False
 
     def run(self) -> None:
-        while task := self._engine.next():
-            self.busy = True
-            try:
-                result = self._train(task)
-            except Exception as error:  # of the machine, not of the stage
-                result = Result(task, fault=repr(error))
-            self.busy = False
-            self._engine.done(result)
+        with suppress(Empty):
+            while not self._engine.stopped.is_set():
+                task = self._engine.waiting.get_nowait()
+                self.busy = True
+                try:
+                    result = self._train(task)
+                except Exception as error:  # of the machine, not of the stage
+                    result = Result(task, fault=repr(error))
+                self.busy = False
+                self._engine.results.put(result)
         if self._process:
             self._process.close()
 
     def _train(self, task: Task) -> Result:
+        engine = self._engine
+        folder, log = engine.folder / task.name, engine.logs / f"{task.name}.log"
         for _ in range(ATTEMPTS):
-            if self._engine.stopped:
+            if engine.stopped.is_set():
                 break
             try:
-                self._process = self._process or self._engine.process()
-                return self._engine.train(task, self._share, self._process)
+                self._process = self._process or _Process(engine.root)
+                result = self._process.call(work.run, task, engine.root, folder, log, self._share)
+                return result.of(task)
             except BrokenProcessPool:
                 self._process = None
         return Result(task, fault=f"its process was killed, {ATTEMPTS} times in a row")

@@ -4,17 +4,21 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Protocol, Self
+from types import FrameType
+from typing import TYPE_CHECKING, TypeAlias
 
 from stages.base.errors import InputError
 from stages.base.parts import Part
-from stages.sweeping import expected as wanted
-from stages.sweeping.board import Board
+from stages.base.progress import Progress
 from stages.sweeping.finished import Finished
 from stages.sweeping.graph import Graph
 from stages.sweeping.work import Result, Task
+
+if TYPE_CHECKING:
+    from stages.sweeping.cluster import Cluster
+    from stages.sweeping.local import Local
 
 SHARE = 0.1
 """The most of the time that recording takes: the larger dvc.lock, the more stages at once."""
@@ -23,27 +27,8 @@ Expected = Callable[[], Mapping[str, list[Part]]]
 """The parts that params.yaml, as it is at that moment, wants of each stage."""
 
 
-class Engine(Protocol):
-    """Where stages are trained. A context manager, whose end stops what still runs."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-    @property
-    def running(self) -> int:
-        """How many are being trained just now."""
-
-    def run(self, tasks: list[Task]) -> Iterator[Result | None]:
-        """The results as they come; None now and then while there is none."""
-
-    def ended(self) -> list[Result]:
-        """The results that are there and that `run` has not given yet."""
+Engine: TypeAlias = "Local | Cluster"
+"""Where stages are trained. A context manager, whose end stops what still runs."""
 
 
 class Recorder:
@@ -74,7 +59,8 @@ class Recorder:
 
         def place(name: str) -> None:
             outs = self._finished.outs(name)
-            wanted.check(expected.get(name, []), outs, self._graph.hashes(name))
+            for part in expected.get(name, []):
+                replace(part, path=outs / part.path).check(self._graph.hashes(name))
             self._finished.place(name, self._graph.root)
 
         refused = self._graph.record(keys, place)
@@ -92,7 +78,7 @@ class Recorder:
 
 
 def sweep(
-    engine: Engine, tasks: list[Task], finished: Finished, recorder: Recorder, board: Board
+    engine: Engine, tasks: list[Task], finished: Finished, recorder: Recorder, progress: Progress
 ) -> dict[str, str]:
     """Train tasks and record them; why those that failed did.
 
@@ -102,15 +88,18 @@ def sweep(
 
     Whatever it raises, what had ended is recorded, or kept to be recorded the next time.
     """
-    faults = {}
+    faults: dict[str, str] = {}
+
+    def show(done: int) -> None:
+        progress.count(done, running=engine.running, failed=len(faults))
 
     def keep(result: Result) -> None:
         if result.fault:
             faults[result.task.name] = result.fault
-            board.say(f"{result.task.name} failed: {result.fault}")
+            progress.say(f"{result.task.name} failed: {result.fault}")
         else:
             finished.add(result)
-        board.ended(bool(result.fault))
+        show(1)
 
     with _interrupts_wait() as interrupted:
         try:
@@ -120,7 +109,7 @@ def sweep(
                 if interrupted():
                     raise KeyboardInterrupt
                 recorder.record_if_due()
-                board.show(engine.running)
+                show(0)
         finally:
             for result in engine.ended():
                 keep(result)
@@ -158,7 +147,7 @@ def adopt(
     Raises:
         InputError: nothing is there of any.
     """
-    faults = {}
+    faults: dict[str, str] = {}
     there = {task.name: [p for p in task.outs if (folder / p).is_file()] for task in tasks}
     if tasks and not any(there.values()):
         raise InputError(

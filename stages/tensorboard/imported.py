@@ -1,7 +1,9 @@
 """All event files of a folder, or all runs of a table, as one sweep, and what became of each."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,8 +38,19 @@ def read(
     if not with_curves:
         raise InputError(_no_curves(found, place, spec))
     epochs = _epochs(with_curves, place, spec)
-    widths = [] if place.suffix in TABLES else _two_widths(found, place)
-    _refuse([*widths, *_two_sizes(found, place)], place)
+    paths = [(Path(run.file), run.width) for run in found if place.suffix not in TABLES]
+    widths = [(path.parent, width, path.name) for path, width in paths if width]
+    faults = [
+        f"{place / parent}: two widths in one folder: {said}; expected one width a folder; "
+        "move the files apart"
+        for parent, said in _clashes(widths, "{} ({})", ", ")
+    ]
+    sizes = [(run.width, run.parameters, run.file) for run in found]
+    faults += [
+        f"{place}: width {width} with {said}; expected one size; import the networks apart"
+        for width, said in _clashes(sizes, "{} parameters ({})", " and ")
+    ]
+    _refuse(faults, place)
     order = sorted(with_curves, key=lambda run: (run.width, run.start, run.file))
     seeds: dict[str, int] = {}
     taken: Counter[int] = Counter()
@@ -115,47 +128,28 @@ def _epochs(found: list[Run], folder: Path, spec: Import) -> int:
     return expected
 
 
-def _two_widths(found: list[Run], folder: Path) -> list[str]:
-    by_folder: dict[Path, dict[int, str]] = defaultdict(dict)
-    for run in reversed(found):
-        if run.width:
-            path = Path(run.file)
-            by_folder[path.parent][run.width] = path.name
-    return [
-        f"{folder / parent}: two widths in one folder: "
-        + ", ".join(f"{width} ({file})" for width, file in sorted(widths.items())[:SHOWN])
-        + "; expected one width a folder; move the files apart"
-        for parent, widths in sorted(by_folder.items())
-        if len(widths) > 1
-    ]
-
-
-def _two_sizes(found: list[Run], folder: Path) -> list[str]:
-    by_width: dict[int, dict[int, str]] = defaultdict(dict)
-    for run in reversed(found):
-        by_width[run.width][run.parameters] = run.file
-    return [
-        f"{folder}: width {width} with "
-        + " and ".join(f"{n} parameters ({file})" for n, file in sorted(sizes.items())[:SHOWN])
-        + "; expected one size; import the networks apart"
-        for width, sizes in sorted(by_width.items())
-        if len(sizes) > 1
-    ]
+def _clashes(
+    held: Iterable[tuple[Any, int, str]], shown: str, between: str
+) -> Iterator[tuple[Any, str]]:
+    """Of (key, value, file) the keys that have several values, and these with a file of each."""
+    by_key: dict[Any, dict[int, str]] = defaultdict(dict)
+    for key, value, file in held:
+        by_key[key].setdefault(value, file)
+    for key, values in sorted(by_key.items()):
+        if len(values) > 1:
+            yield key, between.join(shown.format(*item) for item in sorted(values.items())[:SHOWN])
 
 
 def _table(name: str, order: list[Run], seeds: dict[str, int]) -> pd.DataFrame:
-    lengths = [len(run.epochs) for run in order]
-    columns = {
-        "sweep": pd.Categorical([name]).repeat(sum(lengths)),
-        "width": np.repeat([run.width for run in order], lengths),
-        "parameters": np.repeat([run.parameters for run in order], lengths),
-        "seed": np.repeat([seeds[run.file] for run in order], lengths),
-        "epoch": np.concatenate([run.epochs for run in order]),
-    }
-    for metric in cnn_part.SCHEMA.names[len(columns) :]:
-        columns[metric] = np.concatenate(
-            [run.curves.get(metric, [np.nan] * len(run.epochs)) for run in order]
-        )
+    keys = ("width", "parameters", "seed", "epoch")
+    metrics = [name for name in cnn_part.SCHEMA.names if name not in ("sweep", *keys)]
+    tables = []
+    for run in order:
+        values = (run.width, run.parameters, seeds[run.file], run.epochs)
+        curves = {metric: run.curves.get(metric, np.nan) for metric in metrics}
+        tables.append(pd.DataFrame(dict(zip(keys, values, strict=True)) | curves))
+    table = pd.concat(tables, ignore_index=True)
     numbers = [field for field in cnn_part.SCHEMA if field.name != "sweep"]
-    types = {field.name: field.type.to_pandas_dtype() for field in numbers}
-    return pd.DataFrame(columns).astype(types)
+    table = table.astype({field.name: field.type.to_pandas_dtype() for field in numbers})
+    named = table.assign(sweep=pd.Categorical([name]).repeat(len(table)))
+    return pd.DataFrame(named, columns=cnn_part.SCHEMA.names)

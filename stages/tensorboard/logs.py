@@ -126,20 +126,9 @@ def read(path: Path, folder: Path, spec: Import) -> Run:
         }
     check_ranges(curves, epochs, str(path), spec.tags.model_dump())
     width, parameters = _size(stated, path, spec, needed=bool(epochs))
-    return Run(
-        file,
-        log.start,
-        width,
-        parameters,
-        stated.get("epochs", 0),
-        epochs,
-        curves,
-        len(set.union(*held)) - len(epochs),
-        duplicates,
-        log.bad,
-        log.lost,
-        sorted(log.scalars),
-    )
+    stated_epochs, partial = stated.get("epochs", 0), len(set.union(*held)) - len(epochs)
+    found = width, parameters, stated_epochs, epochs, curves, partial, duplicates
+    return Run(file, log.start, *found, log.bad, log.lost, sorted(log.scalars))
 
 
 def _by_metric(log: Log, path: Path, spec: Import) -> tuple[dict[str, dict[int, float]], int]:
@@ -198,10 +187,7 @@ def _epoch(step: int, numbers: dict[int, float] | None, path: Path, tag: str, sp
 
 
 def check_ranges(
-    curves: Mapping[str, list[float]],
-    epochs: list[int],
-    where: str,
-    names: Mapping[str, str],
+    curves: Mapping[str, list[float]], epochs: list[int], where: str, names: Mapping[str, str]
 ) -> None:
     """See that the metrics of a run are within their ranges.
 
@@ -231,20 +217,16 @@ def _stated(log: Log, whole_path: str, path: Path, spec: Import) -> dict[Quantit
     groups = matched.groupdict() if matched else {}
     stated: dict[Quantity, int] = {}
     for quantity in get_args(Quantity):
-        places: dict[str, int] = {}
-        if groups.get(quantity):
-            places["its path"] = _whole(groups[quantity], quantity, "its path", path)
+        said = [("its path", groups[quantity])] if groups.get(quantity) else []
         if (tag := spec.text.get(quantity)) in log.texts:
-            for text in log.texts[tag]:
-                places[f"text {tag}"] = _whole(text, quantity, f"text {tag}", path)
+            said += [(f"text {tag}", text) for text in log.texts[tag]]
         if (tag := spec.scalars.get(quantity)) in log.scalars:
-            last = f"{log.scalars[tag][1][-1]:.15g}"
-            places[f"scalar {tag}"] = _whole(last, quantity, f"scalar {tag}", path)
+            said.append((f"scalar {tag}", f"{log.scalars[tag][1][-1]:.15g}"))
         if (name := spec.hyperparameters.get(quantity)) in log.hyperparameters:
             value = log.hyperparameters[name]
             text = f"{value:.15g}" if isinstance(value, float) else value
-            place = f"hyperparameter {name}"
-            places[place] = _whole(text, quantity, place, path)
+            said.append((f"hyperparameter {name}", text))
+        places = {place: _whole(text, quantity, place, path) for place, text in said}
         if len(set(places.values())) > 1:
             found = " and ".join(f"{value} by {place}" for place, value in places.items())
             raise InputError(f"{path}: two values of {quantity}: {found}; expected one")
@@ -298,10 +280,8 @@ def _size(stated: dict[Quantity, int], path: Path, spec: Import, needed: bool) -
 
 def width_of(parameters: int) -> int:
     """The width at which the network has so many parameters; 0 if there is none."""
-    width = math.isqrt(parameters // 54)  # at least
-    while width > 0 and parameters_of(width) > parameters:
-        width -= 1
-    return width if parameters_of(width) == parameters else 0
+    widths = range(1, math.isqrt(parameters // 54) + 1)  # no wider one has so few
+    return next((width for width in widths if parameters_of(width) == parameters), 0)
 
 
 def _whole(text: str, quantity: str, place: str, path: Path) -> int:

@@ -15,23 +15,14 @@ A file's flags, of which it may have several:
 Runs that are short, dead or not finite are the failed ones of `stages.manifold.selection.failures`.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 
 from stages.tensorboard.logs import Run
 
 FLAGS = [
-    "short",
-    "empty",
-    "unknown_tags",
-    "dead",
-    "late",
-    "not_finite",
-    "duplicate_steps",
-    "damaged_tail",
-    "bad_crc",
+    *("short", "empty", "unknown_tags", "dead", "late", "not_finite"),
+    *("duplicate_steps", "damaged_tail", "bad_crc"),
 ]
 
 
@@ -57,7 +48,6 @@ def of_files(
         loss = np.array(run.curves["train_loss"])
         below = np.flatnonzero(loss <= failed_above)
         fell = run.epochs[below[0]] if len(below) else None
-        flags = _flags(run, metrics, epochs, fell, late_from)
         rows.append(
             {
                 "width": run.width or None,
@@ -71,7 +61,7 @@ def of_files(
                 "duplicate_steps": run.duplicates,
                 "lost_bytes": run.lost,
                 "bad_records": run.bad,
-                "flags": " ".join(flags),
+                "flags": " ".join(_flags(run, metrics, epochs, fell, late_from)),
             }
         )
     frame = pd.DataFrame(rows)
@@ -80,29 +70,21 @@ def of_files(
     return frame.sort_values(["width", "seed", "file"], ignore_index=True)
 
 
-def _flags(
-    run: Run, metrics: set[str], epochs: int, fell: int | None, late_from: int
-) -> Iterator[str]:
+def _flags(run: Run, metrics: set[str], epochs: int, fell: int | None, late_from: int) -> list[str]:
     losses = np.array([run.curves["train_loss"], run.curves["validation_loss"]])
     finite = bool(np.isfinite(losses).all())
-    if not run.epochs:
-        yield "empty"
-        if run.tags and not metrics & set(run.tags):
-            yield "unknown_tags"
-    elif len(run.epochs) < epochs:
-        yield "short"
-    if not finite:
-        yield "not_finite"
-    elif run.epochs and fell is None:
-        yield "dead"
-    if fell is not None and fell >= late_from:
-        yield "late"
-    if run.duplicates:
-        yield "duplicate_steps"
-    if run.lost:
-        yield "damaged_tail"
-    if run.bad:
-        yield "bad_crc"
+    has = {
+        "empty": not run.epochs,
+        "unknown_tags": not run.epochs and run.tags and not metrics & {*run.tags},
+        "short": 0 < len(run.epochs) < epochs,
+        "not_finite": not finite,
+        "dead": finite and run.epochs and fell is None,
+        "late": fell is not None and fell >= late_from,
+        "duplicate_steps": run.duplicates,
+        "damaged_tail": run.lost,
+        "bad_crc": run.bad,
+    }
+    return [flag for flag, is_so in has.items() if is_so]
 
 
 def of_widths(files: pd.DataFrame) -> pd.DataFrame:

@@ -194,24 +194,12 @@ def test_records_that_are_no_events_are_counted_and_the_rest_is_read() -> None:
     assert log.scalars == {"a": ([0], [0.5])}
 
 
-def packed(tag: str, *fields: bytes) -> bytes:
-    value = events._pack(1, 2, tag.encode()) + events._pack(8, 2, b"".join(fields))
-    return events._pack(5, 2, events._pack(1, 2, value))
-
-
 @pytest.mark.parametrize("size", [10, 1000, 1_000_000])
 def test_a_number_without_end_is_a_bad_record_at_once(size: int) -> None:
     start = time.perf_counter()
     log = events.read(records.frame([b"\x10" + b"\xff" * size + b"\x01"]))
     assert time.perf_counter() - start < 1
     assert log.bad == 1
-
-
-def test_a_number_beyond_64_bits_is_cut_as_tensorboard_cuts_it() -> None:
-    int64 = b"\x08\x09"  # dtype
-    log = events.read(records.frame([packed("a", int64, b"\x50" + b"\xff" * 9 + b"\x7f")]))
-    assert TensorProto.FromString(int64 + b"\x50" + b"\xff" * 9 + b"\x7f").int64_val == [-1]
-    assert log.scalars == {"a": ([0], [-1.0])}
 
 
 def test_a_record_of_many_megabytes_is_passed_over() -> None:

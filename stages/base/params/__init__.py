@@ -1,89 +1,46 @@
 """params.yaml as typed, validated objects, a module for each part of it."""
 
-from stages.base.params.cnn import (
-    BY_HAND,
-    Cnn,
-    CnnSweep,
-    InitialWeights,
-    Study,
-    StudyTraining,
-    Training,
-)
-from stages.base.params.dimension import Dimension, KnownDimension
-from stages.base.params.document import PARAMS, Params, load, lookup, published
-from stages.base.params.fits import Calibration, Fit, Quanta, Sensitivity
-from stages.base.params.images import (
-    FolderImages,
-    ImageSet,
-    Manifold,
-    NamedImages,
-    PublishedImages,
-)
-from stages.base.params.imports import LIST, TABLES, CurveTags, EpochSteps, Import, Quantity
-from stages.base.params.parity import FAMILY, DataLimited, Parity, ParityConfiguration
-from stages.base.params.plot import Plot
-from stages.base.params.published import Figure6, Michaud, Published, SharmaKaplan
-from stages.base.params.regime import Change, Regime
-from stages.base.params.students import StudentConfiguration, StudentProtocol, Students
-from stages.base.params.verdict import (
-    Definition,
-    DimensionRule,
-    FitRule,
-    Layer,
-    LearningRule,
-    ParityVerdict,
-    Verdict,
-)
-
-__all__ = [
-    "BY_HAND",
-    "FAMILY",
-    "LIST",
-    "PARAMS",
-    "TABLES",
-    "Calibration",
-    "Change",
-    "Cnn",
-    "CnnSweep",
-    "CurveTags",
-    "DataLimited",
-    "Definition",
-    "Dimension",
-    "DimensionRule",
-    "EpochSteps",
-    "Figure6",
-    "Fit",
-    "FitRule",
-    "FolderImages",
-    "ImageSet",
-    "Import",
-    "InitialWeights",
-    "KnownDimension",
-    "Layer",
-    "LearningRule",
-    "Manifold",
-    "Michaud",
-    "NamedImages",
-    "Params",
-    "Parity",
-    "ParityConfiguration",
-    "ParityVerdict",
-    "Plot",
-    "Published",
-    "PublishedImages",
-    "Quanta",
-    "Quantity",
-    "Regime",
-    "Sensitivity",
-    "SharmaKaplan",
-    "StudentConfiguration",
-    "StudentProtocol",
-    "Students",
-    "Study",
-    "StudyTraining",
-    "Training",
-    "Verdict",
-    "load",
-    "lookup",
-    "published",
-]
+from stages.base.params.cnn import BY_HAND as BY_HAND
+from stages.base.params.cnn import Change as Change
+from stages.base.params.cnn import CnnSweep as CnnSweep
+from stages.base.params.cnn import InitialWeights as InitialWeights
+from stages.base.params.cnn import Regime as Regime
+from stages.base.params.cnn import Study as Study
+from stages.base.params.cnn import StudyTraining as StudyTraining
+from stages.base.params.cnn import Training as Training
+from stages.base.params.document import PARAMS as PARAMS
+from stages.base.params.document import Params as Params
+from stages.base.params.document import load as load
+from stages.base.params.document import lookup as lookup
+from stages.base.params.document import published as published
+from stages.base.params.fits import Calibration as Calibration
+from stages.base.params.fits import Dimension as Dimension
+from stages.base.params.fits import Fit as Fit
+from stages.base.params.fits import Quanta as Quanta
+from stages.base.params.images import FolderImages as FolderImages
+from stages.base.params.images import ImageSet as ImageSet
+from stages.base.params.images import Manifold as Manifold
+from stages.base.params.images import NamedImages as NamedImages
+from stages.base.params.images import PublishedImages as PublishedImages
+from stages.base.params.imports import LIST as LIST
+from stages.base.params.imports import TABLES as TABLES
+from stages.base.params.imports import CurveTags as CurveTags
+from stages.base.params.imports import Import as Import
+from stages.base.params.imports import Quantity as Quantity
+from stages.base.params.parity import FAMILY as FAMILY
+from stages.base.params.parity import ParityConfiguration as ParityConfiguration
+from stages.base.params.published import Figure6 as Figure6
+from stages.base.params.published import Michaud as Michaud
+from stages.base.params.published import Published as Published
+from stages.base.params.published import SharmaKaplan as SharmaKaplan
+from stages.base.params.students import StudentConfiguration as StudentConfiguration
+from stages.base.params.students import StudentProtocol as StudentProtocol
+from stages.base.params.students import Students as Students
+from stages.base.params.verdict import Definition as Definition
+from stages.base.params.verdict import DimensionRule as DimensionRule
+from stages.base.params.verdict import FitRule as FitRule
+from stages.base.params.verdict import Layer as Layer
+from stages.base.params.verdict import LearningRule as LearningRule
+from stages.base.params.verdict import ParityVerdict as ParityVerdict
+from stages.base.params.verdict import Plot as Plot
+from stages.base.params.verdict import Verdict as Verdict

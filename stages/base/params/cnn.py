@@ -1,10 +1,11 @@
-"""Sections `cnn` and `studies`: training protocols, and what networks and images they are of."""
+"""Sections `cnn`, `studies` and `regime`: training protocols, of which networks and images."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stages.base.params.fields import (
+    Distinct,
     Name,
     Positive,
     PositiveReal,
@@ -101,3 +102,38 @@ class Study(Section):
     def _rows_of_a_part_fit(self) -> Self:
         rows_fit(len(self.widths) * self.training.seeds * self.training.epochs)
         return self
+
+
+class Change(Section):
+    """What of a study's training is another, by the names of `StudyTraining`."""
+
+    schedule: Literal["constant", "linear"] | None = None
+    label_temperature: Annotated[Real, Field(ge=0)] | None = None
+    fresh_images: bool | None = None
+    epochs: Positive | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is changed."""
+        return self.model_dump(exclude_none=True)
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.settings:
+            raise ValueError(f"must change one of {', '.join(type(self).model_fields)}")
+        return self
+
+
+class Regime(Section):
+    """Section `regime`: which studies, and each with which changes."""
+
+    studies: Annotated[list[Name], Distinct]
+    changes: Annotated[dict[Name, Change], Field(min_length=1)]
+
+    def changed(self, study: Study) -> dict[str, Study]:
+        """A study with each change of its training."""
+        usual = study.training.model_dump()
+        return {
+            name: study.model_copy(update={"training": StudyTraining(**usual | change.settings)})
+            for name, change in self.changes.items()
+        }

@@ -13,18 +13,15 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from stages.base.errors import InputError
-from stages.base.params.cnn import BY_HAND, Cnn, Study, StudyTraining
-from stages.base.params.dimension import Dimension
+from stages.base.params.cnn import BY_HAND, Cnn, Regime, Study, StudyTraining
 from stages.base.params.fields import Name, Section
-from stages.base.params.fits import Calibration, Fit, Quanta
+from stages.base.params.fits import Calibration, Dimension, Fit, Quanta
 from stages.base.params.images import CIFAR, GREY, ImageSet, Manifold, NamedImages, sizes
 from stages.base.params.imports import Import
 from stages.base.params.parity import Parity
-from stages.base.params.plot import Plot
 from stages.base.params.published import Published
-from stages.base.params.regime import Regime
 from stages.base.params.students import Students
-from stages.base.params.verdict import Verdict
+from stages.base.params.verdict import Plot, Verdict
 
 PARAMS = Path("params.yaml")
 PUBLISHED = Path("published.yaml")
@@ -160,11 +157,6 @@ class Params(Section):
         return self
 
 
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
-
-
 def _line(path: Path, error: Any) -> str:
     parts = [str(part)[:SHOWN] for part in error["loc"] if part != "[key]"]
     if parts[:1] == ["images"]:
@@ -175,7 +167,9 @@ def _line(path: Path, error: Any) -> str:
         return f"{path}: {where}: missing; add it"
     if error["type"] == "extra_forbidden":
         return f"{path}: {where}: unknown key; remove it, or mend its spelling"
-    got = "" if isinstance(error["input"], dict | BaseModel) else f" (got {_short(error['input'])})"
+    value = repr(error["input"])
+    value = value if len(value) <= SHOWN else f"{value[:SHOWN]}..."
+    got = "" if isinstance(error["input"], dict | BaseModel) else f" (got {value})"
     return f"{path}: {where}: {message}{got}" if where else f"{path}: {message}"
 
 

@@ -24,37 +24,7 @@ def sizes(shape: Sequence[int]) -> str:
 Dimensions = Annotated[int, Field(ge=1, le=64)]
 
 
-class PublishedImages(Section):
-    """A published data set."""
-
-    source: Literal["cifar10", "cifar100", "fashion_mnist", "mnist", "svhn"]
-
-    @property
-    def classes(self) -> int:
-        """How many kinds of label there are."""
-        return 100 if self.source == "cifar100" else 10
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(rows, columns, channels) of an image."""
-        return GREY if self.source in ("fashion_mnist", "mnist") else CIFAR
-
-    @property
-    def origin(self) -> dict[str, Any]:
-        """What makes the images, as their record and parts name it."""
-        return self.model_dump()
-
-
-class Manifold(Section):
-    """Generated images of a known dimension, and their labels."""
-
-    source: Literal["manifold"] = "manifold"
-    dimension: Dimensions
-    seed: RandomSeed
-    patches: Positive
-    train: Generated
-    test: Generated
-
+class _Images(Section):
     @property
     def classes(self) -> int:
         """How many kinds of label there are."""
@@ -69,6 +39,31 @@ class Manifold(Section):
     def origin(self) -> dict[str, Any]:
         """What makes the images, as their record and parts name it."""
         return self.model_dump()
+
+
+class PublishedImages(_Images):
+    """A published data set."""
+
+    source: Literal["cifar10", "cifar100", "fashion_mnist", "mnist", "svhn"]
+
+    @property
+    def classes(self) -> int:
+        return 100 if self.source == "cifar100" else 10
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return GREY if self.source in ("fashion_mnist", "mnist") else CIFAR
+
+
+class Manifold(_Images):
+    """Generated images of a known dimension, and their labels."""
+
+    source: Literal["manifold"] = "manifold"
+    dimension: Dimensions
+    seed: RandomSeed
+    patches: Positive
+    train: Generated
+    test: Generated
 
 
 class FolderImages(Section):

@@ -1,10 +1,10 @@
-"""Section `verdict`: which of our numbers stands for which published one, and what agrees."""
+"""Sections `verdict` and `plot`: what stands for a published number, and how figures look."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from stages.base.params.fields import Name, Neighbours, Real, Section, Share
+from stages.base.params.fields import Name, Neighbours, PositiveReal, Real, Section, Share
 from stages.base.params.fits import Epochs
 
 
@@ -65,3 +65,20 @@ class Verdict(Section):
     dimension: DimensionRule
     notebook: FitRule
     parity: ParityVerdict
+
+
+class Plot(Section):
+    """Section `plot`: how figures look; no number depends on it."""
+
+    width: Annotated[Real, Field(ge=4, le=20)]
+    points: Annotated[int, Field(ge=2, le=100)]
+    marker_size: PositiveReal
+    opacity: Annotated[Real, Field(gt=0, le=1)]
+    steps: Annotated[int, Field(ge=2, le=200)]
+    band: Annotated[list[Share], Field(min_length=2, max_length=2)]
+
+    @model_validator(mode="after")
+    def _band_is_not_empty(self) -> Self:
+        if not self.band[0] < self.band[1]:
+            raise ValueError("band must be [low, high] with low < high")
+        return self
