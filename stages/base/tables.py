@@ -5,7 +5,7 @@ takes them from there, so that it depends on them through the table and names no
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from stages.base import files
@@ -60,6 +61,16 @@ def spread(groups: Any, **shares: float) -> pd.DataFrame:
     """Quantiles of a grouped column, a row for each group: by a column's name, the share below."""
     table = pd.DataFrame({name: groups.quantile(share) for name, share in shares.items()})
     return table.reset_index()
+
+
+def spaced(values: Iterable[float], count: int) -> NDArray[np.float64]:
+    """At most `count` of the distinct values, evenly spaced in their logarithm."""
+    distinct: NDArray[np.float64] = np.unique(np.asarray(values))
+    if len(distinct) > count:
+        wanted = np.geomspace(distinct[0], distinct[-1], count)
+        nearest = np.abs(np.log(wanted[:, None] / distinct)).argmin(axis=1)
+        distinct = distinct[np.unique(nearest)]
+    return distinct
 
 
 def write_parquet(

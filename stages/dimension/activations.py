@@ -11,8 +11,8 @@ for three colours takes less than a convolution of PyTorch's. In all some 12 s o
 what they compute (`of_any`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar, get_args
+from collections.abc import Sequence
+from typing import TypeVar, get_args
 
 import numpy as np
 import torch
@@ -24,19 +24,16 @@ from torch.nn import functional as F
 from stages.base.errors import InputError
 from stages.base.params import Layer
 from stages.base.parts import Part
+from stages.base.workers import Apply
 from stages.classification.modules import watched
 from stages.networks.cnn import HIDDEN, Network
 
 LAYERS: tuple[Layer, ...] = get_args(Layer)
-BATCH = 200
-"""Images at a time: their activations in one network stay in the cache."""
-_FEW = 4
-"""Images at a time in the first convolution of all networks, for the same reason."""
+BATCH = 200  # images at a time: their activations in one network stay in the cache
+_FEW = 4  # images at a time in the first convolution of all networks, for the same reason
 
 Floats = NDArray[np.float32]
 M = TypeVar("M", bound=nn.Module)
-Apply = Callable[..., Iterable[Any]]
-"""Like the built-in `map`, of one iterable."""
 
 
 def trained(part: Part, network: M, width: int | None = None) -> M:
@@ -51,8 +48,7 @@ def trained(part: Part, network: M, width: int | None = None) -> M:
     try:
         network.load_state_dict(own)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        wrong = f"not this network's weights ({reason})"
+        wrong = f"not this network's weights ({' '.join(str(error).split())})"
         raise part.refused(wrong, part.weights) from None
     return network
 
@@ -77,8 +73,8 @@ def of_any(
             before.append(hidden)
             after.append(logits)
     hidden = torch.cat(before)
-    found = hidden, hidden.clamp_min(0), torch.cat(after)
-    return {name: values.numpy() for name, values in zip(LAYERS, found, strict=True)}
+    found = hidden.numpy(), hidden.clamp_min(0).numpy(), torch.cat(after).numpy()
+    return dict(zip(LAYERS, found, strict=True))
 
 
 def layers(network: Network, preactivations: Floats) -> dict[Layer, Floats]:
@@ -86,11 +82,8 @@ def layers(network: Network, preactivations: Floats) -> dict[Layer, Floats]:
     with torch.inference_mode():
         activations = torch.from_numpy(preactivations).clamp_min(0)
         logits = network.linear2(activations)
-    return {
-        "preactivation": preactivations,
-        "activation": activations.numpy(),
-        "logits": logits.numpy(),
-    }
+    found = preactivations, activations.numpy(), logits.numpy()
+    return dict(zip(LAYERS, found, strict=True))
 
 
 def last_hidden(

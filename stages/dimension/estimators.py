@@ -35,8 +35,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from stages.base import workers
 from stages.base.params import Dimension
-from stages.dimension.neighbours import Apply, Floats, log_distances
-from stages.statistics.intervals import student_margin
+from stages.base.workers import Apply
+from stages.dimension.neighbours import Floats, log_distances
+from stages.statistics.intervals import scatter_margin
 
 Name = Literal["twonn", "ratio", "likelihood"]
 Status = Literal["ok", "no interval", "tied", "too few", "constant", "not finite"]
@@ -67,17 +68,13 @@ class Estimator:
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.name == "likelihood":
-                return _likelihood(log_distances[:, : self.neighbours])
+                logs = log_distances[:, : self.neighbours]
+                return float(1 / (logs[:, -1:] - logs[:, :-1]).mean())
             spread = log_distances[:, self.neighbours - 1] - log_distances[:, 0]
             x, y = _quantiles(spread, self.neighbours - 1, discard)
             if self.name == "ratio":
                 x, y = x - x.mean(), y - y.mean()
             return float(np.dot(x, y) / np.dot(x, x))
-
-
-def _likelihood(log_distances: Floats) -> float:
-    logs = log_distances[:, -1:] - log_distances[:, :-1]
-    return float(1 / logs.mean())
 
 
 def _quantiles(spread: Floats, exponentials: int, discard: float) -> tuple[Floats, Floats]:
@@ -214,5 +211,4 @@ def _margin(values: Floats, confidence: float) -> float:
     """Half the interval of the logarithm of the mean of `values`; NaN where they give none."""
     if len(values) < 2 or not ((values > 0) & np.isfinite(values)).all():
         return math.nan
-    error = float(np.log(values).std(ddof=1)) / math.sqrt(len(values))
-    return student_margin(error, len(values) - 1, confidence)
+    return scatter_margin(np.log(values), confidence)

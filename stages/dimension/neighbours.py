@@ -7,28 +7,21 @@ serve the blocks of every size; only the few candidates that rounding leaves are
 scikit-learn's brute-force search, which keeps nothing between sizes, takes 0.7.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
+
+from stages.base.workers import Apply
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Indices = NDArray[np.int64]
-Apply = Callable[..., Iterable[Any]]
-"""Like the built-in `map`, of one iterable."""
 
-FEW_COORDINATES = 3
-"""Up to which a k-d tree finds neighbours faster than a comparison of all pairs."""
-_ROWS = 256
-"""Points compared with all others at a time."""
-_LANES = 512
-"""The fewest columns that are searched for their least value together."""
-_CACHED = 2**15
-"""Numbers of the pairs measured exactly at a time, to stay in the processor's cache."""
+_ROWS = 256  # points compared with all others at a time
+_LANES = 512  # the fewest columns that are searched for their least value together
+_CACHED = 2**15  # numbers of the pairs measured exactly at a time, to stay in the processor's cache
 _FAR = np.float32(1e30)
 """Stands for the squared distance of a point to itself; points are scaled to 1."""
 
@@ -49,21 +42,10 @@ def log_distances(
         By number of blocks, (blocks, points of a block, neighbours). Memory: two copies of the
         points in single precision, and 256 rows of distances for every piece under way.
     """
-    if points.shape[1] <= FEW_COORDINATES:
-        found = {n: _by_tree(_blocks(points, n), k) for n, k in asked.items()}
-    else:
-        found = {n: _blocks(rows, n) for n, rows in _by_product(points, asked, apply).items()}
+    found = _by_product(points, asked, apply)
     with np.errstate(divide="ignore"):
-        return {n: np.log(distances) for n, distances in found.items()}
-
-
-def _blocks(rows: Floats, n: int) -> Floats:
-    samples = len(rows) // n
-    return rows[: n * samples].reshape(n, samples, rows.shape[1])
-
-
-def _by_tree(blocks: Floats, neighbours: int) -> Floats:
-    return np.stack([KDTree(block).query(block, neighbours + 1)[0][:, 1:] for block in blocks])
+        logs = {n: np.log(rows[: len(rows) // n * n]) for n, rows in found.items()}
+    return {n: rows.reshape(n, -1, rows.shape[1]) for n, rows in logs.items()}
 
 
 def _by_product(points: Floats, asked: Mapping[int, int], apply: Apply) -> dict[int, Floats]:
@@ -110,8 +92,7 @@ def _bound(values: Singles, neighbours: int) -> Singles:
     rows, columns = values.shape
     lanes = columns // max(1, columns // max(_LANES, 16 * neighbours))
     minima = values[:, : columns // lanes * lanes].reshape(rows, -1, lanes).min(axis=1)
-    bound: Singles = np.partition(minima, neighbours - 1, axis=1)[:, neighbours - 1]
-    return bound
+    return np.partition(minima, neighbours - 1, axis=1)[:, neighbours - 1]
 
 
 def _squared_distances(points: Floats, one: Indices, other: Indices) -> Floats:

@@ -13,7 +13,7 @@ from stages.base.params import Plot, SharmaKaplan
 from stages.base.tables import where
 from stages.drawing import cnn, style
 from stages.drawing.cnn import EPOCHS, LOSSES, Drawn
-from stages.drawing.forest import Line, Reference, forest, limits
+from stages.drawing.forest import Line, forest, limits
 from stages.drawing.style import CYCLE, INK
 from stages.manifold import selection
 
@@ -28,8 +28,9 @@ def epochs(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
         for sweep, metric, choice in product(names, LOSSES, EPOCHS)
     }
     span = limits(pd.Series([law["dimension"] for law in laws.values()]), published.expected)
+    of_each = len(EPOCHS)
     references = [
-        Reference(_theirs(published)[metric], rank * len(EPOCHS), (rank + 1) * len(EPOCHS) - 1)
+        (_theirs(published)[metric], rank * of_each, (rank + 1) * of_each - 1)
         for rank, metric in enumerate(LOSSES)
     ]
     for (curves, dimensions), sweep in zip(grid, names, strict=True):
@@ -46,7 +47,7 @@ def epochs(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
         style.plain_log_axis(curves, "y", cnn.FINE_TICKS)
         dimensions.set_title(f"{sweep}: 4/{cnn.ALPHA} and its interval")
         lines = [
-            Line(f"{LOSSES[metric].split()[0]}, {choice}", {choice: laws[sweep, metric, choice]})
+            (f"{LOSSES[metric].split()[0]}, {choice}", {choice: laws[sweep, metric, choice]})
             for metric, choice in product(LOSSES, EPOCHS)
         ]
         forest(dimensions, lines, references, published.expected, span, values=True)
@@ -118,7 +119,7 @@ def sensitivity(tables: Drawn, plot: Plot, published: SharmaKaplan) -> Figure:
             here = where(table, sweep=sweep, metric=metric)
             axes.set_title(f"{sweep}: 4/{cnn.ALPHA}, {LOSSES[metric]}", pad=20)
             lines = list(_varied(here))
-            references = [Reference(_theirs(published)[metric], 0, len(lines) - 1)]
+            references = [(_theirs(published)[metric], 0, len(lines) - 1)]
             forest(axes, lines, references, published.expected, span)
             if end := _by_epoch(single, here, CYCLE[rank], ("-", "--")[rank], span[1]):
                 ends[single].append((end, LOSSES[metric].split()[0], CYCLE[rank]))
@@ -192,4 +193,4 @@ def _varied(table: pd.DataFrame) -> Iterator[Line]:
                 "failed": f"failed {level}".replace("failed short_", "short "),
                 "model": level.replace("irreducible_loss", "with a floor").replace("_", " "),
             }[factor]
-            yield Line(name, {str(fit["epochs"]): fit for _, fit in fits.iterrows()})
+            yield name, {str(fit["epochs"]): fit for _, fit in fits.iterrows()}

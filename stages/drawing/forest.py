@@ -1,7 +1,6 @@
 """Forest plots of 4/alpha: an estimate and its interval per line, beside the published value."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,23 +11,13 @@ from stages.drawing import style
 from stages.drawing.cnn import ALPHA, EPOCHS, dimension
 from stages.drawing.style import INK
 
-HIGHEST = 100.0
-"""4/alpha above this is written and not drawn: alpha is then next to 0."""
+HIGHEST = 100.0  # 4/alpha above this is written and not drawn: alpha is then next to 0
 
 
-class Line(NamedTuple):
-    """A line of the plot: its name, and a fit for each choice of epochs."""
-
-    name: str
-    fits: dict[str, pd.Series]
-
-
-class Reference(NamedTuple):
-    """A published value, and the first and last line that it stands beside."""
-
-    value: float
-    first: int
-    last: int
+Line = tuple[str, dict[str, pd.Series]]
+"""A line of the plot: its name, and a fit for each choice of epochs."""
+Reference = tuple[float, int, int]
+"""A published value, and the first and last line that it stands beside."""
 
 
 def limits(dimensions: pd.Series, expected: Sequence[float]) -> tuple[float, float]:
@@ -68,10 +57,10 @@ def forest(
         axes.plot([value, value], [first - 0.6, last + 0.45], "--", color=INK, linewidth=1)
         at = max(value, expected[1]), first - 0.55
         style.note(axes, f"published {value:g}", at, (4, 0), va="center")
-    for place, line in enumerate(lines):
-        for rank, (choice, fit) in enumerate(line.fits.items()):
+    for place, (_, fits) in enumerate(lines):
+        for rank, (choice, fit) in enumerate(fits.items()):
             marker, colour = EPOCHS[choice]
-            y = place + 0.26 * (rank - (len(line.fits) - 1) / 2)
+            y = place + 0.26 * (rank - (len(fits) - 1) / 2)
             if not fit["dimension"] <= HIGHEST:
                 if values:
                     _at_right(axes, place, f"{_why(fit)}: {choice}")
@@ -83,10 +72,10 @@ def forest(
             axes.plot(fit["dimension"], y, marker, color=colour, markersize=4)
             if values:
                 _at_right(axes, place, dimension(fit), colour)
-    axes.set_yticks(range(len(lines)), [line.name for line in lines])
+    axes.set_yticks(range(len(lines)), [name for name, _ in lines])
     axes.yaxis.set_minor_locator(NullLocator())
     below = len(lines) + 0.3  # where it says what the band is, and what is hollow
-    drawn = [fit["dimension"] <= HIGHEST for line in lines for fit in line.fits.values()]
+    drawn = [fit["dimension"] <= HIGHEST for _, fits in lines for fit in fits.values()]
     if not values and not all(drawn):
         _at_right(axes, below + 0.6, f"hollow: none to {HIGHEST:g}")
         below += 1

@@ -6,33 +6,26 @@ their logarithm, in bits: a task that is not learned costs 1.
 """
 
 import textwrap
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.base import tables
 from stages.base.params import ParityConfiguration, Plot
-from stages.base.tables import spread, where
+from stages.base.tables import spaced, spread, where
 from stages.drawing import style
 from stages.drawing.style import INK, End, Point
 from stages.quanta.fits import BIT, widest
 
-TASKS = 12
-"""Tasks that are drawn at most, evenly spaced in the logarithm of their number."""
-HEIGHT = 0.5
-"""Height of one configuration's axes, as a share of the figure's width."""
-TOGETHER = 0.06
-"""Lines that end within this share of each other have one name."""
-DEPTH = 50
-"""The level at which a task is learned over the smallest loss that is drawn."""
-SPAN = 50
-"""The last step over the first that is drawn, unless a task is learned before."""
+TASKS = 12  # tasks that are drawn at most, evenly spaced in the logarithm of their number
+HEIGHT = 0.5  # height of one configuration's axes, as a share of the figure's width
+TOGETHER = 0.06  # lines that end within this share of each other have one name
+DEPTH = 50  # the level at which a task is learned over the smallest loss that is drawn
+SPAN = 50  # the last step over the first that is drawn, unless a task is learned before
 NO_CURVES = "No configuration keeps the curves of its tasks (task_curves)."
 
 
@@ -106,16 +99,6 @@ def earliest(curves: pd.DataFrame, tasks: pd.DataFrame) -> float:
 def _over_seeds(rows: pd.DataFrame, column: str, plot: Plot) -> pd.DataFrame:
     by_step = (rows[column].astype(float) / BIT).groupby([rows["series"], rows["step"]])
     return spread(by_step, loss=0.5, low=plot.band[0], high=plot.band[1])
-
-
-def spaced(values: Iterable[float], count: int) -> npt.NDArray[np.float64]:
-    """At most `count` of the distinct values, evenly spaced in their logarithm."""
-    distinct: npt.NDArray[np.float64] = np.unique(np.asarray(values))
-    if len(distinct) > count:
-        wanted = np.geomspace(distinct[0], distinct[-1], count)
-        nearest = np.abs(np.log(wanted[:, None] / distinct)).argmin(axis=1)
-        distinct = distinct[np.unique(nearest)]
-    return distinct
 
 
 @style.drawing()

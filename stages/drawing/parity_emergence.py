@@ -14,18 +14,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.base.params import Definition, Michaud, ParityConfiguration, Plot
-from stages.base.tables import where
+from stages.base.tables import spaced, where
 from stages.drawing import style
-from stages.drawing.parity import NO_CURVES, Drawn, earliest, missing, spaced
+from stages.drawing.parity import NO_CURVES, Drawn, earliest, missing
 from stages.drawing.style import INK, End
 from stages.parity.tasks import frequencies
 from stages.quanta.emergence import LEARNED
 from stages.quanta.fits import BIT, widest
 
-HEAT_TASKS = 40
-"""Tasks in the series of the heat map at most, evenly spaced in the logarithm."""
-HORIZONS = 3
-"""Ends of the runs that a line of slopes needs."""
+HEAT_TASKS = 40  # tasks in the series of the heat map at most, evenly spaced in the logarithm
+HORIZONS = 3  # ends of the runs that a line of slopes needs
 LOOKS = {
     "all": (style.VERMILION, "-", "all tasks, censored"),
     "learned": (style.BLUE, "--", "learned tasks"),

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from stages.base.params import Michaud, ParityConfiguration, ParityVerdict, Plot, Quanta
-from stages.base.tables import spread, where
+from stages.base.tables import spaced, spread, where
 from stages.drawing import style
-from stages.drawing.parity import Drawn, missing, spaced
+from stages.drawing.parity import Drawn, missing
 from stages.drawing.style import BLUE, INK, PURPLE, End, Look
 from stages.parity.tasks import frequencies
 from stages.quanta import theory
@@ -34,8 +34,7 @@ NEEDED: dict[Resource, str] = {
     "S": "a run on fresh samples",
     "D": "three training sets",
 }
-POINTS = 60
-"""Points of a curve that are drawn."""
+POINTS = 60  # points of a curve that are drawn
 PUBLISHED = "published"
 
 

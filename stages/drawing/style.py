@@ -33,10 +33,8 @@ BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE)
 
 Point = tuple[float, float]
-End = tuple[Point, str, str]
-"""Where a line ends, in data units, and its name and colour."""
-Look = dict[str, Any]
-"""Arguments of matplotlib's."""
+End = tuple[Point, str, str]  # where a line ends, in data units, and its name and colour
+Look = dict[str, Any]  # arguments of matplotlib's
 
 SVG = "{http://www.w3.org/2000/svg}"
 ElementTree.register_namespace("", SVG[1:-1])

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from stages.base.tables import where
 from stages.manifold import selection
 
 METRICS = ["train_loss", "validation_loss"]
@@ -13,30 +14,21 @@ def by_width(runs: pd.DataFrame, theirs: list[str], ours: str, failed_above: flo
     One row for each width that both have, of each imported sweep: how many of its runs there are
     and how they failed, then `train_loss` and `validation_loss`, those of `ours` and the `ratio`.
     """
-    last = {name: _last(runs, name, failed_above) for name in [*theirs, ours]}
-    found = []
+
+    def last(rows: pd.DataFrame, failures: pd.DataFrame) -> pd.DataFrame:
+        sound = selection.sound(rows, failures)
+        return selection.choose(sound, "last").groupby("width")[METRICS].median().astype(float)
+
+    failures = selection.failures(runs, failed_above)
+    of = {name: (where(runs, sweep=name), where(failures, sweep=name)) for name in [*theirs, ours]}
+    columns = [f"{metric}{end}" for metric in METRICS for end in ("", "_ours", "_ratio")]
+    found = [pd.DataFrame(columns=["sweep", "width", "runs", *selection.FAILURES, *columns])]
     for name in theirs:
-        of_runs = selection.failures(runs[runs["sweep"] == name], failed_above)
-        counted = of_runs.groupby("width")[[*selection.FAILURES]].sum()
-        counted.insert(0, "runs", of_runs.groupby("width").size())
-        both = counted.join(last[name], how="inner").join(
-            last[ours].add_suffix("_ours"), how="inner"
-        )
+        by_width = of[name][1].groupby("width")
+        both = by_width[[*selection.FAILURES]].sum().assign(runs=by_width.size(), sweep=name)
+        both = both.join(last(*of[name]), how="inner")
+        both = both.join(last(*of[ours]).add_suffix("_ours"), how="inner")
         for metric in METRICS:
             both[f"{metric}_ratio"] = both[f"{metric}_ours"] / both[metric]
-        both.insert(0, "sweep", name)
-        found.append(both.reset_index())
-    columns = [f"{metric}{end}" for metric in METRICS for end in ("", "_ours", "_ratio")]
-    labels = ["sweep", "width", "runs", *selection.FAILURES]
-    return (
-        pd.concat(found)[[*labels, *columns]]
-        if found
-        else pd.DataFrame(columns=[*labels, *columns])
-    )
-
-
-def _last(runs: pd.DataFrame, name: str, failed_above: float) -> pd.DataFrame:
-    rows = runs[runs["sweep"] == name].reset_index(drop=True)
-    sound = selection.sound(rows, selection.failures(rows, failed_above))
-    medians: pd.DataFrame = selection.choose(sound, "last").groupby("width")[METRICS].median()
-    return medians.astype(float)
+        found.append(both.reset_index()[found[0].columns])
+    return pd.concat(found[1:] or found)

@@ -9,7 +9,7 @@ Where failed runs are left in, the law no longer holds at the smallest width: th
 they do to the median, which is why fits with and without them stand side by side.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +17,15 @@ import numpy as np
 import pandas as pd
 
 from stages.base.params import Calibration, Fit
+from stages.base.workers import Apply
 from stages.manifold import samples, selection, simulate
 from stages.manifold.simulate import Truth
 from stages.statistics import irreducible, power_law
 from stages.statistics.bootstrap import Resampling
-from stages.statistics.intervals import clopper_pearson
+from stages.statistics.intervals import coverage
 from stages.statistics.power_law import Law, Request
 
 WIDTHS = range(1, 21)
-
-Apply = Callable[..., Iterable[dict[str, Any]]]
-"""Like the built-in `map`, of one iterable."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ class Case:
         return self.truth.alpha
 
 
+LABELS = ("seeds", "epochs", "quantile", "failed", "model")
 _TRAINING = Truth(epochs=10, drift=10.0, tilt=0.3)
 _FAILING = Truth(failing=0.2)
 _FLOOR = Truth(alpha=0.5, irreducible=0.6)
@@ -93,22 +92,7 @@ def _laws(case: Case, fit: Fit, calibration: Calibration) -> Iterator[Law]:
 
 def _row(task: tuple[Case, Fit, Calibration]) -> dict[str, Any]:
     case, fit, calibration = task
-    laws = list(_laws(case, fit, calibration))
-    held = sum(law.alpha_low <= case.alpha <= law.alpha_high for law in laws)
-    low, high = clopper_pearson(held, len(laws), 0.95)
-    return {
-        "case": case.name,
-        "seeds": case.seeds,
-        "epochs": case.epochs,
-        "quantile": case.quantile,
-        "failed": case.failed,
-        "model": case.model,
-        "alpha": case.alpha,
-        "mean_alpha": np.mean([law.alpha for law in laws]),
-        "mean_interval": np.mean([law.alpha_high - law.alpha_low for law in laws]),
-        "sweeps": len(laws),
-        "nominal": fit.confidence,
-        "coverage": held / len(laws),
-        "coverage_low": low,
-        "coverage_high": high,
-    }
+    found = [(law.alpha, law.alpha_low, law.alpha_high) for law in _laws(case, fit, calibration)]
+    kind = {name: getattr(case, name) for name in LABELS}
+    covered = coverage(found, case.alpha, fit.confidence, "sweeps", "mean_alpha")
+    return {"case": case.name} | kind | {"alpha": case.alpha} | covered

@@ -9,20 +9,21 @@ student. Of networks on images 4/alpha's is over runs, and the dimension's over 
 runs come without weights: the dimension of ours by the same protocol stands for theirs.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
 from stages.base.params import SharmaKaplan, StudentConfiguration, Verdict
+from stages.base.tables import where
 from stages.manifold import readings
 from stages.manifold.students import OVER_ALL, kind
 from stages.statistics.estimate import Estimate, missing, over_networks
 
 STUDENTS, KNOWN, NETWORKS = "students of teachers", "generated images", "images"
 """Panels of the table."""
-PUBLISHED = "published"
-"""The kind of a mark that is not ours."""
+PUBLISHED = "published"  # the kind of a mark that is not ours
 LAYERS = {"preactivation": "before_relu", "activation": "last_hidden"}
 """What students' readings of a layer are called; of their output there are none."""
 
@@ -38,29 +39,14 @@ class Mark(NamedTuple):
     dimension_over: str
     value_over: str
 
-    def row(self) -> dict[str, object]:
-        """As the table has it."""
-        x, y = self.dimension, self.value
-        return {
-            "panel": self.panel,
-            "kind": self.kind,
-            "name": self.name,
-            "dimension": x.value,
-            "dimension_low": x.low,
-            "dimension_high": x.high,
-            "dimension_over": self.dimension_over,
-            "value": y.value,
-            "low": y.low,
-            "high": y.high,
-            "value_over": self.value_over,
-        }
-
 
 def table(marks: Iterable[Mark]) -> pd.DataFrame:
     """One row for each that has both numbers."""
-    rows = pd.DataFrame([mark.row() for mark in marks])
-    found: pd.DataFrame = rows.dropna(subset=["dimension", "value"]).reset_index(drop=True)
-    return found
+    columns = ["panel", "kind", "name", "dimension", "dimension_low", "dimension_high"]
+    columns += ["dimension_over", "value", "low", "high", "value_over"]
+    rows = [(*m[:3], *m.dimension[:3], m.dimension_over, *m.value[:3], m.value_over) for m in marks]
+    made = pd.DataFrame(rows, columns=columns)
+    return made.dropna(subset=["dimension", "value"]).reset_index(drop=True)
 
 
 def of_students(
@@ -68,25 +54,24 @@ def of_students(
 ) -> Iterator[Mark]:
     """A mark of each configuration; `table` is metrics/students.csv."""
     source = LAYERS.get(rules.dimension.layer, "")
-    over = table[(table["teacher"] == OVER_ALL) & table["widths"].isin(["all", "widest"])]
+    over = where(table, teacher=OVER_ALL)
+    over = over[over["widths"].isin(["all", "widest"])]
     for name, c in configurations.items():
-        rows = over[over["configuration"] == name]
-        exponent = rows[(rows["quantity"] == "4/alpha") & (rows["phase"] == table["phase"].max())]
+        rows = where(over, configuration=name)
+        value = _estimate(where(rows, quantity="4/alpha", phase=table["phase"].max()))
         share = 1.0 if c.loss == "kl" else c.loss / 2
-        value = _estimate(exponent)
-        scaled = value._replace(
-            value=value.value * share, low=value.low * share, high=value.high * share
-        )
-        dimension = _estimate(rows[rows["quantity"] == source])
-        yield Mark(STUDENTS, kind(c), name, dimension, scaled, "teachers", "teachers")
+        low, high = value.low * share, value.high * share
+        value = value._replace(value=value.value * share, low=low, high=high)
+        dimension = _estimate(where(rows, quantity=source))
+        yield Mark(STUDENTS, kind(c), name, dimension, value, "teachers", "teachers")
 
 
 def of_known(table: pd.DataFrame, rules: Verdict) -> Iterator[Mark]:
     """A mark of generated images of each dimension; `table` is metrics/method.csv."""
-    whole = table[table["widths"] == "all"].rename(columns={"dimension": "value"})
+    whole = where(table, widths="all").rename(columns={"dimension": "value"})
     for known, rows in whole.groupby("known"):
-        value = _estimate(rows[rows["quantity"] == "test_loss"])
-        dimension = _estimate(rows[rows["quantity"] == rules.dimension.layer])
+        value = _estimate(where(rows, quantity="test_loss"))
+        dimension = _estimate(where(rows, quantity=rules.dimension.layer))
         yield Mark(KNOWN, "hard labels", f"d = {known}", dimension, value, "widths", "runs")
 
 
@@ -112,16 +97,10 @@ def of_networks(
         rows = readings.networks(dimensions, rule, ranges)
         values, statuses = rows["dimension"].tolist(), rows["status"].tolist()
         dimension = over_networks(values, statuses, confidence)
-        wanted: dict[str, object] = {
-            "sweep": name,
-            "metric": "validation_loss",
-            "failed": rules.fit.failed,
-            "epochs": rules.fit.epochs,
-            "quantile": rules.fit.quantile,
-        }
-        chosen = fits[(fits[list(wanted)] == pd.Series(wanted)).all(axis=1)]
-        named = chosen[chosen["widths"] == rules.fit.widths]
-        law = named if len(named) else chosen[chosen["widths"] == "all"]
+        wanted = rules.fit.model_dump(include={"failed", "epochs", "quantile"})
+        chosen = where(fits, sweep=name, metric="validation_loss", **wanted)
+        named = where(chosen, widths=rules.fit.widths)
+        law = named if len(named) else where(chosen, widths="all")
         value = _estimate(law[[*bounds, "status"]].rename(columns=bounds))
         over = "widths" if name in sweeps else f"widths, of {like}"
         yield Mark(NETWORKS, shown, name, dimension, value, over, "runs")
@@ -129,15 +108,12 @@ def of_networks(
 
 def published(theirs: SharmaKaplan) -> Mark:
     """Their own point of CIFAR-10, which has no intervals."""
-    nan = float("nan")
-    dimension = Estimate(theirs.intrinsic_dimension, nan, nan)
-    return Mark(
-        NETWORKS, PUBLISHED, "CIFAR-10", dimension, Estimate(theirs.test_loss, nan, nan), "", ""
-    )
+    values = theirs.intrinsic_dimension, theirs.test_loss
+    dimension, value = (Estimate(each, math.nan, math.nan) for each in values)
+    return Mark(NETWORKS, PUBLISHED, "CIFAR-10", dimension, value, "", "")
 
 
 def _estimate(rows: pd.DataFrame) -> Estimate:
     if len(rows) != 1:
         return missing("not there")
-    row = rows.iloc[0]
-    return Estimate(float(row["value"]), float(row["low"]), float(row["high"]), str(row["status"]))
+    return Estimate(*rows.iloc[0][["value", "low", "high", "status"]])

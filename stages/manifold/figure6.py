@@ -7,30 +7,29 @@ running mean.
 """
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from stages.base.params import Figure6, Fit, FitRule, Verdict
+from stages.base.tables import where
 from stages.manifold import samples, selection
 from stages.manifold.method import halves
 from stages.manifold.selection import FIGURE_6
 from stages.statistics import irreducible, power_law
 from stages.statistics.bootstrap import Resampling
-from stages.statistics.estimate import Estimate, missing
+from stages.statistics.estimate import Estimate, geometric, missing
 from stages.statistics.intervals import student_margin
-from stages.statistics.power_law import Law, Request
+from stages.statistics.power_law import Law
 
-FEWEST = 3
-"""Sizes that a slope is taken of."""
+FEWEST = 3  # sizes that a slope is taken of
 
 
 def slope_dimension(parameters: list[int], values: list[float]) -> float:
     """4/alpha of points read off a figure: least squares of ln value on ln N; NaN if it rises."""
-    slope = np.polyfit(np.log(parameters), np.log(values), 1)[0]
-    return float(-4 / slope) if slope < 0 else math.nan
+    return power_law.dimension(-power_law.slope(parameters, values))
 
 
 def points(runs: pd.DataFrame, theirs: Figure6, rule: FitRule, fit: Fit) -> pd.DataFrame:
@@ -51,19 +50,12 @@ def points(runs: pd.DataFrame, theirs: Figure6, rule: FitRule, fit: Fit) -> pd.D
         table = pd.DataFrame({"parameters": theirs.parameters, "published": getattr(theirs, name)})
         tables.append(table.join(ours, on="parameters").assign(curve=name))
     table = pd.concat(tables, ignore_index=True)
-    margins = [
-        student_margin(scatter * math.sqrt(1 + 1 / runs), runs - 1, fit.confidence)
-        if runs > 1
-        else math.nan
-        for scatter, runs in table[["scatter", "runs"]].to_numpy()
-    ]
-    low, high = table["ours"] * np.exp(np.negative(margins)), table["ours"] * np.exp(margins)
-    table = table.assign(
-        ratio=table["ours"] / table["published"],
-        low=low,
-        high=high,
-        outside=(table["published"] < low) | (table["published"] > high),
-    )
+    table["ratio"] = table["ours"] / table["published"]
+    freedom = (table["runs"] - 1).where(table["runs"] > 1)
+    error = table["scatter"] * np.sqrt(1 + 1 / table["runs"])
+    margins = error * stdtrit(freedom, (1 + fit.confidence) / 2)
+    table["low"], table["high"] = table["ours"] * np.exp(-margins), table["ours"] * np.exp(margins)
+    table["outside"] = (table["published"] < table["low"]) | (table["published"] > table["high"])
     columns = ["curve", "parameters", "published", "ours", "ratio", "low", "high", "outside"]
     return table[[*columns, "scatter", "runs"]]
 
@@ -83,32 +75,24 @@ def level(curve: pd.DataFrame, confidence: float) -> Estimate:
     error = math.sqrt(variance.sum()) / len(curve)
     margin = student_margin(error, float((curve["runs"] - 1).sum()), confidence)
     mean = float(np.log(curve["ratio"]).mean())
-    ends = math.exp(mean), math.exp(mean - margin), math.exp(mean + margin)
-    return Estimate(*ends, over="single runs, ours and theirs")
+    return geometric(mean, margin, "single runs, ours and theirs")
 
 
 def smallest(runs: pd.DataFrame, theirs: Figure6, rule: FitRule, fit: Fit) -> pd.DataFrame:
     """4/alpha of each curve over the `sizes` smallest of its points, theirs and ours."""
     rows = _chosen(runs, rule, fit)
     has, widths = selection.metrics(rows), rows.groupby("parameters")["width"].first()
+    counts, first = range(FEWEST, len(theirs.parameters) + 1), int(widths.min())
+    largest = {count: theirs.parameters[count - 1] for count in counts}
+    ranges = {c: (first, int(widths[n])) for c, n in largest.items() if n in widths}
     records: list[dict[str, Any]] = []
     for name in FIGURE_6:
-        requests = {
-            count: Request(
-                rule.quantile, int(widths.min()), int(widths[theirs.parameters[count - 1]])
-            )
-            for count in range(FEWEST, len(theirs.parameters) + 1)
-            if theirs.parameters[count - 1] in widths
-        }
-        laws = _laws(rows, selection.counterpart(name, has), requests.values(), fit)
-        for count in range(FEWEST, len(theirs.parameters) + 1):
-            values = getattr(theirs, name)[:count]
-            law = laws[requests[count]] if count in requests else Law("not trained")
-            records.append(
-                {"curve": name, "sizes": count}
-                | {"published": slope_dimension(theirs.parameters[:count], values)}
-                | _numbers(law)
-            )
+        sample = samples.sample(rows, selection.counterpart(name, has))
+        laws = power_law.over_ranges(sample, ranges, rule.quantile, _resampling(fit))
+        for count in counts:
+            read_off = slope_dimension(theirs.parameters[:count], getattr(theirs, name)[:count])
+            labels = {"curve": name, "sizes": count, "published": read_off}
+            records.append(labels | _numbers(laws.get(count, Law("not trained"))))
     return pd.DataFrame(records)
 
 
@@ -125,29 +109,24 @@ def shape(runs: pd.DataFrame, rules: Verdict, fit: Fit) -> pd.DataFrame:
     records: list[dict[str, Any]] = []
     for quantity, curve, rule in quantities:
         rows = _chosen(runs, rule, fit)
-        name = selection.counterpart(curve, selection.metrics(rows))
+        sample = samples.sample(rows, selection.counterpart(curve, selection.metrics(rows)))
         first, final = fit.widths.get(rule.widths, (rows["width"].min(), rows["width"].max()))
-        inside = rows.loc[rows["width"].between(first, final), "width"].unique()
-        ranges = halves(inside)
-        requests = {part: Request(rule.quantile, *ends) for part, ends in ranges.items()}
-        laws = _laws(rows, name, requests.values(), fit)
-        found = {part: laws[request] for part, request in requests.items()}
+        ranges = halves(rows.loc[rows["width"].between(first, final), "width"].unique())
+        laws = power_law.over_ranges(sample, ranges, rule.quantile, _resampling(fit))
         if rule.epochs != "pooled":
-            found["floored"] = irreducible.fit(
-                samples.sample(rows, name), *ranges["all"], _resampling(fit), fit.sensitivity.huber
-            )
-            ranges["floored"] = ranges["all"]
-        for part, law in found.items():
-            floor = law.irreducible if isinstance(law, irreducible.FlooredLaw) else math.nan
-            ends = dict(zip(("first_width", "last_width"), ranges[part], strict=True))
-            labels = {"quantity": quantity, "part": part} | ends
-            records.append(labels | _numbers(law) | {"floor": floor})
+            ends = ranges["floored"] = ranges["all"]
+            huber = fit.sensitivity.huber
+            laws["floored"] = irreducible.fit(sample, *ends, _resampling(fit), huber)
+        for part, law in laws.items():
+            first, final = ranges[part]
+            labels = {"quantity": quantity, "part": part, "first_width": first, "last_width": final}
+            records.append(labels | _numbers(law) | {"floor": law.irreducible})
     return pd.DataFrame(records)
 
 
 def _chosen(runs: pd.DataFrame, rule: FitRule, fit: Fit) -> pd.DataFrame:
     """The rows that a rule fits."""
-    rows = runs[runs["sweep"] == rule.sweep].reset_index(drop=True)
+    rows = where(runs, sweep=rule.sweep).reset_index(drop=True)
     kept = selection.sound(rows, selection.failures(rows, fit.failed_above), rule.failed)
     return selection.choose(kept, rule.epochs)
 
@@ -156,12 +135,5 @@ def _resampling(fit: Fit) -> Resampling:
     return Resampling(fit.confidence, fit.resamples, fit.seed)
 
 
-def _laws(
-    rows: pd.DataFrame, name: str, requests: Iterable[Request], fit: Fit
-) -> dict[Request, Law]:
-    return power_law.fit(samples.sample(rows, name), requests, _resampling(fit))
-
-
 def _numbers(law: Law) -> dict[str, Any]:
-    ours = {"ours": law.dimension, "low": law.dimension_low, "high": law.dimension_high}
-    return ours | {"status": law.status}
+    return dict(zip(("ours", "low", "high", "status"), law.estimate, strict=False))

@@ -20,7 +20,7 @@
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby, product
 from math import isnan, log
@@ -31,11 +31,13 @@ import numpy as np
 import pandas as pd
 
 from stages.base.params import Fit
+from stages.base.tables import spread, where
+from stages.base.workers import Apply
 from stages.manifold import samples, selection
 from stages.statistics import irreducible, power_law, second
 from stages.statistics.bootstrap import Resampling
-from stages.statistics.power_law import OK, Law, Request, Sample
-from stages.statistics.quantile import Scratch
+from stages.statistics.estimate import OK
+from stages.statistics.power_law import Law, Request, Sample
 
 LOSSES = ["validation_loss", "train_loss"]
 MEDIAN = 0.5
@@ -77,12 +79,12 @@ class Spec(NamedTuple):
     last_width: int
     model: str
 
+    def over(self, first: int, last: int) -> "Spec":
+        """The same over other widths."""
+        return self._replace(first_width=first, last_width=last)
 
-Apply = Callable[..., Iterable[dict[Spec, Law]]]
-"""Like the built-in `map`, of one iterable."""
 
-Row = tuple[dict[str, Any], Spec]
-"""A row of a table: what it says beside its fit, and the fit."""
+Row = tuple[dict[str, Any], Spec]  # a row of a table: what it says beside its fit, and the fit
 
 
 class Sweep:
@@ -127,7 +129,7 @@ def fit(table: pd.DataFrame, params: Fit, apply: Apply = map) -> Tables:
     table = table.reset_index(drop=True)
     failures = selection.failures(table, params.failed_above)
     parts = [
-        Sweep(str(name), rows, failures[failures["sweep"] == name])
+        Sweep(str(name), rows, where(failures, sweep=name))
         for name, rows in table.groupby("sweep", observed=True)
     ]
     kinds = [_fits, _sensitivity, _local_slopes]
@@ -151,10 +153,8 @@ def _fits(sweep: Sweep, params: Fit) -> Iterator[Row]:
     ranges = sweep.ranges(params.widths | params.sensitivity.widths)
     for metric, epochs, quantile in product(sweep.metrics, params.epochs, params.quantiles):
         base = sweep.base(metric, epochs)._replace(quantile=quantile)
-        for name, failed in product(ranges, sweep.kept):
-            first, last = ranges[name]
-            spec = base._replace(first_width=first, last_width=last, failed=failed)
-            yield {"widths": name}, spec
+        for (name, ends), failed in product(ranges.items(), sweep.kept):
+            yield {"widths": name}, base._replace(failed=failed).over(*ends)
 
 
 def _sensitivity(sweep: Sweep, params: Fit) -> Iterator[Row]:
@@ -173,9 +173,8 @@ def _sensitivity(sweep: Sweep, params: Fit) -> Iterator[Row]:
             base = sweep.base(metric, epochs)
             for quantile in params.quantiles:
                 yield row("quantile", quantile, base._replace(quantile=quantile))
-            for name, (first, last) in ranges.items():
-                spec = base._replace(first_width=first, last_width=last)
-                yield row("widths", name, spec, name)
+            for name, ends in ranges.items():
+                yield row("widths", name, base.over(*ends), name)
             for failed in sweep.kept:
                 yield row("failed", failed, base._replace(failed=failed))
             if epochs != "pooled":
@@ -188,8 +187,8 @@ def _local_slopes(sweep: Sweep, params: Fit) -> Iterator[Row]:
     widths, length = list(sweep.sizes), params.sensitivity.window
     windows = [widths[i : i + length] for i in range(len(widths) - length + 1)]
     for metric, epochs, window in product(LOSSES, params.epochs, windows):
-        spec = sweep.base(metric, epochs)._replace(first_width=window[0], last_width=window[-1])
-        yield {"parameters": geometric_mean([sweep.sizes[width] for width in window])}, spec
+        middle = geometric_mean([sweep.sizes[width] for width in window])
+        yield {"parameters": middle}, sweep.base(metric, epochs).over(window[0], window[-1])
 
 
 def _solve(specs: Iterable[Spec], parts: list[Sweep], params: Fit, apply: Apply) -> dict[Spec, Law]:
@@ -207,18 +206,20 @@ def _solve(specs: Iterable[Spec], parts: list[Sweep], params: Fit, apply: Apply)
         groups[spec.sweep, spec.epochs, spec.failed].append(spec)
     # the fits to all epochs take longest, and so come first
     order = sorted(groups, key=lambda group: group[1] != "pooled")
-    tasks = []
-    for name, epochs, failed in order:
-        rows = selection.choose(by_name[name].kept[failed], epochs)
-        tasks.append((rows, groups[name, epochs, failed], params))
-    laws = {spec: law for part in apply(_laws, tasks) for spec, law in part.items()}
+    tasks = [
+        (selection.choose(by_name[name].kept[failed], epochs), groups[name, epochs, failed], params)
+        for name, epochs, failed in order
+    ]
+    laws: dict[Spec, Law] = {}
+    for part in apply(_laws, tasks):
+        laws |= part
     return {spec: laws[other] for spec, other in same.items()}
 
 
 def _laws(task: tuple[pd.DataFrame, list[Spec], Fit]) -> dict[Spec, Law]:
     rows, specs, params = task
     resampling = Resampling(params.confidence, params.resamples, params.seed)
-    scratch, run = Scratch(), selection.run_of(rows)
+    run = selection.run_of(rows)
     laws: dict[Spec, Law] = {}
     for metric, group in groupby(specs, key=lambda spec: spec.metric):
         sample = samples.sample(rows, metric, run)
@@ -230,7 +231,7 @@ def _laws(task: tuple[pd.DataFrame, list[Spec], Fit]) -> dict[Spec, Law]:
             else:
                 huber = params.sensitivity.huber
                 laws[spec] = irreducible.fit(sample, first, last, resampling, huber)
-        fitted = power_law.fit(sample, requests.values(), resampling, scratch)
+        fitted = power_law.fit(sample, requests.values(), resampling)
         laws |= {
             spec: _checked(fitted[request], sample, spec, params)
             for spec, request in requests.items()
@@ -266,28 +267,23 @@ def _numbers(law: Law) -> dict[str, Any]:
 
 
 def _failed(failures: pd.DataFrame) -> pd.DataFrame:
+    kinds = [*selection.FAILURES]
+
     def one(runs: pd.DataFrame) -> pd.Series:
         failed = runs[runs[kinds].any(axis=1)]
-        seeds = " ".join(str(seed) for seed in failed["seed"])
-        counts = {"runs": len(runs), "failed": len(failed)}
-        return pd.Series(counts | failed[kinds].sum().to_dict() | {"seeds": seeds})
-
-    kinds = [*selection.FAILURES]
+        counts = {"runs": len(runs), "failed": len(failed)} | failed[kinds].sum().to_dict()
+        return pd.Series(counts | {"seeds": " ".join(map(str, failed["seed"]))})
 
     groups = failures.groupby(["sweep", "width"], observed=True)
     return groups[["seed", *kinds]].apply(one).reset_index()
 
 
 def _best_epochs(sweep: Sweep) -> pd.DataFrame:
-    def of(stop: str) -> pd.DataFrame:
+    parts = []
+    for stop in selection.STOPS:
         by_width = selection.choose(sweep.rows, stop).groupby(["width", "parameters"])["epoch"]
-        shares = {"low": 0.25, "median": 0.5, "high": 0.75}
-        table = pd.DataFrame({name: by_width.quantile(share) for name, share in shares.items()})
-        return table.reset_index().assign(epochs=stop)
-
-    table = pd.concat(map(of, selection.STOPS)).assign(
-        sweep=sweep.name, last=sweep.rows["epoch"].max()
-    )
+        parts.append(spread(by_width, median=0.5, low=0.25, high=0.75).assign(epochs=stop))
+    table = pd.concat(parts).assign(sweep=sweep.name, last=sweep.rows["epoch"].max())
     columns = ["sweep", "epochs", "width", "parameters", "median", "low", "high", "last"]
     return table[columns]
 

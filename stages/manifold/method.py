@@ -12,16 +12,17 @@ from typing import Any
 import pandas as pd
 
 from stages.base.params import DimensionRule
+from stages.base.tables import spread, where
 from stages.manifold import readings, samples, selection
 from stages.statistics import power_law
 from stages.statistics.bootstrap import Resampling
 from stages.statistics.equivalence import OUTCOMES, Target, judge
 from stages.statistics.estimate import OK, Estimate, missing, over_networks
-from stages.statistics.power_law import Request
 
 LOSSES = {"test_loss": "validation_loss", "train_loss": "train_loss"}
 MEDIAN = 0.5
-COLUMNS = ["known", "quantity", "widths", "dimension", "low", "high", "ratio", "outcome", "status"]
+NUMBERS = ["dimension", "low", "high", "status"]
+JUDGED = ["dimension", "low", "high", "ratio", "outcome", "status"]
 HOLDS = dict(zip(OUTCOMES, ("agrees", "differs", "cannot be told"), strict=True))
 
 
@@ -43,13 +44,10 @@ def exponents(
     """
     rows = selection.choose(runs.reset_index(drop=True), epochs)
     ranges = halves(rows["width"].unique())
-    requests = {name: Request(MEDIAN, first, last) for name, (first, last) in ranges.items()}
     for quantity, metric in LOSSES.items():
-        laws = power_law.fit(samples.sample(rows, metric), requests.values(), resampling)
-        for name, request in requests.items():
-            law = laws[request]
-            bounds = law.dimension_low, law.dimension_high
-            yield quantity, name, Estimate(law.dimension, *bounds, law.status)
+        laws = power_law.over_ranges(samples.sample(rows, metric), ranges, MEDIAN, resampling)
+        for name, law in laws.items():
+            yield quantity, name, law.estimate
 
 
 def measured(
@@ -61,12 +59,11 @@ def measured(
     """
     rows = readings.by_estimator(dimensions, rule)
     of_images = rows["width"].isna()
-    for row in rows[of_images].to_dict("records"):
-        yield "images", "all", Estimate(row["dimension"], row["low"], row["high"], row["status"])
+    for row in rows[of_images][NUMBERS].to_numpy():
+        yield "images", "all", Estimate(*row)
     for layer, networks in rows[~of_images].groupby("layer", sort=False):
-        statuses = networks["status"].tolist()
-        values = over_networks(networks["dimension"].tolist(), statuses, confidence)
-        yield str(layer), "all", values
+        values, statuses = networks["dimension"].tolist(), networks["status"].tolist()
+        yield str(layer), "all", over_networks(values, statuses, confidence)
 
 
 def cube(calibration: pd.DataFrame, known: int, rule: DimensionRule) -> Estimate:
@@ -74,11 +71,21 @@ def cube(calibration: pd.DataFrame, known: int, rule: DimensionRule) -> Estimate
 
     `calibration` is metrics/dimension_calibration.csv.
     """
-    rows = readings.by_estimator(calibration, rule)
-    rows = rows[(rows["shape"] == "uniform") & (rows["known"] == known)]
+    rows = where(readings.by_estimator(calibration, rule), shape="uniform", known=known)
     if rows.empty:
         return missing("not among dimension.known.dimensions")
-    return Estimate(*rows.iloc[0][["dimension", "low", "high", "status"]])
+    return Estimate(*rows.iloc[0][NUMBERS])
+
+
+def judged(estimate: Estimate, known: int, tolerance: float) -> dict[str, Any]:
+    """The columns from `dimension` on: an estimate beside the true dimension.
+
+    `outcome` is by the rule of `verdict`: whether the interval lies within `tolerance` of d
+    ("agrees"), wholly outside ("differs"), or neither.
+    """
+    numbers = dict(zip(NUMBERS, estimate, strict=False))
+    outcome = HOLDS[judge(estimate, Target(known, known), tolerance)]
+    return numbers | {"ratio": estimate.value / known, "outcome": outcome}
 
 
 def table(
@@ -90,11 +97,7 @@ def table(
     tolerance: float,
     resampling: Resampling,
 ) -> pd.DataFrame:
-    """One row per known dimension, quantity and range of widths.
-
-    `outcome` is by the rule of `verdict`: whether the interval lies within `tolerance` of d
-    ("agrees"), wholly outside ("differs"), or neither.
-    """
+    """One row per known dimension, quantity and range of widths, as `judged` says."""
     rows: list[dict[str, Any]] = []
     for known, sweep in runs.items():
         found = [
@@ -103,21 +106,9 @@ def table(
             ("cube", "all", cube(calibration, known, rule)),
         ]
         for quantity, widths, estimate in found:
-            outcome = judge(estimate, Target(known, known), tolerance)
-            rows.append(
-                {
-                    "known": known,
-                    "quantity": quantity,
-                    "widths": widths,
-                    "dimension": estimate.value,
-                    "low": estimate.low,
-                    "high": estimate.high,
-                    "ratio": estimate.value / known,
-                    "outcome": HOLDS[outcome],
-                    "status": estimate.status,
-                }
-            )
-    return pd.DataFrame(rows, columns=COLUMNS)
+            labels = {"known": known, "quantity": quantity, "widths": widths}
+            rows.append(labels | judged(estimate, known, tolerance))
+    return pd.DataFrame(rows, columns=["known", "quantity", "widths", *JUDGED])
 
 
 def losses(runs: dict[int, pd.DataFrame], epochs: str) -> pd.DataFrame:
@@ -126,19 +117,17 @@ def losses(runs: dict[int, pd.DataFrame], epochs: str) -> pd.DataFrame:
         return pd.DataFrame(columns=["known", "parameters", "low", "median", "high"])
     chosen = [selection.choose(rows, epochs).assign(known=known) for known, rows in runs.items()]
     by_size = pd.concat(chosen).groupby(["known", "parameters"])["validation_loss"]
-    quartiles = {"low": 0.25, "median": 0.5, "high": 0.75}
-    columns = {name: by_size.quantile(share) for name, share in quartiles.items()}
-    return pd.DataFrame(columns).reset_index()
+    return spread(by_size, low=0.25, median=0.5, high=0.75)
 
 
 def statement(table: pd.DataFrame, tolerance: float) -> str:
     """In words, by rules: where 4/alpha is d, and where it is not."""
     rows = {(r.known, r.quantity, r.widths): r for r in table.itertuples()}
     said = [_one(known, rows) for known in table["known"].unique()]
-    whole = [rows[known, "test_loss", "all"] for known in table["known"].unique()]
+    whole = where(table, quantity="test_loss", widths="all")
     counted = []
     for outcome in HOLDS.values():
-        at = ", ".join(str(row.known) for row in whole if row.outcome == outcome)
+        at = ", ".join(map(str, where(whole, outcome=outcome)["known"]))
         counted.append(f"{outcome} at {f'd = {at}' if at else 'none'}")
     summary = f"4/alpha of the test loss, held against d to {tolerance:.0%}: {', '.join(counted)}."
     return "\n".join([summary, "", *(f"- {line}" for line in said), ""])

@@ -5,8 +5,7 @@ The published numbers are of CIFAR-10, and the images of other numbers are named
 
 from stages.base.params import Params, PublishedImages
 
-PUBLISHED = "cifar10"
-"""The source of images that the published numbers are of."""
+PUBLISHED = "cifar10"  # the source of images that the published numbers are of
 DATA_SETS = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",

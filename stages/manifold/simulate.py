@@ -21,8 +21,7 @@ from scipy.special import ndtr, stdtr, stdtrit
 
 from stages.cnn.part import parameters
 
-CHANCE = log(10)
-"""The loss of guessing among ten classes, nats."""
+CHANCE = log(10)  # the loss of guessing among ten classes, nats
 
 
 @dataclass(frozen=True)

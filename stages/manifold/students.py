@@ -12,6 +12,7 @@ live units have in use (`measure_students`).
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,24 +21,24 @@ import numpy as np
 import pandas as pd
 
 from stages.base.params import DimensionRule, StudentConfiguration
+from stages.base.tables import spread, where
 from stages.manifold.method import HOLDS, MEDIAN, halves
+from stages.manifold.readings import by_estimator
 from stages.statistics import irreducible, power_law
 from stages.statistics.bootstrap import Resampling
 from stages.statistics.equivalence import Target, judge
 from stages.statistics.estimate import OK, Estimate, missing, over_networks
-from stages.statistics.power_law import Request, Sample
+from stages.statistics.power_law import Sample
 
-OVER_ALL = "all"
-"""The `teacher` of what is over all teachers."""
+OVER_ALL = "all"  # the `teacher` of what is over all teachers
 INPUTS = ("relevant_inputs", "inputs")
 """Sources of measured dimensions that are alike for all teachers."""
 KEPT = {"live": "live_parameters", "kept": "parameters"}
 """Quantities that are 4/alpha of the students of seed 0 alone, and what their losses fall with."""
 EXPONENTS = ("4/alpha", "floored", *KEPT)
 """Quantities that the theory has a value for; the others are dimensions that were measured."""
-NUMBERS = ("value", "low", "high", "status")
-"""Columns of an estimate."""
-
+LABELS = ("quantity", "phase", "widths", "teacher")
+NUMBERS = ("value", "low", "high", "status")  # columns of an estimate
 
 SQUARED, DIVERGENCE, OTHER, PRODUCT = "squared error", "divergence", "|error|^p", "product"
 
@@ -86,24 +87,17 @@ def readings(
     """
     rows = []
     for name, c in configurations.items():
-        of_name = runs[runs["configuration"] == name]
-        measured = dimensions[dimensions["configuration"] == name]
         keys = {"configuration": name, "loss_function": str(c.loss), "known": c.dimension}
-        kept = live[live["configuration"] == name]
-        found = [
-            *_exponents(of_name, rules),
-            *_of_kept(of_name, kept, rules),
-            *_measured(measured, rules),
-        ]
-        for quantity, phase, widths, teacher, estimate, floor in found:
-            wanted = float(c.dimension * c.factors)
-            if quantity in EXPONENTS:
-                wanted = expected(c)
-            outcome = judge(estimate, Target(wanted, wanted), rules.tolerance)
-            labels = {"quantity": quantity, "phase": phase, "widths": widths, "teacher": teacher}
+        own, measured, kept = (where(t, configuration=name) for t in (runs, dimensions, live))
+        found = [*_exponents(own, rules), *_of_kept(own, kept, rules), *_measured(measured, rules)]
+        for *labels, estimate, floor in found:
+            named = dict(zip(LABELS, labels, strict=True))
+            exponent = named["quantity"] in EXPONENTS
+            wanted = expected(c) if exponent else float(c.dimension * c.factors)
+            outcome = HOLDS[judge(estimate, Target(wanted, wanted), rules.tolerance)]
             numbers = dict(zip(NUMBERS, estimate[:4], strict=True)) | {"floor": floor}
-            judged = {"outcome": HOLDS[outcome], "side": side(estimate, wanted)}
-            rows.append(keys | labels | {"expected": wanted} | numbers | judged)
+            judged = {"outcome": outcome, "side": side(estimate, wanted)}
+            rows.append(keys | named | {"expected": wanted} | numbers | judged)
     return pd.DataFrame(rows)
 
 
@@ -115,96 +109,77 @@ def side(estimate: Estimate, value: float) -> str:
 
 
 Reading = tuple[str, int, str, str, Estimate, float | None]
-"""Quantity, phase, widths, teacher, estimate and floor."""
+"""What `LABELS` say, the estimate and its floor."""
+
+
+def _over(values: Iterable[float], rules: Rules, statuses: list[str] | None = None) -> Estimate:
+    """Over teachers."""
+    found = list(values)
+    confidence = rules.resampling.confidence
+    return over_networks(found, statuses or [OK] * len(found), confidence, "teacher")
 
 
 def _exponents(runs: pd.DataFrame, rules: Rules) -> Iterable[Reading]:
     last = int(runs["phase"].max())
     for phase in range(1, last + 1):
-        of_phase = runs[runs["phase"] == phase]
-        ended = of_phase[of_phase["step"] == of_phase["step"].max()]
+        of_phase = where(runs, phase=phase)
+        ended = where(of_phase, step=of_phase["step"].max())
         ranges = halves(ended["width"].unique())
         if phase != last:
             ranges = {"all": ranges["all"]}
-        requests = {name: Request(MEDIAN, *ends) for name, ends in ranges.items()}
-        laws: dict[tuple[str, str], list[power_law.Law]] = {}
-        for _, of_teacher in ended.groupby("teacher"):
-            sample = _sample(of_teacher)
-            fitted = power_law.fit(sample, requests.values(), rules.resampling)
-            for name, request in requests.items():
-                laws.setdefault(("4/alpha", name), []).append(fitted[request])
+        laws: dict[tuple[str, str], list[power_law.Law]] = defaultdict(list)
+        for _, rows in ended.groupby("teacher"):
+            sample = Sample(
+                width=rows["width"].to_numpy(np.int64),
+                parameters=rows["parameters"].to_numpy(np.float64),
+                value=rows["loss"].to_numpy(np.float64),
+                run=np.arange(len(rows)),
+                grows=False,
+            )
+            found = power_law.over_ranges(sample, ranges, MEDIAN, rules.resampling)
+            for name, law in found.items():
+                laws["4/alpha", name].append(law)
             if phase == last:
-                ends = ranges["all"]
-                floored = irreducible.fit(sample, *ends, rules.resampling, rules.huber)
-                laws.setdefault(("floored", "all"), []).append(floored)
+                whole = irreducible.fit(sample, *ranges["all"], rules.resampling, rules.huber)
+                laws["floored", "all"].append(whole)
         for (quantity, widths), each in laws.items():
             for teacher, law in enumerate(each):
-                bounds = law.dimension_low, law.dimension_high
-                one = Estimate(law.dimension, *bounds, law.status)
-                yield quantity, phase, widths, str(teacher), one, _floor(law)
-            values = [law.dimension for law in each]
-            over = over_networks(
-                values, ["ok"] * len(values), rules.resampling.confidence, "teacher"
-            )
+                yield quantity, phase, widths, str(teacher), law.estimate, law.irreducible
+            over = _over((law.dimension for law in each), rules)
             yield quantity, phase, widths, OVER_ALL, over, None
 
 
 def _of_kept(runs: pd.DataFrame, live: pd.DataFrame, rules: Rules) -> Iterable[Reading]:
     """Readings of the students of seed 0, one of each width: for each teacher, by least squares."""
     last = int(runs["phase"].max())
-    ended = runs[(runs["step"] == runs["step"].max()) & (runs["seed"] == 0)]
+    ended = where(runs, step=runs["step"].max(), seed=0)
     rows = ended.merge(live, on=["teacher", "width"], validate="one_to_one")
     for widths, (first, final) in halves(rows["width"].unique()).items():
-        inside = rows[rows["width"].between(first, final)]
+        by_teacher = dict(list(rows[rows["width"].between(first, final)].groupby("teacher")))
         for quantity, size in KEPT.items():
-            values = []
-            for teacher, of_teacher in inside.groupby("teacher"):
-                value = _dimension(of_teacher[size], of_teacher["loss"])
-                values.append(value)
+            values = [_dimension(of[size], of["loss"]) for of in by_teacher.values()]
+            for teacher, value in zip(by_teacher, values, strict=True):
                 alone = missing("one student of each width: no interval")._replace(value=value)
                 yield quantity, last, widths, str(teacher), alone, None
-            statuses = [OK] * len(values)
-            over = over_networks(values, statuses, rules.resampling.confidence, "teacher")
-            yield quantity, last, widths, OVER_ALL, over, None
+            yield quantity, last, widths, OVER_ALL, _over(values, rules), None
 
 
 def _dimension(sizes: pd.Series, losses: pd.Series) -> float:
     """4/alpha by least squares; NaN where the loss does not fall."""
     if sizes.nunique() < power_law.MIN_WIDTHS or not (losses > 0).all():
         return math.nan
-    return power_law.dimension(-float(np.polyfit(np.log(sizes), np.log(losses), 1)[0]))
-
-
-def _floor(law: power_law.Law) -> float | None:
-    return law.irreducible if isinstance(law, irreducible.FlooredLaw) else None
-
-
-def _sample(runs: pd.DataFrame) -> Sample:
-    return Sample(
-        width=runs["width"].to_numpy(np.int64),
-        parameters=runs["parameters"].to_numpy(np.float64),
-        value=runs["loss"].to_numpy(np.float64),
-        run=np.arange(len(runs)),
-        grows=False,
-    )
+    return power_law.dimension(-power_law.slope(sizes, losses))
 
 
 def _measured(dimensions: pd.DataFrame, rules: Rules) -> Iterable[Reading]:
-    rule = rules.dimension
-    chosen = dimensions[
-        (dimensions["estimator"] == rule.estimator)
-        & (dimensions["neighbours"] == rule.neighbours)
-        & (dimensions["blocks"] == 1)
-    ]
+    chosen = by_estimator(dimensions, rules.dimension)
     for source, rows in chosen.groupby("source", sort=False):
-        records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
-        for row in records:
-            one = Estimate(row["dimension"], row["low"], row["high"], row["status"])
-            teacher = OVER_ALL if source in INPUTS else str(row["teacher"])
-            yield str(source), 0, "widest", teacher, one, None
+        numbers = rows[["dimension", "low", "high", "status"]].to_numpy().tolist()
+        for number, one in zip(rows["teacher"], numbers, strict=True):
+            teacher = OVER_ALL if source in INPUTS else str(number)
+            yield str(source), 0, "widest", teacher, Estimate(*one), None
         if source not in INPUTS:
-            values, statuses = rows["dimension"].tolist(), rows["status"].tolist()
-            over = over_networks(values, statuses, rules.resampling.confidence, "teacher")
+            over = _over(rows["dimension"].tolist(), rules, rows["status"].tolist())
             yield str(source), 0, "widest", OVER_ALL, over, None
 
 
@@ -213,8 +188,8 @@ def statement(table: pd.DataFrame, tolerance: float) -> str:
 
     `table` is that of `readings`.
     """
-    last = table["phase"].max()
-    ended = table[(table["teacher"] == OVER_ALL) & table["phase"].isin([0, last])]
+    ended = where(table, teacher=OVER_ALL)
+    ended = ended[ended["phase"].isin([0, table["phase"].max()])]
     rows: dict[tuple[str, str, str], Any] = {
         (str(r.configuration), str(r.quantity), str(r.widths)): r for r in ended.itertuples()
     }
@@ -223,20 +198,17 @@ def statement(table: pd.DataFrame, tolerance: float) -> str:
     for words, quantity in (("N", "4/alpha"), ("live parameters", "live")):
         of = [rows[name, quantity, "all"] for name in names]
         sides = [f"{at}: {_among(r for r in of if r.side == side)}" for side, at in SIDES.items()]
-        counted = [
-            f"{outcome}: {_among(r for r in of if r.outcome == outcome)}"
-            for outcome in HOLDS.values()
-        ]
-        steeper = [
+        counted = [f"{o}: {_among(r for r in of if r.outcome == o)}" for o in HOLDS.values()]
+        steeper = _among(
             row
             for row in of
             if row.side == "above"
             and rows[row.configuration, quantity, "narrower"].value < row.value
-        ]
+        )
         said += [
             f"The interval of 4/alpha against {words} {'; '.join(sides)}. Of those above, it is "
             "less over the narrower half of the widths, before the loss levels off, of "
-            f"{_among(steeper)}. Held against the theory's value to {tolerance:.0%}, it "
+            f"{steeper}. Held against the theory's value to {tolerance:.0%}, it "
             f"{'; '.join(counted)}.",
             "",
         ]
@@ -260,11 +232,11 @@ def _among(rows: Iterable[Any]) -> str:
         if not row.configuration.endswith(f"_{d}"):
             found[row.configuration] = []
             continue
-        if loss != "kl":
-            loss = "squared error" if float(loss) == 2 else f"|error|^{float(loss):g}"
-        found.setdefault("divergence" if loss == "kl" else loss, []).append(d)
-    named = (f"{kind} at d = {', '.join(at)}" if at else kind for kind, at in found.items())
-    return ", ".join(named) or "none"
+        power = "" if loss == "kl" else f"|error|^{float(loss):g}"
+        named = {"": DIVERGENCE, "|error|^2": SQUARED}.get(power, power)
+        found.setdefault(named, []).append(d)
+    said = (f"{kind} at d = {', '.join(at)}" if at else kind for kind, at in found.items())
+    return ", ".join(said) or "none"
 
 
 def _one(name: str, rows: Mapping[tuple[str, str, str], Any]) -> str:
@@ -303,6 +275,4 @@ def losses(runs: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["configuration", "phase", "step", "parameters"]
     by_size = runs.groupby(keys, observed=True, sort=False)["loss"]
-    quartiles = {"low": 0.25, "median": 0.5, "high": 0.75}
-    columns = {name: by_size.quantile(share) for name, share in quartiles.items()}
-    return pd.DataFrame(columns).reset_index()
+    return spread(by_size, low=0.25, median=0.5, high=0.75)

@@ -5,11 +5,13 @@ By the rule of `stages.statistics.equivalence`.
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from stages.base.params import DimensionRule, Fit, FitRule, SharmaKaplan, Verdict
+from stages.base.tables import where
 from stages.manifold import readings, selection
 from stages.manifold.figure6 import level, points, slope_dimension
 from stages.manifold.selection import FIGURE_6
@@ -26,6 +28,8 @@ LEVEL, DRAWN = "level", "drawn"
 DIMENSION, RATIO, NOTEBOOK = "intrinsic_dimension", "dimension_ratio", "notebook"
 THEIRS = "runs of theirs: the interval is of their scatter"
 NETWORKS = "networks of more seeds: one was measured at each width"
+Rule = TypeVar("Rule", FitRule, DimensionRule)
+Choice = tuple[str, Estimate]  # what is made otherwise, or `RULE`, and what comes of it
 
 
 def verdicts(
@@ -47,9 +51,7 @@ def verdicts(
     """
     rows: list[dict[str, Any]] = []
 
-    def add(
-        name: str, target: Target, found: Iterable[tuple[str, Estimate]], lacking: str = ""
-    ) -> None:
+    def add(name: str, target: Target, found: Iterable[Choice], lacking: str = "") -> None:
         for choice, estimate in found:
             judged = compared(estimate, target, rules.tolerance, fit.confidence, lacking)
             rows.append({"quantity": name, "choice": choice} | judged)
@@ -63,13 +65,10 @@ def verdicts(
         if math.isfinite(read_off):
             ours = _fit_row(fits, name, rules.fit)
             add(f"{name}_{DRAWN}", Target(read_off, read_off), [(RULE, ours)])
-    levels = list(_levels(runs, published, rules.fit, fit))
+    curves = list(_levels(runs, published, rules.fit, fit))
     for name in FIGURE_6:
-        found = [
-            (choice, level(curves[curves["curve"] == name], fit.confidence))
-            for choice, curves in levels
-        ]
-        add(f"{name}_{LEVEL}", Target(1, 1), found, THEIRS)
+        levels = [(choice, level(where(of, curve=name), fit.confidence)) for choice, of in curves]
+        add(f"{name}_{LEVEL}", Target(1, 1), levels, THEIRS)
     measured = Target(published.intrinsic_dimension, published.intrinsic_dimension)
     add(DIMENSION, measured, _measured(dimensions, rules.dimension, fit), NETWORKS)
     add(RATIO, Target(1, 1), _ratios(fits, dimensions, rules, fit), NETWORKS)
@@ -82,45 +81,38 @@ def _levels(
     runs: pd.DataFrame, published: SharmaKaplan, rule: FitRule, fit: Fit
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """The points of Figure 6 beside ours by the rule; of other sweeps and other early stopping."""
-    varied = {RULE: rule}
-    sizes = {*published.figure_6.parameters}
-    varied |= {
-        f"sweep={sweep}": rule.model_copy(update={"sweep": sweep})
-        for sweep, rows in runs.groupby("sweep", observed=True)
-        if sweep != rule.sweep and sizes <= {*rows["parameters"]}
-    }
-    varied |= {
-        f"epochs={stop}": rule.model_copy(update={"epochs": stop})
-        for stop in selection.STOPS
-        if stop != rule.epochs
-    }
-    for choice, each in varied.items():
+    sizes, by_sweep = {*published.figure_6.parameters}, runs.groupby("sweep", observed=True)
+    alike = [sweep for sweep, rows in by_sweep if sizes <= {*rows["parameters"]}]
+    for choice, each in _varied(rule, sweep=alike, epochs=selection.STOPS):
         yield choice, points(runs, published.figure_6, each, fit)
 
 
+def _varied(rule: Rule, **others: Iterable[Any]) -> Iterator[tuple[str, Rule]]:
+    """A rule, then with each of some other choices in turn, and which."""
+    yield RULE, rule
+    for name, values in others.items():
+        for value in values:
+            if value != getattr(rule, name):
+                yield f"{name}={value}", rule.model_copy(update={name: value})
+
+
 def _fit_row(fits: pd.DataFrame, curve: str, rule: FitRule) -> Estimate:
-    of_sweep = fits[fits["sweep"] == rule.sweep]
-    name = selection.counterpart(curve, {*of_sweep["metric"]})
-    wanted = {"metric": name} | rule.model_dump()
-    rows = of_sweep[(of_sweep[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    rows = where(fits, **rule.model_dump(exclude={"sweep"}), sweep=rule.sweep)
+    rows = where(rows, metric=selection.counterpart(curve, {*rows["metric"]}))
     if len(rows) != 1:
         return missing("no such fit")
     row = rows.iloc[0]
     value, low, high = row[["dimension", "dimension_low", "dimension_high"]].astype(float)
     widths = max(1, int(row["width_count"]))
-    over, each = "runs at each width", int(row["runs"]) // widths
-    return Estimate(value, low, high, str(row["status"]), over, each, widths)
+    each = int(row["runs"]) // widths
+    return Estimate(value, low, high, row["status"], "runs at each width", each, widths)
 
 
-def _fitted(fits: pd.DataFrame, curve: str, rule: FitRule) -> Iterator[tuple[str, Estimate]]:
+def _fitted(fits: pd.DataFrame, curve: str, rule: FitRule) -> Iterator[Choice]:
     """4/alpha as the rule has it, then with each of its choices in turn made otherwise."""
-    yield RULE, _fit_row(fits, curve, rule)
-    for name, chosen in rule.model_dump().items():
-        for other in fits[name].unique():
-            if other != chosen:
-                value = float(other) if name == "quantile" else str(other)
-                varied = rule.model_copy(update={name: value})
-                yield f"{name}={other}", _fit_row(fits, curve, varied)
+    choices = {name: fits[name].unique() for name in rule.model_dump()}
+    for choice, each in _varied(rule, **choices):
+        yield choice, _fit_row(fits, curve, each)
 
 
 def _dimension(
@@ -130,15 +122,11 @@ def _dimension(
     return over_networks(rows[column].tolist(), rows["status"].tolist(), fit.confidence)
 
 
-def _other_dimensions(
-    dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit
-) -> Iterator[tuple[str, Estimate]]:
+def _other_dimensions(dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit) -> Iterator[Choice]:
     """Readings of other layers, by other estimators, and where known data would read the same."""
     networks = dimensions[dimensions["width"].notna()]
-    for layer in networks["layer"].unique():
-        if layer != rule.layer:
-            varied = rule.model_copy(update={"layer": layer})
-            yield f"layer={layer}", _dimension(dimensions, varied, fit)
+    for choice, each in islice(_varied(rule, layer=networks["layer"].unique()), 1, None):
+        yield choice, _dimension(dimensions, each, fit)
     pairs = networks[["estimator", "neighbours"]].drop_duplicates()
     for estimator, neighbours in pairs.itertuples(index=False):
         if (estimator, neighbours) != (rule.estimator, rule.neighbours):
@@ -149,31 +137,22 @@ def _other_dimensions(
         yield f"dimension={shape}_of_equal_reading", _dimension(dimensions, rule, fit, column)
 
 
-def _measured(
-    dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit
-) -> Iterator[tuple[str, Estimate]]:
+def _measured(dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit) -> Iterator[Choice]:
     """The dimension as the rule has it; of other networks; by other means."""
-    yield RULE, _dimension(dimensions, rule, fit)
-    networks = dimensions[dimensions["width"].notna()]
-    sweep_names = [str(name) for name in networks["source"].unique()]
-    others: dict[str, list[str]] = {"sweep": sweep_names, "widths": [ALL, *fit.widths]}
-    for name, values in others.items():
-        for value in values:
-            if value != getattr(rule, name):
-                varied = rule.model_copy(update={name: value})
-                yield f"{name}={value}", _dimension(dimensions, varied, fit)
+    sources = dimensions.loc[dimensions["width"].notna(), "source"].unique()
+    for choice, each in _varied(rule, sweep=sources, widths=[ALL, *fit.widths]):
+        yield choice, _dimension(dimensions, each, fit)
     yield from _other_dimensions(dimensions, rule, fit)
 
 
 def _ratios(
     fits: pd.DataFrame, dimensions: pd.DataFrame, rules: Verdict, fit: Fit
-) -> Iterator[tuple[str, Estimate]]:
+) -> Iterator[Choice]:
     """4/alpha of the test loss over the measured dimension; of other metrics, by other means."""
-    loss = _fit_row(fits, "test_loss", rules.fit)
+    loss, *others = (_fit_row(fits, name, rules.fit) for name in FIGURE_6)  # of the test first
     measured = _dimension(dimensions, rules.dimension, fit)
     yield RULE, loss.divided_by(measured)
-    for name in FIGURE_6:
-        if name != "test_loss":
-            yield f"metric={name}", _fit_row(fits, name, rules.fit).divided_by(measured)
+    for name, other in zip([*FIGURE_6][1:], others, strict=True):
+        yield f"metric={name}", other.divided_by(measured)
     for choice, estimate in _other_dimensions(dimensions, rules.dimension, fit):
         yield choice, loss.divided_by(estimate)

@@ -1,7 +1,8 @@
 """What the report's explorers show: fits and the runs behind them, and each parity task by step.
 
 Nothing is fitted in the browser. Every choice that can be made there is a row of a table that a
-stage wrote, so its numbers are the table's. The chart is written in Vega-Lite and compiled here.
+stage wrote, so its numbers are the table's. The chart, templates/chart.json, is
+written in Vega-Lite and compiled here.
 """
 
 import math
@@ -14,25 +15,23 @@ import vl_convert
 from numpy.typing import NDArray
 
 from stages.base.params import Definition, Params, SharmaKaplan
+from stages.base.tables import spaced, where
 from stages.manifold import selection
+from stages.pages.text import TEMPLATES
 from stages.quanta.emergence import LEARNED
 from stages.statistics.equivalence import Target
 from stages.statistics.estimate import Estimate
 
-STEPS = 12
-"""Steps of a parity run that are drawn at most, evenly spaced in the logarithm."""
-RUNS = 20
-"""Runs of a width that are drawn at most, evenly spaced, beside those that failed."""
+STEPS = 12  # steps of a parity run that are drawn at most, evenly spaced in the logarithm
+RUNS = 20  # runs of a width that are drawn at most, evenly spaced, beside those that failed
 _BIT = math.log(2)
 _FIRST, _LEVELS = 35, 92
 """The first character that stands for a level, and how many follow: from # on, all printable."""
 CHOICES = ["sweep", "metric", "epochs", "quantile", "widths", "failed"]
 """What names a fit, in the order of the controls."""
 EPOCHS = ("pooled", "last", "best")
-FAILED = ("included", "excluded")
-"""Choices that are shown."""
-ANY = "any"
-"""The choice of failed runs where a fit is the same with and without them."""
+FAILED = ("included", "excluded")  # choices that are shown
+ANY = "any"  # the choice of failed runs where a fit is the same with and without them
 _SHOWN = {"slope": 6, "amplitude": 4, "agrees": 4, "differs": 4}
 _BOUNDS = ["dimension", "dimension_low", "dimension_high"]
 
@@ -46,10 +45,7 @@ def once(fits: pd.DataFrame) -> pd.DataFrame:
 
 
 def cnn(
-    runs: pd.DataFrame,
-    fits: pd.DataFrame,
-    published: SharmaKaplan,
-    p: Params,
+    runs: pd.DataFrame, fits: pd.DataFrame, published: SharmaKaplan, p: Params
 ) -> dict[str, Any]:
     """Every fit of the sweeps as a row, with what a tolerance makes of it; and the runs.
 
@@ -65,8 +61,9 @@ def cnn(
         value = theirs.get(row["metric"], np.nan)
         target = Target(value, value)
         judged.append((value, target.agrees_from(estimate), target.differs_below(estimate)))
-    verdicts = dict(zip(["published", "agrees", "differs"], zip(*judged, strict=True), strict=True))
-    rows = fits.assign(**verdicts, **fits[_BOUNDS].map(_shown))
+    verdicts = pd.DataFrame(judged, fits.index, ["published", "agrees", "differs"])
+    # rounded as the tables are: by Python, as numpy's rounding is another at a tie
+    rows = fits.assign(**fits[_BOUNDS].map(lambda bound: round(bound, 2))).join(verdicts)
     kept = [*CHOICES, "first_width", "last_width", "runs", "rows", "status", "published", *_BOUNDS]
     failures = selection.failures(runs, p.fit.failed_above)
     return {
@@ -153,22 +150,16 @@ def parity(
     found: dict[str, Any] = {}
     for name, curves in read["parity_curves"].groupby("configuration", observed=True):
         steps = np.unique(curves.loc[curves["step"] > 0, "step"])
-        wanted = np.geomspace(steps[0], steps[-1], STEPS)
-        steps = steps[np.unique(np.abs(np.log(wanted[:, None] / steps)).argmin(axis=1))]
-        width = curves["width"].max()
-        curves = curves[curves["step"].isin(steps) & (curves["width"] == width)]
+        steps, width = spaced(steps, STEPS), curves["width"].max()
+        curves = where(curves[curves["step"].isin(steps)], width=width)
         median = curves.pivot_table(index="task", columns="step", values="loss", aggfunc="median")
         losses, tasks = (
-            table[
-                (table["configuration"] == name)
-                & (table["samples"] == 0)
-                & (table["width"] == width)
-            ]
-            for table in (read["parity_losses"], read["parity_tasks"])
+            where(read[f"parity_{kind}"], configuration=name, samples=0, width=width)
+            for kind in ("losses", "tasks")
         )
         mean = losses[losses["step"].isin(steps)].groupby("step")["mean_loss"].median()
         times = tasks.pivot(index="task", columns="seed", values=LEARNED[definition])
-        known = series[series["series"] == name].set_index("task").reindex(median.index)
+        known = where(series, series=name).set_index("task").reindex(median.index)
         found[str(name)] = {
             "learned_below": learned_below[str(name)],
             "steps": steps.tolist(),
@@ -178,11 +169,6 @@ def parity(
             "median": _packed(known["learned"]),
         }
     return found
-
-
-def _shown(bound: float) -> float:
-    """A number as the tables show it: by Python's rounding, which numpy's is not at a tie."""
-    return round(bound, 2)
 
 
 def _packed(values: pd.Series | NDArray[Any], digits: int = 6) -> list[Any] | dict[str, Any]:
@@ -204,68 +190,7 @@ def _packed(values: pd.Series | NDArray[Any], digits: int = 6) -> list[Any] | di
 
 def chart() -> dict[str, Any]:
     """The explorers' chart, compiled: its data are put into `points`, `marks` and `lines`."""
-    kind = {
-        "type": "quantitative",
-        "scale": {"type": "log", "nice": False},
-        "axis": {
-            "labelExpr": "format(datum.value, datum.value < 1000 ? '~g' : ',')",
-            "labelOverlap": "greedy",
-            "labelSeparation": 8,
-            "tickCount": 6,
-        },
-    }
-    free = {
-        "x": kind | {"field": "x", "title": "Parameters N"},
-        "y": kind | {"field": "y", "title": None},
-    }
-    tooltip = [{"field": "label", "title": "run"}, {"field": "x"}, {"field": "y"}]
-    layers: list[dict[str, Any]] = [
-        {
-            "data": {"name": "points"},
-            "mark": {"type": "circle", "opacity": 0.35, "size": 14, "aria": False},
-            "encoding": {"tooltip": tooltip, "color": {"value": "currentColor"}},
-        },
-        {
-            "data": {"name": "lines"},
-            "mark": {"type": "line", "aria": False, "strokeWidth": 2.5},
-            "encoding": {"detail": {"field": "label"}, "color": {"field": "colour", "scale": None}},
-        },
-        {
-            "data": {"name": "marks"},
-            "mark": {"type": "point", "filled": True, "aria": False, "size": 60},
-            "encoding": {
-                "color": {"field": "colour", "scale": None},
-                "tooltip": [{"field": "label"}, {"field": "x"}, {"field": "y"}],
-            },
-        },
-    ]
-    for layer in layers:
-        layer["encoding"] = free | layer["encoding"]
-    spec = {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "width": 600,
-        "height": 340,
-        "autosize": {"type": "fit", "contains": "padding"},
-        "layer": layers,
-        "config": {
-            "background": None,
-            "font": "inherit",
-            "axis": {
-                "domainColor": "currentColor",
-                "gridColor": "currentColor",
-                "gridOpacity": 0.15,
-                "labelColor": "currentColor",
-                "labelFontSize": 12,
-                "tickColor": "currentColor",
-                "titleColor": "currentColor",
-                "titleFontSize": 12,
-                "titleFontWeight": "normal",
-            },
-            "view": {"stroke": None},
-        },
-    }
-    compiled: dict[str, Any] = vl_convert.vegalite_to_vega(spec)
-    return compiled
+    return vl_convert.vegalite_to_vega((TEMPLATES / "chart.json").read_text())
 
 
 def vega() -> str:

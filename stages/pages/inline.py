@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 SVG, HREF = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
-WHOLE = "figure_1"
-"""What matplotlib calls all that it draws."""
+WHOLE = "figure_1"  # what matplotlib calls all that it draws
 
 
 @dataclass

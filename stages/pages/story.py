@@ -12,6 +12,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from stages.base.params import Params
+from stages.base.tables import where
 from stages.manifold import readings
 from stages.pages import text
 from stages.pages.text import number, percent
@@ -20,7 +21,10 @@ Row = Mapping[str, Any]
 
 
 class Column(NamedTuple):
-    """A column of a table: its head, and what it shows of a row."""
+    """A column of a table: its head, and what it shows of a row.
+
+    The functions below take heads such as "Agrees from", whose key is agrees_from, or "E: floor".
+    """
 
     head: str
     show: Callable[[Row], object]
@@ -58,6 +62,17 @@ class Section:
     explorer: str = ""
 
 
+def _named(head: str) -> tuple[str, str]:
+    """A head, and the key of what is under it."""
+    shown, _, key = head.partition(": ")
+    return shown, key or head.lower().replace(" ", "_")
+
+
+def words(*heads: str) -> list[Column]:
+    """Columns of text; an absent one is empty."""
+    return [word(*_named(head)) for head in heads]
+
+
 def word(head: str, key: str) -> Column:
     """Text; an absent one is empty."""
 
@@ -68,18 +83,27 @@ def word(head: str, key: str) -> Column:
     return Column(head, show)
 
 
-def value(head: str, key: str, digits: int = 2) -> Column:
-    """A number."""
-    return Column(head, lambda row: number(row[key], digits), numeric=True)
+def values(digits: int, *heads: str) -> list[Column]:
+    """Columns of numbers, to so many digits."""
+
+    def column(head: str, key: str) -> Column:
+        return Column(head, lambda row: number(row[key], digits), numeric=True)
+
+    return [column(*_named(head)) for head in heads]
 
 
-def share(head: str, key: str) -> Column:
-    """A percentage."""
-    return Column(head, lambda row: percent(row[key]), numeric=True)
+def shares(*heads: str) -> list[Column]:
+    """Columns of percentages."""
+
+    def column(head: str, key: str) -> Column:
+        return Column(head, lambda row: percent(row[key]), numeric=True)
+
+    return [column(*_named(head)) for head in heads]
 
 
-def between(head: str, low: str, high: str, digits: int = 2) -> Column:
-    """An interval."""
+def between(head: str, of: str = "", digits: int = 2) -> Column:
+    """An interval; `of` is what the keys of its ends begin with, "slope_" say."""
+    low, high = f"{of}low", f"{of}high"
     return Column(head, lambda row: text.interval(row[low], row[high], digits), numeric=True)
 
 
@@ -97,11 +121,7 @@ def outcome(row: Row) -> Markup:
 
 OUTCOME = Column("Outcome", outcome)
 STATUS = word("Status", "status")
-TOLERANCE = (
-    share("Agrees from", "agrees_from"),
-    share("Differs below", "differs_below"),
-    word("What would decide it", "would_tell"),
-)
+TOLERANCE = (*shares("Agrees from", "Differs below"), word("What would decide it", "would_tell"))
 
 
 def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[Section]:
@@ -111,285 +131,166 @@ def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[S
         read: the tables, by the names of their files.
         judged: what `text.verdict`, `text.dimension` and `text.parity` make of the verdict.
     """
+    sweeps, of = p.drawn, Table.of
     confidence = f"{percent(p.fit.confidence)} interval"
-    bounds = between(confidence, "low", "high")
+    bounds, to_tenths = between(confidence), between(confidence, digits=1)
+    of_4_alpha = (*values(2, "4/alpha: dimension"), between(confidence, "dimension_"))
     named = Column("Quantity", lambda row: text.QUANTITIES[row["quantity"]])
-    sweeps = p.drawn
-    fits = read["cnn_fits"]
-    models = read["cnn_sensitivity"].query("factor == 'model' and model == 'irreducible_loss'")
-    dimension = (
-        value("4/alpha", "dimension"),
-        between(confidence, "dimension_low", "dimension_high"),
-    )
-    which = word("Sweep", "sweep"), word("Metric", "metric"), word("Epochs", "epochs")
+    published = Column("Published", text.published, numeric=True)
+    which = words("Sweep", "Metric", "Epochs")
     widths = Column("Widths", lambda row: f"{row['first_width']}–{row['last_width']}")  # noqa: RUF001
-    rule = p.verdict.dimension
-    networks = readings.by_estimator(read["dimension"], rule)
-    students = students_ended(read["students"])
-    exponents = read["parity_exponents"]
-    exponents = exponents[~exponents["status"].str.contains("no runs")]
-    parity_bounds = Column(
-        f"{percent(p.quanta.confidence)} interval",
-        lambda row: text.close(row["low"], row["high"]),
-        numeric=True,
-    )
-    parity_which = word("Quantity", "name"), word("Configuration", "configuration")
+    floors = where(read["cnn_sensitivity"], factor="model", model="irreducible_loss")
+    floor = (*values(3, "E, nats: irreducible"), between(confidence, "irreducible_", 3))
+    networks = readings.by_estimator(read["dimension"], p.verdict.dimension)
+    layers = networks[networks["layer"] != "logits"]
+    quanta = f"{percent(p.quanta.confidence)} interval"
+    close = Column(quanta, lambda row: text.close(row["low"], row["high"]), numeric=True)
     ours = Column("Ours", lambda row: text.significant(row["ours"]), numeric=True)
     theirs = Column("Published", lambda row: text.significant(row["published_low"]), numeric=True)
+    learning, exponents = read["parity_emergence"], read["parity_exponents"]
+    exponents = exponents[~exponents["status"].str.contains("no runs")]
+    simulated = f"{p.calibration.sweeps} simulated"
     imported = [
-        Table.of(
+        of(
             f"Files of sweep {name}, by width",
             read[f"{name}-widths"],
-            *(value(text.choice(str(key)), str(key), 0) for key in read[f"{name}-widths"]),
+            *values(0, *(f"{text.choice(str(key))}: {key}" for key in read[f"{name}-widths"])),
         )
         for name in p.imports
     ]
+    trained = [_protocols(p), _configurations(p), _failed(read["cnn_failed"]), *imported]
+    falls = [
+        of(
+            "The verdict: ours beside the published",
+            judged["rows"],
+            *(named, published, *values(2, "Ours"), bounds, OUTCOME, *TOLERANCE),
+        ),
+        of(
+            "4/alpha of every metric, choice of epochs, quantile and range of widths, with "
+            "and without failed runs",
+            read["cnn_fits"],
+            *(*which, *words("Quantile"), widths, *words("Failed runs: failed")),
+            *(*values(3, "alpha"), *of_4_alpha, STATUS),
+        ),
+        of(
+            f"How often such intervals hold a known exponent, {simulated} sweeps a case",
+            read["coverage"],
+            *(*words("Case"), *shares("Nominal", "Measured: coverage")),
+        ),
+    ]
+    choices = [
+        of(
+            "The verdict with one choice made otherwise",
+            judged["others"],
+            *(named, *words("Choice"), *values(2, "Ours"), bounds, OUTCOME),
+        ),
+        of(
+            "With an irreducible loss: L = E + A N^-alpha, all widths",
+            floors,
+            *(*which, *of_4_alpha, *floor, STATUS),
+        ),
+        of(
+            "One power law? 4/alpha over all, the narrower and the wider half of the "
+            "verdict's sizes, and with an irreducible loss or error",
+            read["verdict_shape"],
+            *(*words("Quantity", "Sizes: part"), *values(2, "4/alpha: ours"), bounds),
+            *(*values(3, "E: floor"), STATUS),
+        ),
+        of(
+            "4/alpha of the smallest sizes alone, through the published points and ours",
+            read["verdict_smallest"],
+            *(*words("Curve"), *values(0, "Sizes"), *values(2, "Theirs: published", "Ours")),
+            *(bounds, STATUS),
+        ),
+    ]
+    dimension = of(
+        "Dimension of images and hidden layers",
+        layers,
+        *(*words("Source"), *values(0, "Width"), *words("Layer"), *values(0, "Coordinates")),
+        *(*values(1, "Read: dimension"), to_tenths, *values(1, "As Gaussian", "As uniform")),
+        STATUS,
+    )
+    theory = [
+        of(
+            "4/alpha and the measured dimension, of all that was trained",
+            read["figure1"],
+            *(*words("Of: panel", "Kind", "Name"), *values(1, "Dimension")),
+            *(between(confidence, "dimension_", 1), *values(1, "4/alpha: value"), to_tenths),
+        ),
+        of(
+            "4/alpha of students, by configuration",
+            students_ended(read["students"]),
+            *(*words("Configuration"), *values(1, "Theory: expected"), *words("Widths")),
+            *(*values(1, "4/alpha: value"), to_tenths, OUTCOME),
+        ),
+        of(
+            "Generated images: dimension read, by the true one",
+            read["method"],
+            *(*values(0, "d: known"), *words("Quantity", "Widths")),
+            *(*values(1, "Read: dimension"), to_tenths, *values(2, "Read / d: ratio"), OUTCOME),
+        ),
+    ]
+    of_quanta = [
+        of(
+            "The verdict on the quanta",
+            judged["parity_rows"],
+            *(*words("Quantity: name", "Configuration"), theirs, ours, close, OUTCOME, *TOLERANCE),
+        ),
+        of(
+            "Learning time against frequency, widest networks",
+            learning,
+            *words("Configuration", "When: definition", "Tasks"),
+            *(*values(0, "Learned", "Censored", "Seeds"), *values(2, "Slope")),
+            *(between("Over seeds", "slope_"), between("Over tasks", "tasks_"), STATUS),
+        ),
+        of(
+            "Exponents of the mean loss",
+            exponents,
+            *(*words("Configuration"), *values(1, "alpha"), *words("Against: exponent")),
+            *(*values(3, "Ours: value"), between(quanta, digits=3)),
+            *(*values(3, "Theory", "Few tasks: finite", "Published"), *values(0, "Runs"), STATUS),
+        ),
+        of(
+            f"How often such intervals hold what is put into {simulated} families a case",
+            read["parity_coverage"],
+            *(*words("Case"), *values(0, "Seeds"), *words("Over"), *values(3, "Truth", "Mean")),
+            *shares("Nominal", "Measured: coverage"),
+        ),
+    ]
+    scaling, violins = ([f"cnn_{kind}_{name}" for name in sweeps] for kind in ("scaling", "violin"))
+    of_parity = [
+        f"parity_{name}"
+        for name in ("curves", "emergence", "learning_times", "scaling", "exponents")
+    ]
+    varied = ["cnn_epochs", "cnn_sensitivity", "cnn_local_slopes"]
     found = [
-        Section(
-            "trained",
-            "What was trained",
-            [f"cnn_violin_{name}" for name in sweeps],
-            [_protocols(p), _configurations(p), _failed(read["cnn_failed"]), *imported],
-        ),
-        Section(
-            "falls",
-            "What falls how",
-            ["cnn_figure6", *(f"cnn_scaling_{name}" for name in sweeps)],
-            [
-                Table.of(
-                    "The verdict: ours beside the published",
-                    judged["rows"],
-                    named,
-                    Column("Published", text.published, numeric=True),
-                    value("Ours", "ours"),
-                    bounds,
-                    OUTCOME,
-                    *TOLERANCE,
-                ),
-                Table.of(
-                    "4/alpha of every metric, choice of epochs, quantile and range of widths, with "
-                    "and without failed runs",
-                    fits,
-                    *which,
-                    word("Quantile", "quantile"),
-                    widths,
-                    word("Failed runs", "failed"),
-                    value("alpha", "alpha", 3),
-                    *dimension,
-                    STATUS,
-                ),
-                Table.of(
-                    f"How often such intervals hold a known exponent, {p.calibration.sweeps} "
-                    "simulated sweeps a case",
-                    read["coverage"],
-                    word("Case", "case"),
-                    share("Nominal", "nominal"),
-                    share("Measured", "coverage"),
-                ),
-            ],
-            "cnn",
-        ),
-        Section(
-            "choices",
-            "What the exponent depends on",
-            ["cnn_epochs", "cnn_sensitivity", "cnn_local_slopes"],
-            [
-                Table.of(
-                    "The verdict with one choice made otherwise",
-                    judged["others"],
-                    named,
-                    word("Choice", "choice"),
-                    value("Ours", "ours"),
-                    bounds,
-                    OUTCOME,
-                ),
-                Table.of(
-                    "With an irreducible loss: L = E + A N^-alpha, all widths",
-                    models,
-                    *which,
-                    *dimension,
-                    value("E, nats", "irreducible", 3),
-                    between(confidence, "irreducible_low", "irreducible_high", 3),
-                    STATUS,
-                ),
-                Table.of(
-                    "One power law? 4/alpha over all, the narrower and the wider half of the "
-                    "verdict's sizes, and with an irreducible loss or error",
-                    read["verdict_shape"],
-                    word("Quantity", "quantity"),
-                    word("Sizes", "part"),
-                    value("4/alpha", "ours"),
-                    bounds,
-                    value("E", "floor", 3),
-                    STATUS,
-                ),
-                Table.of(
-                    "4/alpha of the smallest sizes alone, through the published points and ours",
-                    read["verdict_smallest"],
-                    word("Curve", "curve"),
-                    value("Sizes", "sizes", 0),
-                    value("Theirs", "published"),
-                    value("Ours", "ours"),
-                    bounds,
-                    STATUS,
-                ),
-            ],
-        ),
-        Section(
-            "dimension",
-            "The dimension, measured",
-            [],
-            [
-                Table.of(
-                    "Dimension of images and hidden layers",
-                    networks[networks["layer"] != "logits"],
-                    word("Source", "source"),
-                    value("Width", "width", 0),
-                    word("Layer", "layer"),
-                    value("Coordinates", "coordinates", 0),
-                    value("Read", "dimension", 1),
-                    between(confidence, "low", "high", 1),
-                    value("As Gaussian", "as_gaussian", 1),
-                    value("As uniform", "as_uniform", 1),
-                    STATUS,
-                )
-            ],
-        ),
-        Section(
-            "theory",
-            "Where the theory holds",
-            ["figure1", "students", "method"],
-            [
-                Table.of(
-                    "4/alpha and the measured dimension, of all that was trained",
-                    read["figure1"],
-                    word("Of", "panel"),
-                    word("Kind", "kind"),
-                    word("Name", "name"),
-                    value("Dimension", "dimension", 1),
-                    between(confidence, "dimension_low", "dimension_high", 1),
-                    value("4/alpha", "value", 1),
-                    between(confidence, "low", "high", 1),
-                ),
-                Table.of(
-                    "4/alpha of students, by configuration",
-                    students,
-                    word("Configuration", "configuration"),
-                    value("Theory", "expected", 1),
-                    word("Widths", "widths"),
-                    value("4/alpha", "value", 1),
-                    between(confidence, "low", "high", 1),
-                    OUTCOME,
-                ),
-                Table.of(
-                    "Generated images: dimension read, by the true one",
-                    read["method"],
-                    value("d", "known", 0),
-                    word("Quantity", "quantity"),
-                    word("Widths", "widths"),
-                    value("Read", "dimension", 1),
-                    between(confidence, "low", "high", 1),
-                    value("Read / d", "ratio"),
-                    OUTCOME,
-                ),
-            ],
-        ),
-        Section(
-            "quanta",
-            "The quanta",
-            [
-                f"parity_{name}"
-                for name in ("curves", "emergence", "learning_times", "scaling", "exponents")
-            ],
-            [
-                Table.of(
-                    "The verdict on the quanta",
-                    judged["parity_rows"],
-                    *parity_which,
-                    theirs,
-                    ours,
-                    parity_bounds,
-                    OUTCOME,
-                    *TOLERANCE,
-                ),
-                Table.of(
-                    "Learning time against frequency, widest networks",
-                    read["parity_emergence"],
-                    word("Configuration", "configuration"),
-                    word("When", "definition"),
-                    word("Tasks", "tasks"),
-                    value("Learned", "learned", 0),
-                    value("Censored", "censored", 0),
-                    value("Seeds", "seeds", 0),
-                    value("Slope", "slope"),
-                    between("Over seeds", "slope_low", "slope_high"),
-                    between("Over tasks", "tasks_low", "tasks_high"),
-                    STATUS,
-                ),
-                Table.of(
-                    "Exponents of the mean loss",
-                    exponents,
-                    word("Configuration", "configuration"),
-                    value("alpha", "alpha", 1),
-                    word("Against", "exponent"),
-                    value("Ours", "value", 3),
-                    between(f"{percent(p.quanta.confidence)} interval", "low", "high", 3),
-                    value("Theory", "theory", 3),
-                    value("Few tasks", "finite", 3),
-                    value("Published", "published", 3),
-                    value("Runs", "runs", 0),
-                    STATUS,
-                ),
-                Table.of(
-                    f"How often such intervals hold what is put into {p.calibration.sweeps} "
-                    "simulated families a case",
-                    read["parity_coverage"],
-                    word("Case", "case"),
-                    value("Seeds", "seeds", 0),
-                    word("Over", "over"),
-                    value("Truth", "truth", 3),
-                    value("Mean", "mean", 3),
-                    share("Nominal", "nominal"),
-                    share("Measured", "coverage"),
-                ),
-            ],
-            "parity",
-        ),
+        Section("trained", "What was trained", violins, trained),
+        Section("falls", "What falls how", ["cnn_figure6", *scaling], falls, "cnn"),
+        Section("choices", "What the exponent depends on", varied, choices),
+        Section("dimension", "The dimension, measured", [], [dimension]),
+        Section("theory", "Where the theory holds", ["figure1", "students", "method"], theory),
+        Section("quanta", "The quanta", of_parity, of_quanta, "parity"),
     ]
     return [section for section in found if section.figures or section.tables]
 
 
 def students_ended(table: pd.DataFrame) -> pd.DataFrame:
     """4/alpha over all teachers at the end of training; `table` is metrics/students.csv."""
-    last = table["phase"] == table["phase"].max()
-    found: pd.DataFrame = table[
-        last & (table["quantity"] == "4/alpha") & (table["teacher"] == "all")
-    ]
-    return found
+    return where(table, phase=table["phase"].max(), quantity="4/alpha", teacher="all")
 
 
 def _failed(table: pd.DataFrame) -> Table:
-    return Table.of(
-        "Runs that failed",
-        table[table["failed"] > 0],
-        word("Sweep", "sweep"),
-        value("Width", "width", 0),
-        value("Runs", "runs", 0),
-        value("Failed", "failed", 0),
-        word("Seeds", "seeds"),
-    )
+    columns = *words("Sweep"), *values(0, "Width", "Runs", "Failed"), *words("Seeds")
+    return Table.of("Runs that failed", table[table["failed"] > 0], *columns)
 
 
 def _protocols(p: Params) -> Table:
     """A column for each sweep and study."""
     trained = {name: study.training.model_dump() for name, study in p.trained.items()}
     settings = next(iter(trained.values()), {})
-    return Table.of(
-        "The sweeps and studies, as trained",
-        [{"setting": key} | {name: t.get(key) for name, t in trained.items()} for key in settings],
-        word("Setting", "setting"),
-        *(word(name, name) for name in trained),
-    )
+    rows = [{"setting": key} | {n: t.get(key) for n, t in trained.items()} for key in settings]
+    columns = *words("Setting"), *(word(name, name) for name in trained)
+    return Table.of("The sweeps and studies, as trained", rows, *columns)
 
 
 def _configurations(p: Params) -> Table:
@@ -403,17 +304,11 @@ def _configurations(p: Params) -> Table:
         | {"data": limits(c.data_limited.samples) if c.data_limited else "fresh samples"}
         for name, c in p.parity.configurations.items()
     ]
+    rate = Column("Rate", lambda row: row["learning_rate"], numeric=True)
     return Table.of(
         "The parity configurations, as trained",
         rows,
-        word("Configuration", "name"),
-        value("alpha", "alpha", 1),
-        value("Tasks", "tasks", 0),
-        word("Widths", "widths"),
-        word("Training sets", "data"),
-        value("Seeds", "seeds", 0),
-        value("Steps", "steps", 0),
-        word("Optimizer", "optimizer"),
-        Column("Rate", lambda row: row["learning_rate"], numeric=True),
-        value("Logits", "logits", 0),
+        *(*words("Configuration: name"), *values(1, "alpha"), *values(0, "Tasks")),
+        *(*words("Widths", "Training sets: data"), *values(0, "Seeds", "Steps")),
+        *(*words("Optimizer"), rate, *values(0, "Logits")),
     )

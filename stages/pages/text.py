@@ -4,6 +4,7 @@ Numbers have as many digits as their intervals deserve; a missing one is a dash.
 """
 
 import math
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import jinja2
 import pandas as pd
 
 from stages.base.params import Params, SharmaKaplan
+from stages.base.tables import where
 from stages.manifold import readings
 from stages.quanta.verdict import NOT_TRAINED
 from stages.statistics.equivalence import OUTCOMES, RULE
@@ -24,16 +26,13 @@ CURVES = {
     "train_error": "Training error",
 }
 """The curves of Figure 6."""
-QUANTITIES = (
-    {name: f"{words}, 4/alpha" for name, words in CURVES.items()}
-    | {f"{name}_drawn": f"{words}, 4/alpha of the drawn points" for name, words in CURVES.items()}
-    | {f"{name}_level": f"{words}, ours / theirs" for name, words in CURVES.items()}
-    | {
-        "intrinsic_dimension": "Dimension of the last hidden layer",
-        "dimension_ratio": "4/alpha of test loss / dimension",
-        "notebook": "The notebook's 4/alpha, epochs pooled",
-    }
-)
+_OF_CURVES = {"": "4/alpha", "_drawn": "4/alpha of the drawn points", "_level": "ours / theirs"}
+QUANTITIES = {
+    **{f"{n}{of}": f"{c}, {words}" for of, words in _OF_CURVES.items() for n, c in CURVES.items()},
+    "intrinsic_dimension": "Dimension of the last hidden layer",
+    "dimension_ratio": "4/alpha of test loss / dimension",
+    "notebook": "The notebook's 4/alpha, epochs pooled",
+}
 PARITY = {
     "learning_exponent": "Learning time against 1/p, exponent",
     "learning_steps": "Steps until a task is learned, ours / theirs",
@@ -57,21 +56,24 @@ SYMBOLS = dict(zip(OUTCOMES, "✓✗?", strict=True))
 
 def number(value: float | None, digits: int = 2) -> str:
     """A number to so many decimals, with thousands marked; a dash for none."""
-    if value is None or not math.isfinite(value):
+    if value is None or not isfinite(value):
         return "–"  # noqa: RUF001 (a dash, as in any table)
     return f"{value:,.{digits}f}".replace("-", "−")  # noqa: RUF001
 
 
 def interval(low: float, high: float, digits: int = 2) -> str:
     """An interval, or nothing where there is none."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return ""
-    return f"[{number(low, digits)}, {number(high, digits)}]"
+    return f"[{number(low, digits)}, {number(high, digits)}]" if isfinite(high - low) else ""
+
+
+def close(low: float, high: float) -> str:
+    """The same to three significant digits."""
+    return f"[{significant(low)}, {significant(high)}]" if isfinite(high - low) else ""
 
 
 def percent(value: float) -> str:
     """A share as a percentage, to a tenth."""
-    return "–" if not math.isfinite(value) else f"{round(100 * value, 1):g}%"  # noqa: RUF001
+    return "–" if not isfinite(value) else f"{round(100 * value, 1):g}%"  # noqa: RUF001
 
 
 def published(row: Any) -> str:
@@ -94,7 +96,6 @@ def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, An
     root = math.sqrt(study.training.seeds) if study else math.nan
     records = table.to_dict("records")
     rows = [row for row in records if row["choice"] == RULE]
-    outcomes = [row["outcome"] for row in rows]
     by: dict[str, dict[str, Any]] = {name: {} for name in QUANTITIES}
     for row in records:
         by[row["quantity"]][row["choice"]] = row
@@ -102,11 +103,16 @@ def verdict(table: pd.DataFrame, curve: pd.DataFrame, p: Params) -> dict[str, An
         "rows": rows,
         "others": [row for row in records if row["choice"] != RULE],
         "by": by,
-        "counts": {outcome: outcomes.count(outcome) for outcome in SYMBOLS},
+        "counts": _counts(rows),
         "scatter": {row["quantity"]: (row["high"] - row["low"]) / 2 * root for row in rows},
         "p": p,
         "curves": curves(curve),
     }
+
+
+def _counts(rows: list[Any]) -> dict[str, int]:
+    outcomes = [row["outcome"] for row in rows]
+    return {outcome: outcomes.count(outcome) for outcome in SYMBOLS}
 
 
 def curves(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -116,7 +122,7 @@ def curves(table: pd.DataFrame) -> list[dict[str, Any]]:
     """
     rows = []
     for name, words in CURVES.items():
-        here = table[table["curve"] == name].dropna(subset=["ours"])
+        here = where(table, curve=name).dropna(subset=["ours"])
         ratio = here["ratio"].min(), here["ratio"].max()
         outside = int(here["outside"].sum())
         rows.append({"name": words, "sizes": len(here), "ratio": ratio, "outside": outside})
@@ -138,9 +144,9 @@ def figure6(
     `apart`; the rule's `best_epochs` by width; the notebook's exponent `by_epoch`.
     """
     rule = p.verdict.fit
-    epochs = best[(best["sweep"] == rule.sweep) & (best["epochs"] == rule.epochs)]
-    of = {"sweep": p.verdict.notebook.sweep, "metric": "validation_loss", "factor": "epoch"}
-    by_epoch = sensitivity[(sensitivity[list(of)] == pd.Series(of)).all(axis=1)]
+    epochs = where(best, sweep=rule.sweep, epochs=rule.epochs)
+    of_notebook = where(sensitivity, sweep=p.verdict.notebook.sweep, factor="epoch")
+    by_epoch = where(of_notebook, metric="validation_loss")
     parts = {
         str(quantity): {row["part"]: row for row in rows.to_dict("records")}
         for quantity, rows in shape.groupby("quantity", sort=False)
@@ -171,11 +177,11 @@ def imports(table: pd.DataFrame, fits: pd.DataFrame, p: Params) -> dict[str, Any
     `exponents`, 4/alpha of the validation loss, by choice of epochs and of failed runs.
     """
     rule = p.verdict.notebook
-    like = {"metric": "validation_loss", "quantile": rule.quantile, "widths": rule.widths}
-    chosen = fits[(fits[list(like)] == pd.Series(like)).all(axis=1)]
+    like = {"quantile": rule.quantile, "widths": rule.widths}
+    chosen = where(fits, metric="validation_loss", **like)
     chosen = chosen[chosen["sweep"].isin([*p.imports, rule.sweep])]
     return {
-        "beside": {name: table[table["sweep"] == name].to_dict("records") for name in p.imports},
+        "beside": {name: where(table, sweep=name).to_dict("records") for name in p.imports},
         "exponents": {
             f"{choice(str(epochs))}, {RUNS[str(failed)]}": {
                 row["sweep"]: row for row in rows.to_dict("records")
@@ -217,25 +223,23 @@ def parity(table: pd.DataFrame) -> dict[str, Any]:
     rules, `parity_absent`: how many of each quantity have no configuration of ours.
     """
     records = [row | {"name": parity_name(row)} for row in table.to_dict("records")]
-    absent = [row for row in records if row["status"] == NOT_TRAINED]
     there = [row for row in records if row["status"] != NOT_TRAINED]
     rows = [row for row in there if row["choice"] == RULE]
-    outcomes = [row["outcome"] for row in rows]
     return {
         "parity_rows": rows,
         "parity_others": [row for row in there if row["choice"] != RULE],
-        "parity_counts": {outcome: outcomes.count(outcome) for outcome in SYMBOLS},
+        "parity_counts": _counts(rows),
         "parity_absent": {
             quantity: count
             for quantity in PARITY
-            if (count := sum(row["quantity"] == quantity for row in absent))
+            if (count := len(where(table, quantity=quantity, status=NOT_TRAINED)))
         },
     }
 
 
 def parity_name(row: Any) -> str:
     """A quantity of multitask sparse parity, with the place that it is of."""
-    at = f"{row['at']:,.10g}" if math.isfinite(row["at"]) else ""
+    at = f"{row['at']:,.10g}" if isfinite(row["at"]) else ""
     return PARITY[row["quantity"]].format(at)
 
 
@@ -244,16 +248,9 @@ def said(text: Any) -> str:
     return text if isinstance(text, str) else ""
 
 
-def close(low: float, high: float) -> str:
-    """An interval to three significant digits, or nothing where there is none."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return ""
-    return f"[{significant(low)}, {significant(high)}]"
-
-
 def significant(value: float | None) -> str:
     """A number to three digits, or whole where it has more; a dash for none."""
-    if value is None or not math.isfinite(value):
+    if value is None or not isfinite(value):
         return number(None)
     digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
     return number(value, digits)

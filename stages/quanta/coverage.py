@@ -10,7 +10,6 @@ holds the slope where runs differ in nothing else, and misses it often where the
 Least squares on the learned tasks alone is biased, and its interval does not know that.
 """
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -20,26 +19,22 @@ import numpy.typing as npt
 import pandas as pd
 
 from stages.base.params import Calibration, Quanta
+from stages.base.workers import Apply
 from stages.quanta import emergence, exponents, simulate
 from stages.quanta.emergence import Kind
 from stages.quanta.simulate import Truth
 from stages.statistics.bootstrap import Resampling
-from stages.statistics.intervals import clopper_pearson
+from stages.statistics.intervals import coverage
 
 Floats = npt.NDArray[np.float64]
-Apply = Callable[..., Iterable[list[dict[str, Any]]]]
-"""Like the built-in `map`, of one iterable."""
 
 WIDTHS = np.unique(np.geomspace(10, 300, 20).astype(int))
 SIZES = np.geomspace(1e4, 5e6, 25)
 LAST, EVERY = 20_000, 50
 """Steps of the runs whose learning times are fitted, and between their evaluations."""
-MANY = 300
-"""Seeds that make an exponent's truth."""
-RESAMPLES = 100
-"""Resamples of tasks within seeds; each is a fit."""
-TASKS = 60
-"""Tasks in a simulated run."""
+MANY = 300  # seeds that make an exponent's truth
+RESAMPLES = 100  # resamples of tasks within seeds; each is a fit
+TASKS = 60  # tasks in a simulated run
 
 
 @dataclass(frozen=True)
@@ -84,37 +79,29 @@ def _rows(
 ) -> list[dict[str, Any]]:
     truth = Truth(frequencies, scatter=case.scatter, between=case.between)
     number = CASES.index(case)
-    generators = (
-        np.random.default_rng([calibration.seed, number, i]) for i in range(calibration.sweeps)
-    )
-    intervals: dict[str, list[tuple[float, float, float]]]
+    generators = [
+        np.random.default_rng([calibration.seed, number, i]) for i in range(calibration.sweeps + 1)
+    ]
+    last = generators.pop()
     resampling = Resampling(fit.confidence, fit.resamples, fit.seed)
+    intervals: dict[str, list[tuple[float, float, float]]]
     if case.what == "times":
         resampling = replace(resampling, resamples=RESAMPLES)
+        known, runs = truth.slope, (truth, case.seeds, LAST, EVERY)
         laws = [
-            emergence.law(
-                simulate.times(truth, case.seeds, LAST, EVERY, rng), case.kind, resampling
-            )
-            for rng in generators
+            emergence.law(simulate.times(*runs, rng), case.kind, resampling) for rng in generators
         ]
-        known = truth.slope
         intervals = {
             "seeds": [(law.slope, law.slope_low, law.slope_high) for law in laws],
             "tasks": [(law.slope, law.tasks_low, law.tasks_high) for law in laws],
         }
     else:
-        rng = np.random.default_rng([calibration.seed, number, calibration.sweeps])
-        known = _exponent(case, truth, MANY, fit, replace(resampling, resamples=1), rng).value
+        known = _exponent(case, truth, MANY, fit, replace(resampling, resamples=1), last).value
         found = [_exponent(case, truth, case.seeds, fit, resampling, rng) for rng in generators]
         intervals = {"runs": [(each.value, each.low, each.high) for each in found]}
     return [
-        {
-            "case": case.name,
-            "over": over,
-            "seeds": case.seeds,
-            "truth": known,
-            **_coverage(np.array(values), known, fit.confidence),
-        }
+        {"case": case.name, "over": over, "seeds": case.seeds, "truth": known}
+        | coverage(values, known, fit.confidence, "families")
         for over, values in intervals.items()
     ]
 
@@ -132,31 +119,9 @@ def _exponent(
         steps = np.arange(first, last + 1, EVERY, dtype=np.float64)
         curves = simulate.curves(truth, steps, seeds, rng)
         return exponents.by_steps(steps, curves, first, int(steps[-1]), resampling)
+    sizes = np.repeat(WIDTHS if case.what == "N" else SIZES, seeds).astype(np.float64)
     if case.what == "N":
-        widths = np.repeat(WIDTHS, seeds)
-        share = simulate.by_width(truth, widths)
-        losses = simulate.final_losses(truth, share, rng)
-        return exponents.by_parameters(widths.astype(np.float64), losses, resampling)
-    sizes = np.repeat(SIZES, seeds)
-    share = simulate.by_samples(truth, sizes, rng)
-    losses = simulate.final_losses(truth, share, rng)
+        losses = simulate.final_losses(truth, simulate.by_width(truth, sizes), rng)
+        return exponents.by_parameters(sizes, losses, resampling)
+    losses = simulate.final_losses(truth, simulate.by_samples(truth, sizes, rng), rng)
     return exponents.by_samples(sizes, losses, fit.samples_below, resampling)
-
-
-def _coverage(found: Floats, truth: float, confidence: float) -> dict[str, float]:
-    """How often estimates, low and high ends, (families, 3), hold the truth.
-
-    One without an interval holds nothing.
-    """
-    value, low, high = found.T
-    held = int(np.count_nonzero((low <= truth) & (truth <= high)))
-    covered_low, covered_high = clopper_pearson(held, len(found), 0.95)
-    return {
-        "mean": float(np.nanmean(value)),
-        "mean_interval": float(np.nanmean(high - low)),
-        "families": len(found),
-        "nominal": confidence,
-        "coverage": held / len(found),
-        "coverage_low": covered_low,
-        "coverage_high": covered_high,
-    }

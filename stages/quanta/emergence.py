@@ -37,6 +37,7 @@ from scipy import special
 from stages.base.params import Definition
 from stages.statistics import bootstrap
 from stages.statistics.bootstrap import Resampling
+from stages.statistics.estimate import OK as OK
 from stages.statistics.intervals import student_margin
 
 Floats = npt.NDArray[np.float64]
@@ -45,17 +46,12 @@ KINDS: tuple[Kind, ...] = ("all", "learned", "complete")
 LEARNED: dict[Definition, str] = {"first_under": "first_under", "for_good": "learned"}
 """The column of the tasks' table (`stages.parity.part.SCHEMAS`) that says when, by definition."""
 
-OK = "ok"
-MIN_TASKS = 3
-"""Learned tasks of different frequency that a law needs: two always lie on a line."""
-_MAX_PRECISION = 1e4
-"""The largest 1 / sigma: no scatter is smaller than a run's last digits."""
+MIN_TASKS = 3  # learned tasks of different frequency that a law needs: two always lie on a line
+_MAX_PRECISION = 1e4  # the largest 1 / sigma: no scatter is smaller than a run's last digits
 _CERTAIN = 6.0
 """Standard deviations beyond which a censored task could not have been learned: no information."""
-_LATE = 4.0
-"""Standard deviations of ln T: three tasks in 100,000 are that late by chance."""
-_GAIN = 1e-10
-"""In log likelihood, below which a step is not worth taking."""
+_LATE = 4.0  # standard deviations of ln T: three tasks in 100,000 are that late by chance
+_GAIN = 1e-10  # in log likelihood, below which a step is not worth taking
 _FAILED = 0.05
 """The share of resamples that may have no fit, as all their learned tasks are one and the same."""
 
@@ -113,8 +109,7 @@ def law(times: Times, kind: Kind, resampling: Resampling) -> Law:
     if found.status != OK:
         return found
     fit = _solver(chosen, kind, found)
-    rng = np.random.default_rng(resampling.seed)
-    slopes = fit(_within_seeds(times, chosen, kind, resampling.resamples, rng))
+    slopes = fit(_within_seeds(times, chosen, kind, resampling))
     there = np.isfinite(slopes)
     if np.mean(there) >= 1 - _FAILED:
         low, high = bootstrap.interval(slopes[there], resampling.confidence)
@@ -160,24 +155,17 @@ def complete(times: Times) -> float:
 
 def _point(times: Times, kind: Kind) -> tuple[Law, Times]:
     """The law without intervals, and the times that it was fitted to."""
-    if kind == "learned":
-        chosen = times.where(~times.censored)
-    elif kind == "complete":
-        chosen = times.where(times.frequency >= complete(times))
-    else:
-        chosen = times
-    censored = int(np.count_nonzero(chosen.censored))
-    counted = Law(
-        OK,
-        seeds=len(np.unique(times.seed)),
-        learned=len(chosen.by) - censored,
-        censored=censored,
-    )
-    tasks = len(np.unique(chosen.frequency[~chosen.censored]))
-    if tasks < MIN_TASKS:
-        enough = f"{tasks} of at least {MIN_TASKS}"
-        return replace(counted, status=f"too few learned tasks: {enough}"), chosen
+    chosen = times
+    if kind != "all":
+        sought = times.frequency >= complete(times) if kind == "complete" else ~times.censored
+        chosen = times.where(sought)
     known = chosen.where(~chosen.censored)
+    learned, seeds = len(known.by), len(np.unique(times.seed))
+    counted = Law(OK, seeds=seeds, learned=learned, censored=len(chosen.by) - learned)
+    tasks = len(np.unique(known.frequency))
+    if tasks < MIN_TASKS:
+        status = f"too few learned tasks: {tasks} of at least {MIN_TASKS}"
+        return replace(counted, status=status), chosen
     x, y = np.log(known.frequency), np.log(known.by)
     b, a = np.polyfit(x, y, 1)
     sigma = float(np.std(y - a - b * x))
@@ -231,17 +219,16 @@ def _distinct(times: Times, weights: Floats) -> npt.NDArray[np.int64]:
     return count
 
 
-def _within_seeds(
-    times: Times, chosen: Times, kind: Kind, resamples: int, rng: np.random.Generator
-) -> Floats:
+def _within_seeds(times: Times, chosen: Times, kind: Kind, resampling: Resampling) -> Floats:
     """How often each chosen time is drawn when tasks are drawn anew within each seed."""
-    weights = np.empty((resamples, len(chosen.by)))
+    rng = np.random.default_rng(resampling.seed)
+    weights = np.empty((resampling.resamples, len(chosen.by)))
     for seed in np.unique(chosen.seed):
         mine = chosen.seed == seed
-        among = int(mine.sum()) if kind == "complete" else int(np.sum(times.seed == seed))
+        among = int(np.sum((chosen if kind == "complete" else times).seed == seed))
         share = np.full(int(mine.sum()), 1 / among)
-        rest = [max(0.0, 1 - share.sum())]  # tasks that were drawn and are not among the chosen
-        drawn = rng.multinomial(among, np.concatenate([share, rest]), size=resamples)
+        rest = max(0.0, 1 - share.sum())  # tasks that were drawn and are not among the chosen
+        drawn = rng.multinomial(among, [*share, rest], size=resampling.resamples)
         weights[:, mine] = drawn[:, :-1]
     return weights
 
@@ -337,16 +324,14 @@ class _Likelihood:
 def _quadratic(weights: Floats, left: Floats, right: Floats) -> Floats:
     """Weighted sums of outer products: of (resamples, n), (n, 3), (n, 3), (resamples, 3, 3)."""
     outer = (left[:, :, None] * right[:, None, :]).reshape(len(left), 9)
-    sums: Floats = (weights @ outer).reshape(-1, 3, 3)
-    return sums
+    return (weights @ outer).reshape(-1, 3, 3)
 
 
 def _newton(gradient: Floats, hessian: Floats) -> Floats:
     """Newton steps up a concave function, (resamples, 3)."""
     scale = np.trace(hessian, axis1=1, axis2=2)[:, None, None]
     steady = hessian + 1e-12 * scale * np.eye(3)
-    step: Floats = np.linalg.solve(steady, gradient[:, :, None])[:, :, 0]
-    return step
+    return np.linalg.solve(steady, gradient[:, :, None])[:, :, 0]
 
 
 def _log_mass(low: Floats, high: Floats) -> Floats:

@@ -23,15 +23,13 @@ import numpy.typing as npt
 from stages.quanta.emergence import least_squares
 from stages.statistics import bootstrap
 from stages.statistics.bootstrap import Resampling
+from stages.statistics.estimate import OK as OK
 from stages.statistics.intervals import student_margin
 
 Floats = npt.NDArray[np.float64]
 
-OK = "ok"
-MIN_SIZES = 3
-"""Two sizes always lie on a line: three are the fewest that say anything about one."""
-MIN_EVALUATIONS = 10
-"""Evaluations of a curve between the two steps that a fit needs."""
+MIN_SIZES = 3  # two sizes always lie on a line: three are the fewest that say anything about one
+MIN_EVALUATIONS = 10  # evaluations of a curve between the two steps that a fit needs
 
 
 @dataclass(frozen=True)
@@ -76,21 +74,13 @@ def by_steps(
     if counted.sizes < MIN_EVALUATIONS:
         few = f"{counted.sizes} evaluations between steps {first:,} and {last:,}"
         return replace(counted, status=f"{few}: too few, {MIN_EVALUATIONS} are needed")
-    flaw = _flaw(losses[:, inside])
-    if flaw:
+    if flaw := _flaw(losses[:, inside]):
         return replace(counted, status=flaw)
     x, y = np.log(steps[inside]), np.log(losses[:, inside])
     slopes, _ = np.polyfit(x, y.T, 1)
     weights = bootstrap.weights(np.zeros(runs, int), resampling.resamples, resampling.seed)
     drawn = weights @ slopes / weights.sum(axis=1)
-    level = float(np.mean(y) + slopes.mean() * (x[0] - x.mean()))
-    found = replace(
-        counted,
-        value=-float(slopes.mean()),
-        loss=float(np.exp(level)),
-        first=float(steps[inside][0]),
-        last=float(steps[inside][-1]),
-    )
+    found = _through(counted, float(slopes.mean()), np.tile(x, runs), y.ravel(), steps[inside])
     return _with_interval(found, drawn[1:], runs - 1, resampling.confidence)
 
 
@@ -101,8 +91,7 @@ def _by_size(
         return Exponent("no runs on fresh samples" if what == "width" else "no runs on a sample")
     sizes, of_run, counts = np.unique(size, return_inverse=True, return_counts=True)
     counted = Exponent(OK, sizes=len(sizes), runs=len(size))
-    flaw = _flaw(losses)
-    if flaw:
+    if flaw := _flaw(losses):
         return replace(counted, status=flaw)
     weights = bootstrap.weights(of_run, resampling.resamples, resampling.seed).astype(np.float64)
     member = np.eye(len(sizes))[of_run]
@@ -112,20 +101,12 @@ def _by_size(
     inside = chosen[of_run]
     counted = replace(counted, sizes=int(chosen.sum()), runs=int(inside.sum()))
     if counted.sizes < MIN_SIZES:
-        where = "" if np.isinf(below) else " with a loss low enough"
-        few = f"{counted.sizes} of at least {MIN_SIZES}"
-        return replace(counted, status=f"too few {what}s{where}: {few}")
+        few = f"{what}s{'' if np.isinf(below) else ' with a loss low enough'}"
+        status = f"too few {few}: {counted.sizes} of at least {MIN_SIZES}"
+        return replace(counted, status=status)
     x, y = np.log(size), np.log(losses)
     slopes = least_squares(x, y, weights * from_first[:, of_run])
-    x_first = np.log(sizes[chosen][0])
-    level = y[inside].mean() + slopes[0] * (x_first - x[inside].mean())
-    found = replace(
-        counted,
-        value=-float(slopes[0]),
-        loss=float(np.exp(level)),
-        first=float(sizes[chosen][0]),
-        last=float(sizes[chosen][-1]),
-    )
+    found = _through(counted, float(slopes[0]), x[inside], y[inside], sizes[chosen])
     single = int(np.count_nonzero(counts[chosen] == 1))
     if single == counted.sizes:
         return replace(found, status=f"no interval: one run per {what}")
@@ -135,6 +116,13 @@ def _by_size(
         remark = f"interval too narrow: one run at {single} of {counted.sizes} {what}s"
         return replace(found, status=remark)
     return found
+
+
+def _through(found: Exponent, slope: float, x: Floats, y: Floats, sizes: Floats) -> Exponent:
+    """With the line of a slope through the mean of logarithms, over some sizes that rise."""
+    first, last = float(sizes[0]), float(sizes[-1])
+    loss = float(np.exp(y.mean() + slope * (np.log(first) - x.mean())))
+    return replace(found, value=-slope, loss=loss, first=first, last=last)
 
 
 def _flaw(losses: Floats) -> str:

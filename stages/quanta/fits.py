@@ -22,13 +22,11 @@ from stages.quanta.emergence import KINDS, LEARNED, Kind, Law, Times
 from stages.quanta.exponents import Exponent, by_parameters, by_samples, by_steps
 from stages.statistics.bootstrap import Resampling
 
-BIT = log(2)
-"""Nats."""
+BIT = log(2)  # nats
 STEEPER = 1.1
 """Ratio of slopes. In simulation a second half of the steps made it 1.1 to 1.3 where networks had
 no room for the tasks that were left, and 0.92 to 1.05 where they had."""
-SOME = 2
-"""Overdue tasks that are no sign of anything."""
+SOME = 2  # overdue tasks that are no sign of anything
 RUN = ["configuration", "width", "samples", "seed"]
 
 Floats = npt.NDArray[np.float64]
@@ -89,7 +87,7 @@ def families(
     """
     found = []
     for name, configuration in configurations.items():
-        own = (table[table["configuration"] == name] for table in (losses, tasks))
+        own = (where(table, configuration=name) for table in (losses, tasks))
         family = Family(name, configuration, frequencies[name], *own)
         if family.losses.empty or family.tasks.empty:
             raise ValueError(f"no rows of configuration {name}")
@@ -104,16 +102,14 @@ def final_losses(family: Family) -> pd.DataFrame:
     last = by_run.tail(1).set_index(RUN[1:])
     smallest = rows.loc[by_run["mean_loss"].idxmin()].set_index(RUN[1:])
     learned = family.tasks.groupby(RUN[1:])["learned"].count()
-    table = pd.DataFrame(
-        {
-            "steps": last["step"],
-            "final_loss": last["mean_loss"].astype(float) / BIT,
-            "best_loss": smallest["mean_loss"].astype(float) / BIT,
-            "best_step": smallest["step"],
-            "learned": learned,
-            "tasks": family.configuration.tasks,
-        }
-    ).reset_index()
+    columns = {
+        "steps": last["step"],
+        "final_loss": last["mean_loss"].astype(float) / BIT,
+        "best_loss": smallest["mean_loss"].astype(float) / BIT,
+        "best_step": smallest["step"],
+    }
+    tasks = family.configuration.tasks
+    table = pd.DataFrame(columns).assign(learned=learned, tasks=tasks).reset_index()
     table.insert(0, "configuration", family.name)
     sizes = {width: parameters(family.configuration, int(width)) for width in set(table["width"])}
     table.insert(2, "parameters", table["width"].map(sizes))
@@ -130,21 +126,16 @@ def exponents(
     alpha, first, last = family.configuration.alpha, *rules.finite_tasks
     rows = []
     for resource, found in _exponents(table, family, rules):
-        known = nan
-        if family.configuration.tasks == published.tasks:
-            points = published.exponents.model_dump()
-            known = dict(zip(points["alpha"], points[resource], strict=True)).get(alpha, nan)
-        rows.append(
-            {
-                "configuration": family.name,
-                "alpha": alpha,
-                "exponent": resource,
-                **asdict(found),
-                "theory": theory.theory(resource, alpha),
-                "finite": theory.finite(resource, alpha, family.frequencies, first, last),
-                "published": known,
-            }
-        )
+        points = published.exponents.model_dump()
+        known = dict(zip(points["alpha"], points[resource], strict=True))
+        alike = family.configuration.tasks == published.tasks
+        labels = {"configuration": family.name, "alpha": alpha, "exponent": resource}
+        beside = {
+            "theory": theory.theory(resource, alpha),
+            "finite": theory.finite(resource, alpha, family.frequencies, first, last),
+            "published": known.get(alpha, nan) if alike else nan,
+        }
+        rows.append(labels | asdict(found) | beside)
     return pd.DataFrame(rows)
 
 
@@ -152,28 +143,14 @@ def _exponents(
     table: pd.DataFrame, family: Family, rules: Quanta
 ) -> Iterator[tuple[theory.Resource, Exponent]]:
     resampling = Resampling(rules.confidence, rules.resamples, rules.seed)
-    fresh, limited = table[table["samples"] == 0], table[table["samples"] > 0]
-    limited = widest(limited)
-
-    def column(rows: pd.DataFrame, name: str) -> Floats:
-        return rows[name].to_numpy(np.float64)
-
-    yield (
-        "N",
-        by_parameters(column(fresh, "parameters"), column(fresh, "final_loss"), resampling),
-    )
+    fresh, limited = where(table, samples=0), widest(table[table["samples"] > 0])
+    n, final = fresh[["parameters", "final_loss"]].to_numpy(np.float64).T
+    yield "N", by_parameters(n, final, resampling)
     steps, curves = family.curves
     first, last = rules.steps
     yield "S", by_steps(steps, curves, first, last, resampling)
-    yield (
-        "D",
-        by_samples(
-            column(limited, "samples"),
-            column(limited, "best_loss"),
-            rules.samples_below,
-            resampling,
-        ),
-    )
+    d, best = limited[["samples", "best_loss"]].to_numpy(np.float64).T
+    yield "D", by_samples(d, best, rules.samples_below, resampling)
 
 
 def laws(family: Family, rules: Quanta) -> pd.DataFrame:
@@ -184,16 +161,12 @@ def laws(family: Family, rules: Quanta) -> pd.DataFrame:
     much flatter slope: what is censored then is not merely late.
     """
     resampling = Resampling(rules.confidence, rules.resamples, rules.seed)
-    head = {
-        "configuration": family.name,
-        "alpha": family.configuration.alpha,
-        "width": max(family.configuration.widths),
-    }
+    c = family.configuration
+    head = {"configuration": family.name, "alpha": c.alpha, "width": max(c.widths)}
     rows = []
     for definition in LEARNED:
-        times = family.times(definition)
-        for kind, law in _laws(times, family.configuration.steps, resampling).items():
-            rows.append({**head, "definition": definition, "tasks": kind, **asdict(law)})
+        for kind, law in _laws(family.times(definition), c.steps, resampling).items():
+            rows.append(head | {"definition": definition, "tasks": kind} | asdict(law))
     return pd.DataFrame(rows)
 
 
@@ -202,13 +175,13 @@ def _laws(times: Times, steps: int, resampling: Resampling) -> dict[Kind, Law]:
     whole = found["all"]
     overdue = emergence.overdue(times, found["complete"])
     before = emergence.slope(times.at(steps / 2), "all")
-    if whole.status == emergence.OK:
-        if overdue > SOME:
-            status = f"doubtful: {overdue} censored tasks are overdue, perhaps for want of room"
-            found["all"] = replace(whole, status=status)
-        elif whole.slope < STEEPER * before:
-            status = f"doubtful: half the steps would have given {before:.2f}"
-            found["all"] = replace(whole, status=status)
+    doubt = ""
+    if overdue > SOME:
+        doubt = f"{overdue} censored tasks are overdue, perhaps for want of room"
+    elif whole.slope < STEEPER * before:
+        doubt = f"half the steps would have given {before:.2f}"
+    if doubt and whole.status == emergence.OK:
+        found["all"] = replace(whole, status=f"doubtful: {doubt}")
     return found
 
 

@@ -53,23 +53,20 @@ def learning_steps(truth: Truth, runs: int, rng: np.random.Generator) -> Floats:
 def by_width(truth: Truth, widths: npt.ArrayLike) -> Floats:
     """How much of each task networks have room for, 0 to 1. (widths, tasks)."""
     room = truth.per_width * np.asarray(widths, np.float64)[:, None]
-    share: Floats = np.clip(room - np.arange(len(truth.frequencies)), 0.0, 1.0)
-    return share
+    return np.clip(room - np.arange(len(truth.frequencies)), 0.0, 1.0)
 
 
 def by_samples(truth: Truth, samples: npt.ArrayLike, rng: np.random.Generator) -> Floats:
     """Whether runs on training sets of these sizes are taught each task, 0 or 1. (runs, tasks)."""
     size = np.asarray(samples, np.float64)[:, None]
     luck = np.exp(truth.luck * rng.normal(size=(len(size), len(truth.frequencies))))
-    taught: Floats = (size * truth.frequencies >= truth.needed * luck).astype(np.float64)
-    return taught
+    return (size * truth.frequencies >= truth.needed * luck).astype(np.float64)
 
 
 def fallen(truth: Truth, steps: Floats, learning: Floats) -> Floats:
     """How far each task's loss has fallen, 0 to 1. (steps, tasks) of (steps,) and (tasks,)."""
     ratio = steps[:, None] / learning
-    far: Floats = 1 - 1 / (1 + ratio**truth.sharpness)
-    return far
+    return 1 - 1 / (1 + ratio**truth.sharpness)
 
 
 def noisy(truth: Truth, losses: Floats, rng: np.random.Generator) -> Floats:

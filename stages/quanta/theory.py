@@ -14,13 +14,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from stages.statistics import power_law
+
 Floats = npt.NDArray[np.float64]
 
 Resource = Literal["N", "S", "D"]
 RESOURCES: tuple[Resource, ...] = ("N", "S", "D")
 """Parameters, steps, samples: what the loss is a power law of."""
-POINTS = 20
-"""Points of a sum over unlearned tasks to fit a line to: Figure 10 has as many widths."""
+POINTS = 20  # points of a sum over unlearned tasks to fit a line to: Figure 10 has as many widths
 
 
 def theory(resource: Resource, alpha: float) -> float:
@@ -45,7 +46,7 @@ def finite_slope(frequencies: Floats, first: int, last: int) -> float:
     n = numbers_learned(first, min(last, len(frequencies) - 1))
     if len(n) < 2:
         return float("nan")
-    return -float(np.polyfit(np.log(n), np.log(unlearned(frequencies)[n]), 1)[0])
+    return -power_law.slope(n, unlearned(frequencies)[n])
 
 
 def numbers_learned(first: int, last: int) -> npt.NDArray[np.int64]:

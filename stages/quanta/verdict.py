@@ -10,18 +10,20 @@ number whose configuration has not been trained here is `not trained`, and undec
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from stages.base.params import Michaud, ParityConfiguration, ParityVerdict
+from stages.base.tables import where
 from stages.quanta.emergence import LEARNED
 from stages.quanta.theory import RESOURCES
+from stages.statistics import power_law
 from stages.statistics.equivalence import RULE, Target, compared
-from stages.statistics.estimate import FEW, Estimate, missing
-from stages.statistics.intervals import student_margin
+from stages.statistics.estimate import FEW, Estimate, geometric, missing
+from stages.statistics.intervals import scatter_margin
 
 NOT_TRAINED = "not trained"
 THEIRS = "seeds of theirs: their points are of one"
@@ -44,14 +46,13 @@ class Fitted:
     tasks: pd.DataFrame
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     quantity: str
-    at: float  # alpha; NaN where the quantity is one number
     choice: str
     configuration: str
     published: float
     estimate: Estimate
+    at: float = math.nan  # alpha; NaN where the quantity is one number
 
 
 def verdicts(
@@ -67,59 +68,55 @@ def verdicts(
     Columns as of `stages.manifold.verdict.verdicts`, and `configuration` and `at`, the alpha of the
     published number.
     """
+    found = [
+        *_learning(fitted.emergence, published, rules),
+        *_steps(fitted.tasks, configurations, published, rules, confidence),
+        *_losses(fitted, published, rules, samples_below, confidence),
+        *_exponents(fitted.exponents, configurations, published, rules),
+    ]
     rows: list[dict[str, Any]] = []
-    for found in _all(fitted, configurations, published, rules, samples_below, confidence):
-        target = Target(found.published, found.published)
-        labels = {"quantity": found.quantity, "at": found.at, "choice": found.choice}
-        judged = compared(found.estimate, target, rules.tolerance, confidence, THEIRS)
-        rows.append(labels | {"configuration": found.configuration} | judged)
+    for quantity, choice, name, value, estimate, at in found:
+        labels = {"quantity": quantity, "at": at, "choice": choice, "configuration": name}
+        judged = compared(estimate, Target(value, value), rules.tolerance, confidence, THEIRS)
+        rows.append(labels | judged)
     return pd.DataFrame(rows)
 
 
-def _all(
-    fitted: Fitted,
-    configurations: Mapping[str, ParityConfiguration],
-    published: Michaud,
-    rules: ParityVerdict,
-    samples_below: float,
-    confidence: float,
+def _losses(
+    fitted: Fitted, published: Michaud, rules: ParityVerdict, below: float, confidence: float
 ) -> Iterator[_Found]:
-    yield from _learning(fitted.emergence, published, rules)
-    yield from _steps(fitted.tasks, configurations, published, rules, confidence)
+    """The curves of Figure 2, and the exponents of their points as drawn."""
     by_n, by_d = published.loss_by_parameters, published.loss_by_samples
-    fresh = fitted.runs["samples"] == 0
-    for resource, name, rows, size, loss, sizes, losses in [
-        ("N", rules.widths, fresh, "parameters", "final_loss", by_n.parameters, by_n.loss),
-        ("D", rules.samples, ~fresh, "samples", "best_loss", by_d.samples, by_d.loss),
+    for resource, name, size, loss, sizes, losses in [
+        ("N", rules.widths, "parameters", "final_loss", by_n.parameters, by_n.loss),
+        ("D", rules.samples, "samples", "best_loss", by_d.samples, by_d.loss),
     ]:
-        runs = fitted.runs[rows & (fitted.runs["configuration"] == name)]
-        runs = runs[runs["width"] == runs["width"].max()] if resource == "D" else runs
+        runs, first = where(fitted.runs, configuration=name), 0
         x, y = np.array(sizes, float), np.array(losses)
+        if resource == "D":
+            runs = runs[runs["samples"] > 0]
+            runs, first = where(runs, width=runs["width"].max()), int(np.argmax(y < below))
+        else:
+            runs = where(runs, samples=0)
         estimate = _level(runs, size, loss, x, y, confidence)
-        yield _Found(LOSSES[resource], np.nan, RULE, name, 1.0, estimate)
-        of = slice(int(np.argmax(y < samples_below)) if resource == "D" else 0, None)
-        theirs = -float(np.polyfit(np.log(x[of]), np.log(y[of]), 1)[0])
+        yield _Found(LOSSES[resource], RULE, name, 1.0, estimate)
+        theirs = -power_law.slope(x[first:], y[first:])
         ours = _exponent(fitted.exponents, name, resource)
-        yield _Found(DRAWN[resource], np.nan, RULE, name, theirs, ours)
-    yield from _exponents(fitted.exponents, configurations, published, rules)
+        yield _Found(DRAWN[resource], RULE, name, theirs, ours)
 
 
 def _learning(table: pd.DataFrame, published: Michaud, rules: ParityVerdict) -> Iterator[_Found]:
     name, value = rules.learning.configuration, published.learning_exponent
-    rows = table[table["configuration"] == name]
+    rows = where(table, configuration=name)
     if rows.empty:
-        yield _Found(LEARNING, np.nan, RULE, name, value, missing(NOT_TRAINED))
-    for _, row in rows.iterrows():
-        ours, low, high, status = row[["slope", "slope_high", "slope_low", "status"]]
-        ends = -float(ours), -float(low), -float(high)
-        estimate = Estimate(*ends, str(status), "seeds", int(row["seeds"]))
-        varied = [
-            f"{key}={row[key]}"
-            for key in ("definition", "tasks")
-            if row[key] != getattr(rules.learning, key)
-        ]
+        yield _Found(LEARNING, RULE, name, value, missing(NOT_TRAINED))
+    for row in rows.to_dict("records"):
+        ends = -row["slope"], -row["slope_high"], -row["slope_low"]
+        estimate = Estimate(*ends, row["status"], "seeds", int(row["seeds"]))
+        rule = rules.learning.model_dump(include={"definition", "tasks"})
+        varied = [f"{key}={row[key]}" for key in rule if row[key] != rule[key]]
         if len(varied) < 2:
-            yield _Found(LEARNING, np.nan, "".join(varied) or RULE, name, value, estimate)
+            yield _Found(LEARNING, "".join(varied) or RULE, name, value, estimate)
 
 
 def _steps(
@@ -131,8 +128,8 @@ def _steps(
 ) -> Iterator[_Found]:
     """Comparisons of the tasks that they and all our seeds learned."""
     name = rules.learning.configuration
-    rows = tasks[(tasks["configuration"] == name) & (tasks["samples"] == 0)]
-    rows = rows[rows["width"] == rows["width"].max()]
+    rows = where(tasks, configuration=name, samples=0)
+    rows = where(rows, width=rows["width"].max())
     points = published.learning_steps
     theirs = pd.Series(points.steps, index=points.tasks, dtype=float)
     for definition, column in LEARNED.items():
@@ -142,11 +139,11 @@ def _steps(
             estimate = missing(NOT_TRAINED if rows.empty else "no task is learned by all seeds")
         else:  # it was learned at some step since the evaluation before: the interval holds both
             early = (ours - configurations[name].evaluate_every).clip(lower=1)
-            logs = [np.log(steps.div(theirs.loc[ours.index], axis=0)) for steps in (early, ours)]
-            before, at = (_mean_ratio(each.to_numpy().T, confidence) for each in logs)
+            ratios = [steps.div(theirs.loc[ours.index], axis=0) for steps in (early, ours)]
+            before, at = (_mean_ratio(np.log(each.to_numpy().T), confidence) for each in ratios)
             estimate = at._replace(low=before.low)
         choice = RULE if definition == rules.learning.definition else f"definition={definition}"
-        yield _Found(STEPS, np.nan, choice, name, 1.0, estimate)
+        yield _Found(STEPS, choice, name, 1.0, estimate)
 
 
 def _level(
@@ -174,18 +171,13 @@ def _mean_ratio(logs: Floats, confidence: float) -> Estimate:
     seeds, points = logs.shape
     if seeds < FEW or points < FEW:
         return missing(f"{seeds} seeds and {points} points: at least {FEW} of each are needed")
-    margins = [
-        student_margin(float(of.std(ddof=1)) / math.sqrt(len(of)), len(of) - 1, confidence)
-        for of in (logs.mean(axis=1), logs.mean(axis=0))
-    ]
-    mean, margin = float(logs.mean()), math.hypot(*margins)
-    low, high = math.exp(mean - margin), math.exp(mean + margin)
-    return Estimate(math.exp(mean), low, high, over="our seeds and their points")
+    margins = [scatter_margin(logs.mean(axis=axis), confidence) for axis in (1, 0)]
+    return geometric(float(logs.mean()), math.hypot(*margins), "our seeds and their points")
 
 
 def _exponent(table: pd.DataFrame, name: str, resource: str) -> Estimate:
     """One of a configuration, by its row in metrics/parity_exponents.csv."""
-    rows = table[(table["configuration"] == name) & (table["exponent"] == resource)]
+    rows = where(table, configuration=name, exponent=resource)
     if rows.empty:
         return missing(NOT_TRAINED)
     row = rows.iloc[0]
@@ -205,16 +197,13 @@ def _exponents(
     theirs = published.exponents.model_dump()
     for resource, quantity in EXPONENTS.items():
         for alpha, value in zip(theirs["alpha"], theirs[resource], strict=True):
-            alike = [
-                name
-                for name, c in configurations.items()
-                if c.tasks == published.tasks and c.alpha == alpha
-            ]
+            of_alpha = ((n, c) for n, c in configurations.items() if c.alpha == alpha)
+            alike = [name for name, c in of_alpha if c.tasks == published.tasks]
             ruled = [name for name in alike if name.startswith(rules.exponents)][:1]
             if not ruled:
-                estimate = missing(NOT_TRAINED)
-                yield _Found(quantity, alpha, RULE, f"{rules.exponents}*", value, estimate)
+                name = f"{rules.exponents}*"
+                yield _Found(quantity, RULE, name, value, missing(NOT_TRAINED), alpha)
             for name in alike:
-                estimate = _exponent(table, name, resource)
                 choice = RULE if name in ruled else f"configuration={name}"
-                yield _Found(quantity, alpha, choice, name, value, estimate)
+                ours = _exponent(table, name, resource)
+                yield _Found(quantity, choice, name, value, ours, alpha)

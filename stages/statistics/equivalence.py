@@ -22,9 +22,10 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from scipy.special import ndtri, stdtrit
+from scipy.special import ndtri
 
 from stages.statistics.estimate import Estimate
+from stages.statistics.intervals import student_margin
 
 Outcome = Literal["equivalent", "different", "undecided"]
 OUTCOMES: tuple[Outcome, ...] = ("equivalent", "different", "undecided")
@@ -32,8 +33,7 @@ RULE = "rule"
 """The `choice` of the row that the rule in params.yaml names; the others vary one thing of it."""
 POWER = 0.8
 """How often as many runs as are called for decide, if the truth is where our estimate is."""
-MOST = 1000
-"""Runs, above which no number is given: the estimate then lies at an end of the band."""
+MOST = 1000  # runs, above which no number is given: the estimate then lies at an end of the band
 
 
 @dataclass(frozen=True)
@@ -82,28 +82,24 @@ def runs_needed(estimate: Estimate, target: Target, tolerance: float, confidence
         return math.nan
     (low, high), value = target.band(tolerance), estimate.value
     below, above = value - estimate.low, estimate.high - value
-    if value < low:
-        rooms = [(low - value, above)]
-    elif value > high:
-        rooms = [(value - high, below)]
-    else:
-        rooms = [(value - low, below), (high - value, above)]
+    rooms = [(value - low, below), (high - value, above)]
+    if not low <= value <= high:
+        rooms = [(low - value, above)] if value < low else [(value - high, below)]
     if any(room <= 0 for room, _ in rooms):
         return math.inf
+
+    def margin(runs: int) -> float:
+        """Half an interval, in standard errors."""
+        return student_margin(1.0, estimate.groups * (runs - 1), confidence)
+
     # in units of the standard error that one run would have
-    now = _margin(estimate.runs, estimate.groups, confidence) / math.sqrt(estimate.runs)
+    now = margin(estimate.runs) / math.sqrt(estimate.runs)
     worst = max(half / room for room, half in rooms) / now
 
     def decides(runs: int) -> bool:
-        lengthened = _margin(runs, estimate.groups, confidence) + float(ndtri(POWER))
-        return worst * lengthened <= math.sqrt(runs)
+        return worst * (margin(runs) + float(ndtri(POWER))) <= math.sqrt(runs)
 
     return next((float(runs) for runs in range(2, MOST + 1) if decides(runs)), math.inf)
-
-
-def _margin(runs: int, groups: int, confidence: float) -> float:
-    """Half an interval, in standard errors."""
-    return float(stdtrit(groups * (runs - 1), (1 + confidence) / 2))
 
 
 def compared(

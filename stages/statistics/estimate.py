@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.statistics.intervals import student_margin
+from stages.statistics.intervals import scatter_margin
 
 OK = "ok"
-FEW = 3
-"""Networks or teachers, under which their scatter gives no interval."""
+FEW = 3  # networks or teachers, under which their scatter gives no interval
 
 
 class Estimate(NamedTuple):
@@ -46,6 +45,12 @@ def missing(status: str) -> Estimate:
     return Estimate(math.nan, math.nan, math.nan, status)
 
 
+def geometric(mean: float, margin: float, over: str) -> Estimate:
+    """A geometric mean, of the mean of logarithms and half its interval."""
+    low, high = math.exp(mean - margin), math.exp(mean + margin)
+    return Estimate(math.exp(mean), low, high, over=over)
+
+
 def over_networks(
     values: list[float], statuses: list[str], confidence: float, each: str = "network"
 ) -> Estimate:
@@ -63,8 +68,5 @@ def over_networks(
         if not (math.isfinite(value) and value > 0):
             return missing(f"a {each} without a dimension")
     logs = np.log(values)
-    error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
-    margin = student_margin(error, len(logs) - 1, confidence)
-    mean = float(logs.mean())
-    low, high = math.exp(mean - margin), math.exp(mean + margin)
-    return Estimate(math.exp(mean), low, high, over=f"{each}s", runs=len(logs))
+    margin = scatter_margin(logs, confidence)
+    return geometric(float(logs.mean()), margin, f"{each}s")._replace(runs=len(logs))

@@ -19,26 +19,12 @@ from stages.statistics.power_law import Law, Sample, status
 
 Floats = NDArray[np.float64]
 
-MIN_WIDTHS = 4
-"""Three widths are met exactly by three free numbers."""
-MAX_ALPHA = 4.0
-"""The bound on alpha: 4/alpha = 1 is the lowest dimension that a manifold has."""
+MIN_WIDTHS = 4  # three widths are met exactly by three free numbers
+MAX_ALPHA = 4.0  # the bound on alpha: 4/alpha = 1 is the lowest dimension that a manifold has
 _STARTS = (0.0, 0.3, 0.6, 0.9)  # E as a fraction of the smallest median loss of a width
 _STEPS = 300
 _PRECISION = 1e-10  # of the objective
 _LEAST_DAMPING = 1e-9  # where E and A are one and the same (alpha = 0), nothing else fixes a step
-
-
-@dataclass(frozen=True)
-class FlooredLaw(Law):
-    """A law with floor; `slope` is NaN, and `amplitude` is A.
-
-    `irreducible` is E, in units of the value; `irreducible_low` to `_high` is its interval.
-    """
-
-    irreducible: float = nan
-    irreducible_low: float = nan
-    irreducible_high: float = nan
 
 
 @dataclass(frozen=True)
@@ -50,13 +36,13 @@ class Minima:
     converged: NDArray[np.bool_]
 
 
-def fit(sample: Sample, first: int, last: int, resampling: Resampling, huber: float) -> FlooredLaw:
+def fit(sample: Sample, first: int, last: int, resampling: Resampling, huber: float) -> Law:
     """Fit the values of widths first..last; residuals of ln L count squared up to `huber`."""
     inside = sample.inside(first, last)
     counts = sample.size(inside)
     flaw = sample.flaw(inside, MIN_WIDTHS)
     if flaw:
-        return FlooredLaw(flaw, **counts)
+        return Law(flaw, **counts)
     x, y = np.log(sample.parameters[inside]), np.log(sample.value[inside])
     x_mean, y_mean = x.mean(), y.mean()  # centred, E and A are of order 1 and less entangled
     x, y = x - x_mean, y - y_mean
@@ -64,9 +50,9 @@ def fit(sample: Sample, first: int, last: int, resampling: Resampling, huber: fl
     found = minimise(x, y, np.ones((len(starts), len(y))), starts, huber)
     best = found.theta[np.argmin(found.objective)]
     if not found.converged[np.argmin(found.objective)]:
-        return FlooredLaw("not converged", **counts)
+        return Law("not converged", **counts)
     if best[2] in (0.0, MAX_ALPHA):
-        return FlooredLaw(f"no law: alpha ran to its bound {best[2]:g}", **counts)
+        return Law(f"no law: alpha ran to its bound {best[2]:g}", **counts)
     weights = bootstrap.weights(sample.width_of_run, resampling.resamples, resampling.seed)[1:]
     again = minimise(x, y, weights[:, sample.run[inside]], np.tile(best, (len(weights), 1)), huber)
     possible, remark = sample.interval_flaw(inside)
@@ -86,7 +72,7 @@ def fit(sample: Sample, first: int, last: int, resampling: Resampling, huber: fl
     if high[2] == MAX_ALPHA:
         remarks.append(f"alpha's interval ends at its bound {MAX_ALPHA:g}")
     unit = np.exp(y_mean)
-    return FlooredLaw(
+    return Law(
         status(best[2], low[2], *remarks),
         amplitude=float(unit * np.exp(best[1] + best[2] * x_mean)),
         alpha=float(best[2]),

@@ -8,20 +8,22 @@ metrics it is what the replication notebook prints too, and no more than a numbe
 A fit that cannot be made gives no numbers, and a status that says why.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from math import inf, nan
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from stages.statistics import bootstrap, quantile
 from stages.statistics.bootstrap import Resampling
+from stages.statistics.estimate import OK, Estimate
 
-OK = "ok"
-MIN_WIDTHS = 3
-"""Two widths always lie on a line: three are the fewest that say anything about one."""
+Key = TypeVar("Key", bound=Hashable)
+
+MIN_WIDTHS = 3  # two widths always lie on a line: three are the fewest that say anything about one
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Law:
     `alpha_low` to `alpha_high` is the interval of alpha. The one of 4/alpha is open upwards
     (`dimension_high` is NaN) where alpha may be 0. `flat` is by how much the slopes differ that
     fit as well; where it is not 0, the line given is midway between them. `alpha_sklearn` is that
-    of `statistics.second`, where it is made.
+    of `statistics.second`, where it is made. `irreducible` is E of `statistics.irreducible`, in
+    units of the value, with its interval; of a law with it `slope` is NaN and `amplitude` A.
     """
 
     status: str
@@ -54,6 +57,9 @@ class Law:
     width_count: int = 0
     runs: int = 0
     rows: int = 0
+    irreducible: float = nan
+    irreducible_low: float = nan
+    irreducible_high: float = nan
 
     @property
     def dimension(self) -> float:
@@ -69,6 +75,11 @@ class Law:
     def dimension_high(self) -> float:
         """Upper end of the interval of 4/alpha; NaN if there is none."""
         return dimension(self.alpha_low) if self.alpha > 0 else nan
+
+    @property
+    def estimate(self) -> Estimate:
+        """4/alpha and its interval."""
+        return Estimate(self.dimension, self.dimension_low, self.dimension_high, self.status)
 
 
 @dataclass(frozen=True)
@@ -134,20 +145,12 @@ def dimension(alpha: float) -> float:
     return 4 / alpha if alpha > 0 else nan
 
 
-def fit(
-    sample: Sample,
-    requests: Iterable[Request],
-    resampling: Resampling,
-    scratch: quantile.Scratch | None = None,
-) -> dict[Request, Law]:
-    """Fit every request; they share the work of sorting and resampling.
-
-    `scratch` lets several calls use the same memory.
-    """
+def fit(sample: Sample, requests: Iterable[Request], resampling: Resampling) -> dict[Request, Law]:
+    """Fit every request; they share the work of sorting and resampling."""
     inside = {request: sample.inside(request.first, request.last) for request in requests}
     flaws = {request: sample.flaw(rows) for request, rows in inside.items()}
     sound = [request for request, flaw in flaws.items() if not flaw]
-    lines = _lines(sample, sound, resampling, scratch or quantile.Scratch()) if sound else {}
+    lines = _lines(sample, sound, resampling) if sound else {}
     laws = {}
     for request, rows in inside.items():
         counts = sample.size(rows)
@@ -158,8 +161,25 @@ def fit(
     return laws
 
 
+def over_ranges(
+    sample: Sample,
+    ranges: Mapping[Key, tuple[int, int]],
+    quantile: float,
+    resampling: Resampling,
+) -> dict[Key, Law]:
+    """A law over each of some ranges of widths, first and last, by their names."""
+    requests = {name: Request(quantile, *ends) for name, ends in ranges.items()}
+    laws = fit(sample, requests.values(), resampling)
+    return {name: laws[request] for name, request in requests.items()}
+
+
+def slope(x: ArrayLike, y: ArrayLike) -> float:
+    """d ln y / d ln x by least squares."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
 def _lines(
-    sample: Sample, requests: list[Request], resampling: Resampling, scratch: quantile.Scratch
+    sample: Sample, requests: list[Request], resampling: Resampling
 ) -> dict[Request, quantile.Lines]:
     """The lines of the sample itself and then of its resamples."""
     usable = sample.usable
@@ -171,7 +191,7 @@ def _lines(
         ends[request] = inside.min(), inside.max()
     weights = bootstrap.weights(sample.width_of_run, resampling.resamples, resampling.seed)
     parts: dict[Request, list[quantile.Lines]] = {request: [] for request in requests}
-    for weighted in quantile.chunks(rows, weights, scratch):
+    for weighted in quantile.chunks(rows, weights):
         for request, (low, high) in ends.items():
             parts[request].append(quantile.fit(weighted, request.quantile, low, high))
     return {

@@ -105,24 +105,7 @@ def group(x: ArrayLike, y: ArrayLike, unit: ArrayLike) -> Rows:
     return Rows(covariate, start, size, value, steering, units)
 
 
-class Scratch:
-    """Memory for cumulated weights, kept from one use to the next.
-
-    Getting fresh memory from the system takes longer than filling it.
-    """
-
-    def __init__(self) -> None:
-        self._bytes = np.empty(0, np.uint8)
-
-    def array(self, shape: tuple[int, int], kind: np.dtype[Any]) -> NDArray[Any]:
-        """An array of any content, which ends the use of the one before."""
-        size = shape[0] * shape[1] * kind.itemsize
-        if size > len(self._bytes):
-            self._bytes = np.empty(size, np.uint8)
-        return self._bytes[:size].view(kind).reshape(shape)
-
-
-def weigh(rows: Rows, weights: ArrayLike, scratch: Scratch | None = None) -> Weighted:
+def weigh(rows: Rows, weights: ArrayLike) -> Weighted:
     """Put rows under weightings, (weightings, units), none negative.
 
     Raises:
@@ -133,7 +116,7 @@ def weigh(rows: Rows, weights: ArrayLike, scratch: Scratch | None = None) -> Wei
     if w.ndim != 2 or w.shape[1] < units or not (w.min() >= 0 and np.isfinite(w.max())):
         raise ValueError(f"weights must be (weightings, {units} or more), finite and >= 0")
     padded = np.pad(w.astype(_kind(rows, w)), [(0, 0), (0, 1)])
-    cumulated = (scratch or Scratch()).array((len(w), len(rows.unit)), padded.dtype)
+    cumulated = np.empty((len(w), len(rows.unit)), padded.dtype)
     step = max(1, _CACHED // len(rows.unit))
     for i in range(0, len(w), step):
         out = cumulated[i : i + step]
@@ -141,10 +124,10 @@ def weigh(rows: Rows, weights: ArrayLike, scratch: Scratch | None = None) -> Wei
     return Weighted(rows, padded, cumulated)
 
 
-def chunks(rows: Rows, weights: NDArray[Any], scratch: Scratch) -> Iterator[Weighted]:
-    """The weightings in order, in equal parts of bounded memory; the next ends the last one's."""
+def chunks(rows: Rows, weights: NDArray[Any]) -> Iterator[Weighted]:
+    """The weightings in order, in equal parts of bounded memory."""
     parts = ceil(len(weights) * len(rows.unit) * _kind(rows, weights).itemsize / _CHUNK)
-    return (weigh(rows, part, scratch) for part in np.array_split(weights, parts))
+    return (weigh(rows, part) for part in np.array_split(weights, parts))
 
 
 def _kind(rows: Rows, weights: NDArray[Any]) -> np.dtype[Any]:
@@ -244,8 +227,9 @@ class _Search:
             yield x, self.y[start + 1 : start + 1 + size]
 
     def _approach(self) -> None:
-        """Damped Newton steps to near each minimum, from near the one without weights."""
-        a0, b0 = self._centre()
+        """Damped Newton steps to near each minimum, from the line through the groups' quantiles."""
+        middle = self.y[self.start + 1 + np.floor(self.quantile * (self.size - 1)).astype(int)]
+        b0, a0 = np.polyfit(self.x, middle, 1, w=np.sqrt(self.size))
         step_of_gradient = -np.linalg.inv(self._curvature(a0, b0)).astype(np.float64)
         scale = (self.size.sum() / self.total)[:, None]
         self.a, self.b = np.full((2, len(self.total)), [[a0], [b0]])
@@ -270,28 +254,6 @@ class _Search:
             self.below[moved], self.moment[moved] = below[better], moment[better]
             gradient[moved] = new[better]
             step[moved] = new[better] @ step_of_gradient * scale[moved]
-
-    def _centre(self) -> tuple[float, float]:
-        """A line near the minimum without weights, from the one through the groups' quantiles."""
-        middle = self.y[self.start + 1 + np.floor(self.quantile * (self.size - 1)).astype(int)]
-        b, a = np.polyfit(self.x, middle, 1, w=np.sqrt(self.size))
-        line = np.array([a, b])
-
-        def gradient(line: Floats) -> Floats:
-            excess = self._positions(*line) - self.quantile * self.size
-            return np.array([excess.sum(), excess @ self.x])
-
-        here, fraction = gradient(line), 1.0
-        for _ in range(2 * _NEWTON):
-            if np.abs(here).sum() <= _CLOSE:
-                break
-            step = -np.linalg.solve(self._curvature(*line), here)
-            there = gradient(line + fraction * step)
-            if np.abs(there).sum() < np.abs(here).sum():
-                line, here, fraction = line + fraction * step, there, 1.0
-            else:
-                fraction /= 2
-        return float(line[0]), float(line[1])
 
     def _curvature(self, a: float, b: float) -> Floats:
         """The Hessian of the unweighted objective, smoothed over a band around the line."""

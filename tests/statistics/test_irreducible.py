@@ -12,7 +12,7 @@ from scipy.optimize import least_squares
 from stages.manifold import samples, simulate
 from stages.statistics import irreducible
 from stages.statistics.bootstrap import Resampling
-from stages.statistics.power_law import Sample
+from stages.statistics.power_law import Law, Sample
 
 RESAMPLING = Resampling(confidence=0.95, resamples=200, seed=0)
 HUBER = 0.02
@@ -28,7 +28,7 @@ def sample(seeds: int = 10, **truth: float) -> Sample:
     return samples.sample(table, "validation_loss")
 
 
-def fit(of: Sample) -> irreducible.FlooredLaw:
+def fit(of: Sample) -> Law:
     return irreducible.fit(of, 1, 20, RESAMPLING, HUBER)
 
 

@@ -188,9 +188,7 @@ def test_parts_of_bounded_memory_add_up_to_the_whole(monkeypatch: pytest.MonkeyP
     weights = rng.integers(0, 4, (101, len(x)))
     rows = quantile.group(x, y, np.arange(len(x)))
     monkeypatch.setattr(quantile, "_CHUNK", 5000)
-    parts = [
-        quantile.fit(part, 0.5).slope for part in quantile.chunks(rows, weights, quantile.Scratch())
-    ]
+    parts = [quantile.fit(part, 0.5).slope for part in quantile.chunks(rows, weights)]
     assert len(parts) > 3
     np.testing.assert_array_equal(np.concatenate(parts), fit(x, y, weights, 0.5).slope)
 
