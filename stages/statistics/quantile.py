@@ -139,9 +139,8 @@ def _kind(rows: Rows, weights: NDArray[Any]) -> np.dtype[Any]:
 def fit(weighted: Weighted, quantile: float, low: float = -np.inf, high: float = np.inf) -> Lines:
     """The minimising line of each weighting, over the rows with low <= covariate <= high.
 
-    It passes through two rows, and its objective is the minimum to within 2e-11 of the range
-    of y per row. Where several lines attain the minimum, those of the smallest and of the largest
-    slope pass through two rows each, and the line is midway between them.
+    It passes through two rows, and its objective is the minimum to within 2e-11 of the range of y
+    per row. Where several attain it, it is midway between those of the least and largest slope.
 
     Raises:
         ValueError: a quantile outside (0, 1), or weight on fewer than two distinct covariates.
