@@ -32,7 +32,7 @@ from scipy import special
 from stages.base.params import Definition
 from stages.statistics import bootstrap
 from stages.statistics.bootstrap import Resampling
-from stages.statistics.estimate import OK as OK
+from stages.statistics.estimate import OK
 from stages.statistics.intervals import student_margin
 
 Floats = npt.NDArray[np.float64]

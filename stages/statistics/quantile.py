@@ -164,14 +164,6 @@ def _through(rows: Rows, p: Ints, q: Ints) -> Floats:
     return np.stack([slope, rows.value[p] - slope * x_p])
 
 
-def objective(
-    x: Floats, y: Floats, quantile: float, slope: float, intercept: float, weights: ArrayLike = 1.0
-) -> float:
-    """The weighted sum of check losses of one line, in units of y."""
-    residual = y - intercept - slope * x
-    return float(np.sum(np.asarray(weights) * residual * (quantile - (residual < 0))))
-
-
 class _Search:
     """The search for all weightings side by side; arrays are (weightings,) or (.., groups).
 
@@ -221,10 +213,6 @@ class _Search:
     def _weight(self, who: Ints, slot: Ints) -> NDArray[Any]:
         return self.weights[who, self.unit[slot]]
 
-    def _in_group(self) -> Iterator[tuple[float, Floats]]:
-        for x, start, size in zip(self.x, self.start, self.size, strict=True):
-            yield x, self.y[start + 1 : start + 1 + size]
-
     def _approach(self) -> None:
         """Damped Newton steps to near each minimum, from the line through the groups' quantiles."""
         middle = self.y[self.start + 1 + np.floor(self.quantile * (self.size - 1)).astype(int)]
@@ -269,7 +257,8 @@ class _Search:
         """Rows below the lines, (lines, groups)."""
         a, b = np.asarray(a), np.asarray(b)
         positions = np.empty((*a.shape, len(self.x)), np.int64)
-        for group, (x, y) in enumerate(self._in_group()):
+        for group, (x, start) in enumerate(zip(self.x, self.start + 1, strict=True)):
+            y = self.y[start : start + self.size[group]]
             positions[..., group] = y.searchsorted(a + b * x)
         return positions
 
