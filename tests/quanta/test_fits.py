@@ -292,7 +292,7 @@ def test_a_fall_is_from_the_last_step_above_to_the_first_one_below() -> None:
     hidden = [[0.5, 0.4, 0.3, 0.2, 0.01]]  # it never was high: no fall is seen
     tasks = pd.DataFrame({"learned": [4.0, 9.0, np.nan, 8.0], "began": [2.0, 3.0, 1.0, 2.0]})
     family: Any = SimpleNamespace(
-        of_widest=tasks,
+        widest=tasks,
         curves=(steps, np.array(curves + hidden)),
         configuration=SimpleNamespace(learned_below=0.1),
     )
