@@ -223,6 +223,14 @@ def test_parity_has_a_table_of_each_kind(
     assert pq.read_schema("metrics/parity_tasks.parquet").field("learned").type == "int32"
 
 
+def test_a_table_may_be_of_one_part(
+    parity: dict[str, list[parts.Part]], tiny_params: dict[str, Any]
+) -> None:
+    part, table = parity["tasks"][0], Path("metrics/one.parquet")
+    parts.aggregate({table: [part]}, params.Params.model_validate(tiny_params))
+    pd.testing.assert_frame_equal(pd.read_parquet(table), part.read(), check_dtype=False)
+
+
 @pytest.mark.parametrize("kind", ["losses", "tasks", "curves"])
 def test_a_parity_part_without_one_of_its_runs(
     parity: dict[str, list[parts.Part]], monkeypatch: pytest.MonkeyPatch, kind: str

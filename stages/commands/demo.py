@@ -37,9 +37,8 @@ PAGE = Path("dvc_plots/demo.html")
 SWEEP, PARITY, STUDENTS = "notebook", "notebook", "squared_6"
 """Its only sweep, parity configuration and students; the others of params.yaml are left out.
 
-Of the protocol's students the narrowest, and so the cheapest, are those of d up to 6. Of these
-d = 6 asks least of a short training: the smaller d is, the faster the loss falls with N, and the
-sooner what training leaves of it covers that.
+Of the protocol's students those of d up to 6 are the narrowest, and so the cheapest. Of these d = 6
+asks least of a short training: the smaller d is, the faster the loss falls with N.
 """
 SMALL = {"epochs": 6, "seeds": 2, "batch_size": 64, "learning_rate": 1e-3}
 IMAGES_OF = {"source": "manifold", "dimension": 3, "seed": 0, "patches": 30}

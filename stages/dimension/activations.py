@@ -1,14 +1,13 @@
 """The last layers of trained networks on the test images: what Figure 6's dimension is of.
 
-The paper says "the last hidden layer", and does not say whether before its ReLU or after. What it
-released measures student networks before it. Measured are both, and the logits.
+The paper says "the last hidden layer", not whether before its ReLU or after; what it released
+measures student networks before it. Measured are both, and the logits.
 
-From the weights of seed 0 that lie beside each part; on the CPU wherever it trained, so that the
-numbers do not hang on the device. The networks of a sweep read the same pixels, so their first
-convolutions are made as one: as a product for each of the four places that are pooled, which
-for three colours takes less than a convolution of PyTorch's. In all some 12 s of one core for
-10,000 images and the widths 1 to 20. Networks other than that of Figure 6 say by their own module
-what they compute (`of_any`).
+From the weights of seed 0 beside each part; on the CPU wherever it trained, so that no number hangs
+on the device. A sweep's networks read the same pixels, so their first convolutions are made as one
+product for each of the four places that are pooled, which for three colours takes less than
+PyTorch's: some 12 s of one core for 10,000 images and the widths 1 to 20. Other networks than
+Figure 6's say by their own module what they compute (`of_any`).
 """
 
 from collections.abc import Sequence
@@ -94,10 +93,8 @@ def last_hidden(
 ) -> Floats:
     """The last hidden layers before their ReLU, (networks, m, 64).
 
-    Of images (m, 32, 32, 3), scaled from 0..255 to `input_range`.
-
-    `apply` is how to map a function over batches of the images: the `map` of a pool of threads
-    makes several at a time. Memory beside the result, for each of them: 0.4 MB per width in total.
+    Of images (m, 32, 32, 3), scaled from 0..255 to `input_range`. `apply` is how to map a function
+    over batches of them; each under way takes 0.4 MB of memory per width in total.
     """
     low, high = input_range
     networks = [network.to(memory_format=torch.channels_last) for network in networks]

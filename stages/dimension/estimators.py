@@ -6,22 +6,18 @@ of k - 1 exponential variables of rate 1, whatever the density. From it come
 
 - `twonn` (Facco et al. 2017): the slope of -log(1 - F) against log(r_2 / r_1) through the origin,
   F the empirical distribution, the largest ratios discarded;
-- `ratio` (Sharma & Kaplan, ID.py of github.com/U-Sharma/NeuralScaleID): log(r_k / r_1) is the
-  largest of k - 1 exponentials, so F = (1 - (r_k / r_1)^-d)^(k - 1); the slope of
-  -log(1 - F^(1 / (k - 1))) against log(r_k / r_1), with an intercept, the largest ratios discarded.
-  Their default is k = 2, 3 and 4;
-- `likelihood` (Levina & Bickel 2005 as corrected by MacKay & Ghahramani 2005): with m points,
-  d = m (k - 1) / sum_i sum_(j<k) log(r_k / r_j), the maximum of the joint likelihood. The inverses
-  of the points' own estimates are averaged, which the factor k - 1 makes unbiased (k - 2 does so
-  where the estimates themselves are averaged). k = 2 is the maximum-likelihood form of TwoNN. The
-  likelihood in Sharma & Kaplan's code lacks a factor k - 1 of log r_k, and is not followed.
+- `ratio` (Sharma & Kaplan, ID.py of github.com/U-Sharma/NeuralScaleID; k = 2, 3 and 4): log(r_k /
+  r_1) is the largest of k - 1 exponentials, so F = (1 - (r_k / r_1)^-d)^(k - 1); the slope of
+  -log(1 - F^(1 / (k - 1))) against it, with an intercept, the largest ratios discarded;
+- `likelihood` (Levina & Bickel 2005, corrected by MacKay & Ghahramani 2005): with m points,
+  d = m (k - 1) / sum_i sum_(j<k) log(r_k / r_j), the maximum of the joint likelihood. The factor
+  k - 1 makes the mean of the points' inverses unbiased (k - 2 that of the estimates); k = 2 is
+  TwoNN's likelihood. Sharma & Kaplan's code lacks a factor k - 1 of log r_k, and is not followed.
 
-What to expect: at d near 17 no density is even across a neighbourhood of 10,000 points, and all of
-them read low, more so with more neighbours and fewer points. So the same is measured on Gaussian
-and uniform data of known dimension (known_dimension.py). Results are never corrected.
-
-Activations behind a ReLU are a union of pieces, one for each set of live units. The estimate is
-then an average over pieces of different dimension.
+What to expect: at d near 17 no density is even across a neighbourhood of 10,000 points, and all
+read low, more so with more neighbours and fewer points. So the same is measured on Gaussian and
+uniform data of known dimension (known.py). Results are never corrected. Activations behind a ReLU
+are a union of pieces, one for each set of live units: the estimate is an average over them.
 """
 
 import math
@@ -98,11 +94,11 @@ class Estimate:
     """A dimension measured on blocks of points, the mean over the blocks.
 
     The interval is by subsampling (Politis & Romano 1994): the spread of the logarithm over the
-    most blocks, divided by the root of their number. It covers the scatter of the estimate, with
-    the overlap of neighbourhoods (1.1 to 1.4 times the scatter of independent ratios, which exact
-    formulas assume). It does not cover the estimator's bias. Of intervals of 95% at 10,000 points,
-    92 to 97% covered the estimator's own mean on a torus of d = 2, and 83 to 100%, with a median of
-    93%, on a Gaussian and a cube of d = 17.
+    most blocks, divided by the root of their number. It covers the estimate's scatter, with the
+    overlap of neighbourhoods (1.1 to 1.4 times the scatter of independent ratios, which exact
+    formulas assume), and not its bias. Of intervals of 95% at 10,000 points, 92 to 97% covered
+    the estimator's own mean on a torus of d = 2, and 83 to 100%, with a median of 93%, on a
+    Gaussian and a cube of d = 17.
     """
 
     estimator: Name

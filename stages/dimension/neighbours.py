@@ -1,10 +1,9 @@
 """Exact distances to the nearest neighbours, within all points and within blocks of them at once.
 
-All pairs are compared: in a dozen coordinates or more a tree has to look at most of them too. Two
-means make that fast. The products behind the distances are taken once, in single precision, and
-serve the blocks of every size; only the few candidates that rounding leaves are measured exactly.
-10,000 points of 64 coordinates, with blocks of three more sizes, take 0.3 s of one core, where
-scikit-learn's brute-force search, which keeps nothing between sizes, takes 0.7.
+All pairs are compared, as in a dozen coordinates or more a tree has to look at most of them too.
+The products behind the distances are taken once, in single precision, for blocks of every size;
+only the few candidates that rounding leaves are measured exactly. 10,000 points of 64 coordinates,
+with blocks of three more sizes, take 0.3 s of one core, where scikit-learn's brute force takes 0.7.
 """
 
 from collections.abc import Mapping
@@ -31,12 +30,9 @@ def log_distances(
 ) -> dict[int, Floats]:
     """Logs of the exact distances to the nearest neighbours in the same block, in rising order.
 
-    Args:
-        points: (m, p), distinct. Each of n blocks has m // n points, that follow one another; the
-            few that remain are in none.
-        asked: by number of blocks, how many neighbours: fewer than the points of a block.
-        apply: how to map a function over independent pieces of the work. The `map` of a pool of
-            threads makes several at a time; the distances are the same.
+    Of `points` (m, p), distinct, each of n blocks has m // n that follow one another; the few that
+    remain are in none. `asked` says by the number of blocks how many neighbours, fewer than a block
+    has points. `apply` is how to map a function over independent pieces of the work.
 
     Returns:
         By number of blocks, (blocks, points of a block, neighbours). Memory: two copies of the

@@ -159,10 +159,8 @@ def save_svg(figure: Figure, path: Path, title: str) -> None:
     """Save the figure as SVG, whole or not at all, in a fraction of matplotlib's bytes.
 
     Its legend and each of its axes, with all that is written about it, are views:
-    `figure.svg#panel-1` shows the first alone, and a narrow page stacks them.
-
-    Args:
-        title: the text that stands for the figure where it is not seen.
+    `figure.svg#panel-1` shows the first alone, and a narrow page stacks them. `title` is the text
+    that stands for the figure where it is not seen.
     """
     with mpl.rc_context(_STYLE), io.StringIO() as drawn:
         figure.savefig(drawn, format="svg", metadata={"Creator": None, "Date": None})

@@ -97,23 +97,22 @@ def _of_arrays(folder: Path, settings: FolderImages) -> dict[str, NDArray[Any]]:
 
 
 def _of_pictures(folder: Path, settings: FolderImages) -> dict[str, NDArray[Any]]:
-    found = {}
-    for split in ("train", "test"):
-        classes = {path.name: path for path in _visible(folder / split)}
+    found = {split: _visible(folder / split) for split in ("train", "test")}
+    for split, classes in found.items():
         if len(classes) != settings.classes:
             raise InputError(
                 f"{folder / split}: {len(classes)} folders, one a class, and params.yaml says "
                 f"{settings.classes} classes"
             )
-        found[split] = classes
-    if odd := sorted({*found["train"]} ^ {*found["test"]}):
+    train, test = ({path.name for path in classes} for classes in found.values())
+    if odd := sorted(train ^ test):
         raise InputError(f"{folder}: class {odd[0]!r} is in train or in test alone")
     arrays = [array for classes in found.values() for array in _split(classes, settings)]
     return dict(zip(ARRAYS, arrays, strict=True))
 
 
-def _split(classes: dict[str, Path], settings: FolderImages) -> tuple[UInt8, UInt8]:
-    paths = [_visible(classes[name]) for name in sorted(classes)]
+def _split(classes: list[Path], settings: FolderImages) -> tuple[UInt8, UInt8]:
+    paths = [_visible(folder) for folder in classes]
     labels = np.repeat(np.arange(len(paths)), [len(of_class) for of_class in paths])
     pixels = np.empty((len(labels), *settings.shape), np.uint8)
     for place, path in zip(pixels, (path for of_class in paths for path in of_class), strict=True):

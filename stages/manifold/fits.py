@@ -1,20 +1,17 @@
 """Every fit to the CNN sweeps, as tables: Sharma & Kaplan's Figure 6, and what it depends on.
 
 - `fits`: each metric, choice of epochs, quantile and range of widths, with and without failed
-  runs. The replication notebook's numbers are those of the pooled epochs. Medians of all runs, over
-  all widths and the ranges of `fit.widths`, are fitted by scikit-learn, too (`alpha_sklearn`; of
+  runs; the replication notebook's are those of the pooled epochs. Medians of all runs, over all
+  widths and the ranges of `fit.widths`, are fitted by scikit-learn, too (`alpha_sklearn`; of
   pooled epochs, the validation loss alone); that they differ is a status.
-- `sensitivity`: alpha of the losses as one thing at a time (`factor`) is varied (to `level`) from
-  the median over all widths and runs: the choice of epochs; a single epoch; and, for each choice
-  of epochs, the quantile, the range of widths, failed runs, and the model, with or without an
-  irreducible loss E. The latter is not fitted to pooled epochs, where most of the distance from
-  any floor is lack of training.
-- `local_slopes`: alpha of the losses in a sliding window of widths; that of a power law would be
-  the same in all of them.
+- `sensitivity`: alpha of the losses as one thing (`factor`) is varied (to `level`) from the median
+  over all widths and runs: the choice of epochs; a single epoch; and for each choice of epochs the
+  quantile, range of widths, failed runs, and model, with or without an irreducible loss E, but
+  where epochs are pooled: most of their distance from any floor is lack of training.
+- `local_slopes`: alpha of the losses in a sliding window of widths; a power law's does not move.
 - `best_epochs`: the epoch of each way of early stopping, by sweep and width: the median over
   seeds, the range that half of them lie in, and the last epoch that there is.
-- `failed`: how many runs of each sweep and width failed, which, and how; one may have failed in
-  several ways.
+- `failed`: how many runs of each sweep and width failed, which, and how, perhaps in several ways.
 
 `dimension` is 4/alpha. Where a number is missing, `status` says why.
 """
@@ -88,15 +85,9 @@ Row = tuple[dict[str, Any], Spec]  # a row of a table: what it says beside its f
 
 
 class Sweep:
-    """One sweep.
-
-    Attributes:
-        rows: of all runs.
-        kept: by what may be done with failed runs, as far as it makes a difference that is one of
-            `selection.FAILED`: the rows.
-        runs: one row per run, with its `failure`.
-        sizes: N of every width, in order.
-        metrics: what can be fitted.
+    """One sweep: `rows` of all runs; `kept`, the rows by what may be done with failed runs, one of
+    `selection.FAILED`, as far as it makes a difference; `runs`, one row per run with its failures;
+    `sizes`, N of every width, in order; and the `metrics` that can be fitted.
     """
 
     def __init__(self, name: str, rows: pd.DataFrame, failures: pd.DataFrame) -> None:

@@ -1,14 +1,13 @@
 """Where the theory was tested by its authors: 4/alpha of students of teachers, beside the true d.
 
-alpha is that of a median over seeds, for each teacher by itself. Over teachers, 4/alpha is their
-geometric mean, and its interval Student's by their scatter: a teacher's own value has the scatter
-of its seeds in it, which is the smaller. The theory says 4/alpha = d where the loss is quadratic in
-the error, and 2d/p for the mean |error|^p; of a sum of teachers with d inputs each it is d, too.
-It is a bound, 4/alpha at most so much, where a teacher is simpler than a function need be.
+alpha is that of a median over seeds, for each teacher by itself. Over teachers 4/alpha is the
+geometric mean, and its interval Student's by their scatter, in which that of seeds is. The theory
+says 4/alpha = d where the loss is quadratic in the error, and 2d/p for the mean |error|^p; of a sum
+of teachers with d inputs each d, too; at most so much where a teacher is simpler than need be.
 
-Units die in training, and more of them in wider students: N is then not the size of what learns.
-So the losses of the students whose weights are kept are also fitted against the parameters that
-live units have in use (`measure_students`).
+Units die in training, more of them in wider students, and N is then not the size of what learns: so
+losses of the students whose weights are kept are also fitted against the parameters that live units
+have in use (`measure_students`).
 """
 
 import math
@@ -75,15 +74,11 @@ def readings(
     """One row per configuration, quantity, phase, range of widths, and teacher or all of them.
 
     The quantity `4/alpha` is of the losses at the end of a phase, `floored` that of a law with an
-    irreducible loss `floor`; `live` is of the students of seed 0 against their live parameters, and
-    `kept` of the same against N; the others are measured dimensions, by `source` of
-    `measure_students`. The interval of one teacher is over its seeds. `outcome` says whether the
-    interval lies within a tolerance of what the theory says, `expected`; `side` where it lies,
-    whatever the tolerance: it holds that value, or is wholly below or above it.
-
-    Args:
-        runs: as `stages.students.part.SCHEMA`.
-        dimensions, live: of `measure_students`.
+    irreducible loss `floor`; `live` is of the students of seed 0 against their live parameters,
+    `kept` of the same against N; others are measured dimensions, by `source`. The interval of one
+    teacher is over its seeds. `outcome` says whether the interval lies within a tolerance of what
+    the theory says, `expected`; `side` where it lies, whatever the tolerance. `runs` is as
+    `stages.students.part.SCHEMA`, `dimensions` and `live` are of `measure_students`.
     """
     rows = []
     for name, c in configurations.items():

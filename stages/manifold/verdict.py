@@ -40,14 +40,11 @@ def verdicts(
     rules: Verdict,
     fit: Fit,
 ) -> pd.DataFrame:
-    """Every comparison: a row for what the rule names (`choice` is "rule"), and one for each
-    other choice, with one thing varied ("epochs=last").
+    """Every comparison: a row for what the rule names (`choice` is "rule"), and one for each other
+    choice, with one thing varied ("epochs=last").
 
-    Args:
-        runs: metrics/cnn.parquet.
-        fits: metrics/cnn_fits.csv, as `cnn_fits.fit` makes it.
-        dimensions: metrics/dimension.csv, as stage `measure_dimension` makes it.
-        fit: the ranges of widths and the confidence.
+    Of metrics/cnn.parquet, cnn_fits.csv and dimension.csv; `fit` has the ranges of widths and the
+    confidence.
     """
     rows: list[dict[str, Any]] = []
 

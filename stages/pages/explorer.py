@@ -49,9 +49,7 @@ def cnn(
 ) -> dict[str, Any]:
     """Every fit of the sweeps as a row, with what a tolerance makes of it; and the runs.
 
-    Args:
-        runs: metrics/cnn.parquet.
-        fits: what `once` gives.
+    Of metrics/cnn.parquet, and of what `once` gives.
     """
     theirs = {metric: getattr(published, name) for name, metric in selection.FIGURE_6.items()}
     judged = []
@@ -139,13 +137,10 @@ def parity(
     learned_below: Mapping[str, float],
 ) -> dict[str, Any]:
     """For each configuration that kept curves: every task's median loss (bits) by step, the mean's,
-    and when each was learned.
+    and when each was learned, by `definition`, at a loss (bits) `learned_below`.
 
-    Args:
-        read: the tables parity_curves, parity_losses and parity_tasks.
-        series: plots/parity_learning_times.csv: the tasks that most seeds learned, and when.
-        definition: of the step at which a task is learned.
-        learned_below: the loss (bits) at which it is, by configuration.
+    `read` has the tables parity_curves, parity_losses and parity_tasks; `series` is
+    plots/parity_learning_times.csv: the tasks that most seeds learned, and when.
     """
     found: dict[str, Any] = {}
     for name, curves in read["parity_curves"].groupby("configuration", observed=True):

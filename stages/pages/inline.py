@@ -26,11 +26,10 @@ class Drawings:
     def add(self, text: str, prefix: str, label: str) -> tuple[str, str]:
         """A file as an `<svg>` element to put into HTML, and as its panels, each alone.
 
-        Its ids, and all that points to them, begin with `prefix`, and assistive technology reads
-        `label` in its place. It scales with its container. Ink is the page's own, and names in a
-        line's colour lean half to it, so that they can be read on light and on dark. The panels,
-        one for each view that the file has, are for where there is no room for them side by side;
-        they are empty where there are less than two.
+        Its ids, and all that points to them, begin with `prefix`; assistive technology reads
+        `label`. It scales with its container. Ink is the page's own, and names in a line's colour
+        lean half to it, to be read on light and on dark. The panels, one for each view of the file,
+        are for where there is no room for them side by side; empty where there are less than two.
 
         Raises:
             ValueError: `text` is no SVG, has no size, or holds a script or something to fetch.

@@ -125,11 +125,9 @@ TOLERANCE = (*shares("Agrees from", "Differs below"), word("What would decide it
 
 
 def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[Section]:
-    """The story in order.
+    """The story in order, of the tables by the names of their files.
 
-    Args:
-        read: the tables, by the names of their files.
-        judged: what `text.verdict`, `text.dimension` and `text.parity` make of the verdict.
+    `judged` is what `text.verdict`, `text.dimension` and `text.parity` make of the verdict.
     """
     sweeps, of = p.drawn, Table.of
     confidence = f"{percent(p.fit.confidence)} interval"

@@ -1,28 +1,23 @@
 """When tasks are learned: Michaud et al. (2023), Figure 7, and its law of learning times.
 
-A task is learned at the first evaluation that finds its loss under a threshold, as in the paper,
-or at that from which on it stays there for good: `Times` do not say which. A task that is not
-learned within the run is censored: its learning time is known to lie beyond the last step, and is
-used as just that. One that is learned is known to have been so between two evaluations.
+A task is learned at the first evaluation that finds its loss under a threshold, as in the paper, or
+at that from which on it stays there: `Times` do not say which. It happened between two evaluations;
+of a censored task, not learned within the run, it will after the last step, and no more is known.
 
-The law is ln T = a + b ln p + sigma e, with T the learning time, p the task's frequency and e a
-standard normal deviate; theory says b = -1. It is fitted in three ways:
+The law is ln T = a + b ln p + sigma e: T the learning time, p the task's frequency, e a standard
+normal deviate; theory says b = -1. It is fitted in three ways:
 
-- `all`: maximum likelihood on all tasks of all seeds, censored ones included (a Tobit model, or
-  accelerated failure time with log-normal times). It takes a censored task for a late one, which
-  it is not where the network has no room left: `overdue` counts such tasks;
+- `all`: maximum likelihood on all tasks of all seeds (a Tobit model, or accelerated failure time).
+  It takes a censored task for a late one, which it is not where there is no room left: `overdue`;
 - `learned`: least squares on the learned tasks, as in the paper. Those rare tasks that are learned
   are the early ones of their kind, which draws b towards 0;
-- `complete`: least squares on the tasks 1, 2, ... up to the first that some seed did not learn.
-  They are chosen by frequency and not by when they were learned, so there is no such bias; and
-  no assumption about tasks that nobody has seen learned. But few tasks are left.
+- `complete`: least squares on tasks 1, 2, ... up to the first that some seed did not learn. They
+  are chosen by frequency, so there is no such bias and nothing is assumed; but few are left.
 
-The interval of b is over seeds: the rescaled bootstrap of `stages.statistics.bootstrap` draws whole
-runs, and its standard error is multiplied by Student's t with seeds - 1 degrees of freedom. Three
-seeds know their own scatter badly, and 4.3 standard errors say so; a percentile interval of three
-seeds would hold the truth in three of four cases at best. A second interval resamples tasks within
-each seed instead: it is narrower, and holds b only if the runs differ in nothing but the luck of
-their tasks.
+The interval of b is over seeds: the rescaled bootstrap draws whole runs, and its standard error is
+multiplied by Student's t with seeds - 1 degrees of freedom, 4.3 for three seeds: of so few a
+percentile interval would hold the truth in three of four cases at best. A second interval resamples
+tasks within seeds: it is narrower, and holds b only if runs differ in their tasks' luck alone.
 """
 
 from collections.abc import Callable
@@ -37,7 +32,7 @@ from scipy import special
 from stages.base.params import Definition
 from stages.statistics import bootstrap
 from stages.statistics.bootstrap import Resampling
-from stages.statistics.estimate import OK as OK
+from stages.statistics.estimate import OK
 from stages.statistics.intervals import student_margin
 
 Floats = npt.NDArray[np.float64]

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from stages.quanta.emergence import least_squares
 from stages.statistics import bootstrap
 from stages.statistics.bootstrap import Resampling
-from stages.statistics.estimate import OK as OK
+from stages.statistics.estimate import OK
 from stages.statistics.intervals import student_margin
 
 Floats = npt.NDArray[np.float64]

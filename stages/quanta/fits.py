@@ -21,6 +21,7 @@ from stages.quanta import emergence, theory
 from stages.quanta.emergence import KINDS, LEARNED, Kind, Law, Times
 from stages.quanta.exponents import Exponent, by_parameters, by_samples, by_steps
 from stages.statistics.bootstrap import Resampling
+from stages.statistics.estimate import OK
 
 BIT = log(2)  # nats
 STEEPER = 1.1
@@ -43,13 +44,13 @@ class Family:
     tasks: pd.DataFrame
 
     @property
-    def of_widest(self) -> pd.DataFrame:
+    def widest(self) -> pd.DataFrame:
         """When the widest networks on fresh samples learned each task: rows of `tasks`."""
         return widest(where(self.tasks, samples=0))
 
     def times(self, definition: Definition) -> Times:
         """The same, to fit: a task is learned by some evaluation, and after the one before."""
-        rows, c = self.of_widest, self.configuration
+        rows, c = self.widest, self.configuration
         by = np.array(rows[LEARNED[definition]].astype(float).fillna(np.inf), np.float64)
         return Times(
             seed=rows["seed"].to_numpy(np.int64),
@@ -180,7 +181,7 @@ def _laws(times: Times, steps: int, resampling: Resampling) -> dict[Kind, Law]:
         doubt = f"{overdue} censored tasks are overdue, perhaps for want of room"
     elif whole.slope < STEEPER * before:
         doubt = f"half the steps would have given {before:.2f}"
-    if doubt and whole.status == emergence.OK:
+    if doubt and whole.status == OK:
         found["all"] = replace(whole, status=f"doubtful: {doubt}")
     return found
 
@@ -212,7 +213,7 @@ def sharpness(family: Family) -> tuple[float, float]:
     The median over the tasks learned by the widest networks; and for their mean loss, which may
     not have come down by the end, at least. NaN where nothing fell.
     """
-    rows = family.of_widest.dropna(subset=["learned", "began"])
+    rows = family.widest.dropna(subset=["learned", "began"])
     ratios = (rows["learned"] / rows["began"]).astype(float)
     steps, curves = family.curves
     high = curves >= 0.9

@@ -28,17 +28,10 @@ class Resampling:
 def weights(strata: ArrayLike, resamples: int, seed: int) -> NDArray[np.int64]:
     """Weights of the runs, (1 + resamples, runs); in the first row, the sample, all are the same.
 
-    A stratum's draws depend on its label and size only: another width, or a failed run left out
-    elsewhere, does not change them. A stratum of one run always keeps its weight.
-
-    The weights are integers, which add up exactly and faster. With strata of equal size the
-    factor m / (m - 1) is common to all and left out, so that they are counts; otherwise they are
-    in thousandths.
-
-    Args:
-        strata: (runs,) the stratum of each run, non-negative integers.
-        resamples: how many.
-        seed: of the draws, not negative.
+    Of `strata` (runs,), not negative. A stratum's draws depend on its label and size only: another
+    width, or a failed run left out elsewhere, does not change them. One of one run keeps its
+    weight. The weights are integers, which add up exactly and faster: counts where strata are of
+    one size, as the factor m / (m - 1) is common to them; otherwise in thousandths.
     """
     return _weights(tuple(np.asarray(strata).tolist()), resamples, seed)
 

@@ -88,15 +88,10 @@ def fit(sample: Sample, first: int, last: int, resampling: Resampling, huber: fl
 def minimise(x: Floats, y: Floats, weights: NDArray[Any], starts: Floats, huber: float) -> Minima:
     """Minimise sum_i w_i H(y_i - ln(E + exp(ln A - alpha x_i))) for every weighting.
 
-    H(r) is r^2/2 up to |r| = huber and grows linearly from there. E >= 0 and
+    H(r) is r^2/2 up to |r| = huber, in units of y, and grows linearly from there. E >= 0 and
     0 <= alpha <= MAX_ALPHA are kept by projection. Levenberg-Marquardt steps, in which outliers
-    have the weights of iterative reweighting, run side by side for all weightings.
-
-    Args:
-        x, y: (rows,) ln N and ln L.
-        weights: (weightings, rows).
-        starts: (weightings, 3) E, ln A and alpha.
-        huber: in units of y.
+    have the weights of iterative reweighting, run side by side for all weightings: `x`, `y` (rows,)
+    are ln N and ln L, `weights` (weightings, rows), `starts` (weightings, 3) E, ln A and alpha.
     """
     order = np.argsort(x, kind="stable")
     u, first, size_of_row = np.unique(x[order], return_index=True, return_inverse=True)

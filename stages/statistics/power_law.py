@@ -151,14 +151,12 @@ def fit(sample: Sample, requests: Iterable[Request], resampling: Resampling) -> 
     flaws = {request: sample.flaw(rows) for request, rows in inside.items()}
     sound = [request for request, flaw in flaws.items() if not flaw]
     lines = _lines(sample, sound, resampling) if sound else {}
-    laws = {}
-    for request, rows in inside.items():
-        counts = sample.size(rows)
-        if request in lines:
-            laws[request] = _law(sample, rows, lines[request], resampling.confidence, counts)
-        else:
-            laws[request] = Law(flaws[request], **counts)
-    return laws
+    return {
+        request: _law(sample, rows, lines[request], resampling.confidence)
+        if request in lines
+        else Law(flaws[request], **sample.size(rows))
+        for request, rows in inside.items()
+    }
 
 
 def over_ranges(
@@ -201,11 +199,7 @@ def _lines(
 
 
 def _law(
-    sample: Sample,
-    inside: NDArray[np.bool_],
-    lines: quantile.Lines,
-    confidence: float,
-    counts: dict[str, int],
+    sample: Sample, inside: NDArray[np.bool_], lines: quantile.Lines, confidence: float
 ) -> Law:
     alphas = lines.slope if sample.grows else -lines.slope
     alpha, (low, high) = float(alphas[0]), bootstrap.interval(alphas[1:], confidence)
@@ -219,16 +213,9 @@ def _law(
     if flat > 1e-9 * abs(alpha):  # rounding
         ends = ", ".join(f"{alpha + sign * flat / 2:.4g}" for sign in (-1, 1))
         several = f"not unique: alpha between {ends} fits as well, their middle is given"
-    return Law(
-        status(alpha, low, remark, several),
-        float(lines.slope[0]),
-        float(np.exp(lines.intercept[0])),
-        alpha,
-        low,
-        high,
-        flat,
-        **counts,
-    )
+    law = float(lines.slope[0]), float(np.exp(lines.intercept[0]))
+    said = status(alpha, low, remark, several)
+    return Law(said, *law, alpha, low, high, flat, **sample.size(inside))
 
 
 def status(alpha: float, low: float = inf, *remarks: str) -> str:

@@ -139,9 +139,8 @@ def _kind(rows: Rows, weights: NDArray[Any]) -> np.dtype[Any]:
 def fit(weighted: Weighted, quantile: float, low: float = -np.inf, high: float = np.inf) -> Lines:
     """The minimising line of each weighting, over the rows with low <= covariate <= high.
 
-    It passes through two rows, and its objective is the minimum to within 2e-11 of the range
-    of y per row. Where several lines attain the minimum, those of the smallest and of the largest
-    slope pass through two rows each, and the line is midway between them.
+    It passes through two rows, and its objective is the minimum to within 2e-11 of the range of y
+    per row. Where several attain it, it is midway between those of the least and largest slope.
 
     Raises:
         ValueError: a quantile outside (0, 1), or weight on fewer than two distinct covariates.
@@ -163,14 +162,6 @@ def _through(rows: Rows, p: Ints, q: Ints) -> Floats:
     x_p, x_q = rows.covariate[group_of_p], rows.covariate[group_of_q]
     slope = (rows.value[q] - rows.value[p]) / (x_q - x_p)
     return np.stack([slope, rows.value[p] - slope * x_p])
-
-
-def objective(
-    x: Floats, y: Floats, quantile: float, slope: float, intercept: float, weights: ArrayLike = 1.0
-) -> float:
-    """The weighted sum of check losses of one line, in units of y."""
-    residual = y - intercept - slope * x
-    return float(np.sum(np.asarray(weights) * residual * (quantile - (residual < 0))))
 
 
 class _Search:
@@ -222,10 +213,6 @@ class _Search:
     def _weight(self, who: Ints, slot: Ints) -> NDArray[Any]:
         return self.weights[who, self.unit[slot]]
 
-    def _in_group(self) -> Iterator[tuple[float, Floats]]:
-        for x, start, size in zip(self.x, self.start, self.size, strict=True):
-            yield x, self.y[start + 1 : start + 1 + size]
-
     def _approach(self) -> None:
         """Damped Newton steps to near each minimum, from the line through the groups' quantiles."""
         middle = self.y[self.start + 1 + np.floor(self.quantile * (self.size - 1)).astype(int)]
@@ -270,7 +257,8 @@ class _Search:
         """Rows below the lines, (lines, groups)."""
         a, b = np.asarray(a), np.asarray(b)
         positions = np.empty((*a.shape, len(self.x)), np.int64)
-        for group, (x, y) in enumerate(self._in_group()):
+        for group, (x, start) in enumerate(zip(self.x, self.start + 1, strict=True)):
+            y = self.y[start : start + self.size[group]]
             positions[..., group] = y.searchsorted(a + b * x)
         return positions
 

@@ -180,12 +180,11 @@ def _see_that_it_answers(address: str) -> None:
             subprocess.run(
                 [sys.executable, *ask], capture_output=True, timeout=PATIENCE, check=True
             )
+        return
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
     except subprocess.SubprocessError:
         reason = "what listens there does not answer as Ray"
-    else:
-        return
     raise InputError(f"Ray at {address}: {reason}; `ray start --head` says where it is")
 
 
@@ -200,19 +199,15 @@ def _train(task: Task, files: Files, digest: str, cpus: float, gpus: float) -> t
         with (here / "inputs.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not inputs.exists():
-                _write(files, inputs)
+                aside = inputs.with_suffix(".tmp")
+                shutil.rmtree(aside, ignore_errors=True)
+                for path, content in files.items():
+                    (aside / path).parent.mkdir(parents=True, exist_ok=True)
+                    content.tofile(aside / path)
+                os.replace(aside, inputs)
         share = Share(_cores(here, cpus, stack), _gpu() if gpus else None, min(1.0, gpus or 1.0))
         result = work.run(task, inputs, scratch, log, share)
         return result, log.read_text(errors="replace") if log.exists() else ""
-
-
-def _write(files: Files, folder: Path) -> None:
-    aside = folder.with_suffix(".tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    for path, content in files.items():
-        (aside / path).parent.mkdir(parents=True, exist_ok=True)
-        content.tofile(aside / path)
-    os.replace(aside, folder)
 
 
 def _cores(here: Path, count: float, stack: ExitStack) -> tuple[int, ...]:

@@ -3,11 +3,10 @@
 The only module that uses DVC's Python API. That API is internal to DVC, and this is written for
 3.67: an upgrade runs tests/test_sweep.py first.
 
-It does what `dvc status` and `dvc commit` do, at a cost that they do not bound. DVC reads the whole
-of params.yaml again for every stage, and writes the whole of dvc.lock again for every stage that it
-records; both grow with the number of stages, so the time grows with its square. Here each file is
-read and hashed once, and stages are recorded many at a time. The lock file, that of the training
-stages alone, is replaced, not overwritten: it is never half there.
+It does what `dvc status` and `dvc commit` do, which read params.yaml and write dvc.lock again for
+every stage, in a time that grows with the square of their number. Here each file is read and hashed
+once, and stages are recorded many at a time. The lock file is replaced, not overwritten: it is
+never half there.
 """
 
 import hashlib
@@ -152,8 +151,7 @@ class Graph:
         Raises:
             InputError: a stage's command is not `python -m module`, or what it needs is missing.
         """
-        keys = self.keys(names)
-        return [self._task(name, keys[name]) for name in names]
+        return [self._task(name, key) for name, key in self.keys(names).items()]
 
     def _task(self, name: str, key: str) -> Task:
         stage = self._stages[name]

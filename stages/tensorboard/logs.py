@@ -152,9 +152,8 @@ def _by_metric(log: Log, path: Path, spec: Import) -> tuple[dict[str, dict[int, 
         by_metric[metric] = of
     held = [set(of) for of in by_metric.values()]
     if len(set.union(*held)) - len(set.intersection(*held)) > 1 + log.bad:
-        found = "; ".join(
-            f"{getattr(spec.tags, metric)} has {_span(of)}" for metric, of in by_metric.items()
-        )
+        tags = spec.tags.model_dump()
+        found = "; ".join(f"{tags[metric]} has {_span(of)}" for metric, of in by_metric.items())
         raise InputError(f"{path}: mixed epochs: {found}; expected each tag at every epoch")
     return by_metric, duplicates
 

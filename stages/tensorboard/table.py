@@ -75,12 +75,9 @@ def _frame(path: Path, spec: Import) -> pd.DataFrame:
             types = dict.fromkeys(named.values(), pa.float64())
             options = pa.csv.ConvertOptions(column_types=types, null_values=[""])
             table = pa.csv.read_csv(path, convert_options=options)
-        lacking = [
-            of
-            for name, of in named.items()
-            if of not in table.column_names and (name in NEEDED or of in said)
-        ]
         there = {name: of for name, of in named.items() if of in table.column_names}
+        wanted = [of for name, of in named.items() if name in NEEDED or of in said]
+        lacking = [of for of in wanted if of not in table.column_names]
         columns = {} if lacking else {n: table[of].cast(pa.float64()) for n, of in there.items()}
     except (OSError, pa.ArrowException, KeyError) as error:
         reason = " ".join(str(error).split())

@@ -43,7 +43,10 @@ def test_a_list_of_readers_stays(folder: Path) -> None:
     assert rwlock.read_text() == content
 
 
-def test_a_list_that_dvc_writes_just_now_is_left_to_it(folder: Path) -> None:
+def test_a_list_that_dvc_writes_just_now_is_left_to_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dvc.lock.DEFAULT_TIMEOUT", 0.1)
     rwlock = folder / ".dvc/tmp/rwlock"
     rwlock.touch()
     with (

@@ -252,7 +252,7 @@ def test_points_that_are_not_finite_have_no_dimension(value: float) -> None:
     assert statuses(points) == {"not finite"}
 
 
-@pytest.mark.parametrize("samples", [0, 1, 2, 5])
+@pytest.mark.parametrize("samples", [0, 1, 2, 5, 6])
 def test_too_few_points_for_the_neighbours_have_no_dimension(samples: int) -> None:
     assert statuses(draw(samples, 8), ratio_neighbours=[6], likelihood_neighbours=[6]) <= {
         "too few",
@@ -261,6 +261,8 @@ def test_too_few_points_for_the_neighbours_have_no_dimension(samples: int) -> No
     }
     few = measure(draw(samples, 8), settings(likelihood_neighbours=[6]))
     assert {e.status for e in few if e.neighbours == 6} == {"too few"}
+    enough = measure(draw(7, 8), settings(likelihood_neighbours=[6], blocks=[1]))
+    assert {e.status for e in enough if e.neighbours == 6} == {"no interval"}
 
 
 def test_too_few_points_for_blocks_give_a_number_without_an_interval() -> None:

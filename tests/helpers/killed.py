@@ -1,6 +1,7 @@
 """Training as a process of its own that SIGKILLs itself: `python -m tests.helpers.killed`.
 
-Trains with one of the engines, keeps after every round, and leaves `made.npz`.
+Trains with one of the engines, keeps after every round, and leaves `made.npz`; several times, each
+in a fork of a process that has imported everything.
 """
 
 import os
@@ -135,14 +136,26 @@ def students(engine: str, report: Report, keeping: kept.Kept) -> dict[str, np.nd
     }
 
 
-def main() -> None:
-    engine, folder, key, at = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+def train(engine: str, folder: Path, key: str, at: int) -> None:
     kept.PERIOD, kept.SHARE = 0.0, float("inf")
     report = Report(at)
     keeping = kept.Kept(folder / "kept", lambda: key, report)  # type: ignore[arg-type]
     room, _, name = engine.partition(".")
     made = {"cnn": cnn, "parity": parity, "students": students}[room](name, report, keeping)
+    folder.mkdir(exist_ok=True)
     np.savez(folder / "made.npz", **made, reports=report.reports, skipped=report.skipped)
+
+
+def main() -> None:
+    """Arguments: an engine, a folder, and for each training its name there, key and last report."""
+    engine, folder = sys.argv[1], Path(sys.argv[2])
+    for name, key, at in (training.split(":") for training in sys.argv[3:]):
+        if not (child := os.fork()):
+            train(engine, folder / name, key, int(at))
+            return
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == (-signal.SIGKILL if int(at) else 0)
+        assert (folder / name / "made.npz").exists() == (not int(at))
 
 
 if __name__ == "__main__":

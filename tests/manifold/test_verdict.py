@@ -284,6 +284,8 @@ def test_other_choices_differ_from_the_rule_in_one_thing() -> None:
     assert dimension.loc["widths=all", "ours"] == pytest.approx(every)
     ratio = table[table["quantity"] == "dimension_ratio"].set_index("choice")["ours"]
     assert ratio["layer=activation"] == pytest.approx(ratio["rule"] / 0.75)
+    others = [f"metric={name}" for name in selection.FIGURE_6 if name != "test_loss"]
+    assert [choice for choice in ratio.index if choice.startswith("metric=")] == others
     assert gaussian["ours"] == pytest.approx(1.1 * dimension.loc["rule", "ours"])
     assert uniform["outcome"] == "undecided"
     assert not table.duplicated(["quantity", "choice"]).any()
@@ -357,6 +359,9 @@ def test_an_undecided_outcome_says_what_would_decide_it() -> None:
     assert told(10.5, 11.5, **ends).startswith("more than 1,000 seeds")
     assert told(8.5, 10.5) == "a second network"
     assert told(8.5, 10.5, status="too few") == "a sound interval"
+    unknown = compared(estimate(8.5, 10.5), TEN, 0.1, 0.95)  # of what is no interval over runs
+    assert math.isnan(unknown["runs"])
+    assert math.isnan(unknown["runs_needed"])
 
 
 def test_the_slope_of_points_is_least_squares() -> None:

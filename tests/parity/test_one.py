@@ -147,6 +147,18 @@ def test_a_rare_task_without_samples_has_no_gradient(configure: Configure) -> No
     assert set(torch.nonzero(rows)[:, 0].tolist()) <= set(drawn.tolist())
 
 
+@pytest.mark.parametrize(
+    ("widths", "samples", "said"),
+    [
+        ([8], [0], "width 8, fresh samples"),
+        ([9, 8, 16], [0], "3 widths 8 to 16, fresh samples"),
+        ([8], [50, 1500], "width 8, training sets of 50 to 1,500 samples"),
+    ],
+)
+def test_runs_are_named_for_people(widths: list[int], samples: list[int], said: str) -> None:
+    assert str(Family(widths, samples, [0], steps=2, evaluate_every=1)) == said
+
+
 def both(c: ParityConfiguration) -> list[Family]:
     """Runs on fresh samples, and some on training sets: less than, and more than a batch."""
     limited = {"widths": [24], "samples": [1000, 2500], "steps": 6, "evaluate_every": 2}

@@ -288,7 +288,7 @@ def test_a_task_falls_sharply_and_the_mean_does_not(tables: dict[str, pd.DataFra
 
 
 def test_a_fall_is_from_the_last_step_above_to_the_first_one_below() -> None:
-    steps, curves = np.array([1, 2, 4, 8, 16]), [[1, 0.9, 0.5, 0.1, 0.05], [0.9, 1, 0.9, 0.2, 0.1]]
+    steps, curves = np.array([1, 2, 4, 8, 16]), [[1, 0.9, 0.5, 0.05, 0.02], [0.9, 1, 0.5, 0.2, 0.1]]
     hidden = [[0.5, 0.4, 0.3, 0.2, 0.01]]  # it never was high: no fall is seen
     tasks = pd.DataFrame({"learned": [4.0, 9.0, np.nan, 8.0], "began": [2.0, 3.0, 1.0, 2.0]})
     family: Any = SimpleNamespace(
@@ -296,8 +296,8 @@ def test_a_fall_is_from_the_last_step_above_to_the_first_one_below() -> None:
         curves=(steps, np.array(curves + hidden)),
         configuration=SimpleNamespace(learned_below=0.1),
     )
-    # tasks by 2, 3 and 4; the mean's by 16 / 2, and by 16 / 4 at least, as it is not below yet
-    assert parity_fits.sharpness(family) == (3, (8 + 4) / 2)
+    # tasks by 2, 3 and 4; the mean's by 8 / 2, and by 16 / 2 at least, as it is not below yet
+    assert parity_fits.sharpness(family) == (3, (4 + 8) / 2)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import QuantileRegressor
 
 from stages.manifold import samples, simulate
-from stages.statistics import power_law
+from stages.statistics import bootstrap, power_law
 from stages.statistics.bootstrap import Resampling
 from stages.statistics.power_law import OK, Law, Request, Sample
 
@@ -64,6 +64,20 @@ def test_the_line_is_scikit_learns() -> None:
         oracle.fit(np.log(data.parameters)[:, None], np.log(data.value))
         assert law.slope == pytest.approx(oracle.coef_[0], abs=1e-6)
         assert np.log(law.amplitude) == pytest.approx(oracle.intercept_, abs=1e-6)
+
+
+def test_the_interval_is_of_the_resamples_without_the_sample_itself() -> None:
+    data, few = sample(), Resampling(confidence=0.5, resamples=4, seed=0)
+    slopes = []
+    for counts in bootstrap.weights(data.width_of_run, 4, seed=0)[1:]:
+        oracle = QuantileRegressor(quantile=0.5, alpha=0, solver="highs")
+        rows = np.repeat(np.arange(len(data.run)), counts[data.run])
+        oracle.fit(np.log(data.parameters[rows])[:, None], np.log(data.value[rows]))
+        slopes.append(-oracle.coef_[0])
+    law = power_law.fit(data, [WHOLE], few)[WHOLE]
+    assert (law.alpha_low, law.alpha_high) == pytest.approx(
+        (np.quantile(slopes, 0.25), np.quantile(slopes, 0.75)), abs=1e-4
+    )
 
 
 def test_alpha_is_the_rate_of_improvement() -> None:

@@ -147,7 +147,8 @@ def test_only_what_fits_is_recorded(graph: Graph) -> None:
     assert (graph.root / LOCK).read_bytes() == before
 
 
-def test_one_sweep_at_a_time(tmp_path: Path) -> None:
+def test_one_sweep_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dvc.lock.DEFAULT_TIMEOUT", 0.1)
     with (
         alone(tmp_path),
         pytest.raises(InputError, match="another sweep runs in this workspace"),

@@ -15,30 +15,25 @@ from tests.helpers.killed import ENGINES
 from tests.helpers.root import ROOT
 
 
-def train(engine: str, folder: Path, kill_at: int = 0, key: str = "a") -> dict[str, np.ndarray]:
-    """What training in a process of its own leaves; nothing if it was killed."""
-    folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "tests.helpers.killed", engine, folder, key, str(kill_at)]
+def train(engine: str, folder: Path, *trainings: str) -> dict[str, dict[str, np.ndarray]]:
+    """What each of some trainings has made that was not killed; see `tests.helpers.killed`."""
+    command = [sys.executable, "-m", "tests.helpers.killed", engine, folder, *trainings]
     # the kernels' own tests run them on a GPU; here Triton's interpreter does
     env = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=env, check=False)
-    made = folder / "made.npz"
-    assert done.returncode == (-9 if kill_at else 0)
-    assert made.exists() == (not kill_at)
-    return dict(np.load(made)) if made.exists() else {}
+    subprocess.run(command, cwd=ROOT, env=env, check=True)
+    return {path.parent.name: dict(np.load(path)) for path in folder.glob("*/made.npz")}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_training_goes_on_after_a_kill_to_the_same_bits(engine: str, tmp_path: Path) -> None:
     if engine.endswith("replicas") and not find_spec("triton"):
         pytest.skip("PyTorch brings no Triton on this platform")
-    through, killed = tmp_path / "through", tmp_path / "killed"
-    expected = train(engine, through)
     total = ENGINES[engine]
+    kill = f"killed:key:{total // 2 + 1}"
+    found = train(engine, tmp_path, "through:key:0", kill, "killed:key:0")
+    made, expected = found["killed"], found["through"]
     assert expected.pop("reports") == total
     assert expected.pop("skipped") == 0
-    train(engine, killed, kill_at=total // 2 + 1)
-    made = train(engine, killed)
     assert made.pop("reports") < total
     assert made.pop("skipped") > 0
     assert made.keys() == expected.keys()
@@ -47,9 +42,9 @@ def test_training_goes_on_after_a_kill_to_the_same_bits(engine: str, tmp_path: P
 
 
 def test_what_is_kept_is_of_no_use_to_another_training(tmp_path: Path) -> None:
-    train("parity.one", tmp_path, kill_at=3)
-    assert list((tmp_path / "kept").iterdir())
-    assert train("parity.one", tmp_path, key="b")["skipped"] == 0
+    found = train("parity.one", tmp_path, "killed:key:3", "killed:another:0")
+    assert list((tmp_path / "killed/kept").iterdir())
+    assert found["killed"]["skipped"] == 0
 
 
 @pytest.mark.parametrize("damage", ["cut short", "no file of ours", "another shape"])
