@@ -182,9 +182,17 @@ def _saved(images: Images, place: Place) -> Images:
 
 
 def write_record(place: Place) -> None:
-    """Write what the arrays that lie there are."""
+    """Write what the arrays that lie there are; a record that says so in another order stays.
+
+    Training depends on its bytes.
+    """
     made = {"origin": place.settings.origin, "arrays": _arrays(place.output)}
-    files.write(place.record, json.dumps(made, indent=1) + "\n")
+    try:
+        same = json.loads(place.record.read_text(encoding="utf-8")) == made
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        files.write(place.record, json.dumps(made, indent=1) + "\n")
 
 
 def _are(place: Place, recorded: dict[str, Any]) -> bool:

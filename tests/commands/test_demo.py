@@ -10,7 +10,7 @@ from stages.base import params
 from stages.commands import demo
 from stages.statistics.estimate import Estimate
 from stages.students.plan import configurations as configurations_of_students
-from tests.helpers.clone import Clone, ran
+from tests.helpers.clone import Clone, change, ran
 from tests.helpers.graph import graph
 from tests.helpers.root import ROOT
 
@@ -27,6 +27,9 @@ def test_the_demo_measures_generated_images_and_leaves_the_working_tree_alone(
     ready: Clone, offline: list[str]
 ) -> None:
     (ready.root / "notes.txt").write_text("an untracked file\n")
+    few = yaml.safe_load((ready.root / "params.yaml").read_text())["students"]["configurations"]
+    taught = next(iter(few.values())) | {"dimension": 6}
+    change(ready, "students.configurations", few | {demo.STUDENTS: taught})
     readme = ready.root / "README.md"
     readme.write_text(readme.read_text() + "\nA change that is not committed.\n")
     before, lock = ready.changed(), (ready.root / "dvc.lock").read_bytes()

@@ -1,5 +1,6 @@
 """The images on disk: what is written is opened again, and nothing else is."""
 
+import json
 import os
 import resource
 import shutil
@@ -13,8 +14,10 @@ import pytest
 
 from stages.base import files
 from stages.base.errors import InputError
+from stages.base.params import Manifold
 from stages.base.params.images import MOST
 from stages.classification import draws
+from stages.images import stored
 from stages.images.arrays import ARRAYS, Images, open_images, save_images
 from tests.helpers.clone import Clone, isolated
 
@@ -251,3 +254,22 @@ def test_an_interrupt_of_the_swap_leaves_the_images_that_were_there(
         save_images(folder, images(seed=1))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_record_that_says_the_same_in_another_order_stays_as_it_is(tmp_path: Path) -> None:
+    settings = Manifold(dimension=2, seed=0, patches=3, train=8, test=4)
+    place = stored.Place(tmp_path, "m", settings)
+    save_images(place.output, images(0))
+    stored.write_record(place)
+    turned = dict(reversed(json.loads(place.record.read_text())["origin"].items()))
+    said = json.loads(place.record.read_text()) | {"origin": turned}
+    place.record.write_text(json.dumps(said))
+    kept = place.record.read_bytes()
+    stored.write_record(place)
+    assert place.record.read_bytes() == kept
+    save_images(place.output, images(1))
+    stored.write_record(place)
+    assert json.loads(place.record.read_text())["arrays"] != said["arrays"]
+    place.record.write_text("{")
+    stored.write_record(place)
+    assert json.loads(place.record.read_text())["origin"] == settings.origin
