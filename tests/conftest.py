@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Mark the tests that take long, and order all for several processes.
 
     The first that needs the finished graph makes it while the others run the files; the rest of
-    those come last.
+    those come last, and of them first the file that takes longest.
     """
     for item in items:
         slow = WHOLE & {*getattr(item, "fixturenames", ())} or item.path.as_posix().endswith(LONG)
@@ -86,7 +86,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     of_graph = [item for item in items if "finished" in getattr(item, "fixturenames", ())]
     of_files = [item for item in items if item not in of_graph]
-    items[:] = [*of_graph[:1], *of_files, *of_graph[1:]]
+    first, rest = of_graph[:1], of_graph[1:]
+    rest.sort(
+        key=lambda item: item.path.name != "test_pipeline.py"
+    )  # one process has all of a file
+    items[:] = [*first, *of_files, *rest]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

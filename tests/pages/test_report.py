@@ -103,6 +103,7 @@ def test_the_page_fetches_nothing_and_is_small(page: str) -> None:
     assert len(page.encode()) < 3_000_000
 
 
+@pytest.mark.slow
 def test_another_sweep_of_800_runs_costs_little(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
