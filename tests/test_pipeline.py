@@ -176,6 +176,7 @@ def test_a_removed_width_leaves_the_results(ready: Clone) -> None:
     assert set(table[table["sweep"] == "paper"]["width"]) == {2}
 
 
+@pytest.mark.slow
 def test_a_new_sweep_has_its_figures_everywhere_and_is_named_in_no_list(ready: Clone) -> None:
     content = yaml.safe_load((ready.root / "params.yaml").read_text())
     change(ready, "cnn.sweeps.mine", content["cnn"]["sweeps"]["paper"] | {"seeds": 3})
