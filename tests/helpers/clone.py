@@ -61,6 +61,9 @@ def isolated(home: Path) -> dict[str, str]:
     env |= {f"GIT_{role}_NAME": "Test" for role in ("AUTHOR", "COMMITTER")}
     env |= {f"GIT_{role}_EMAIL": "test@localhost" for role in ("AUTHOR", "COMMITTER")}
     env |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    # The tests' own checkout may be another user's.
+    anyone = {"KEY_0": "safe.directory", "VALUE_0": "*", "COUNT": "1"}
+    env |= {f"GIT_CONFIG_{name}": value for name, value in anyone.items()}
     env |= {f"DVC_{kind}_CONFIG_DIR": str(home / kind.lower()) for kind in ("GLOBAL", "SYSTEM")}
     return env | {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(home / "site")}
 
