@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from stages.base.params import Figure6, Fit, FitRule, Verdict
 from stages.base.tables import where
@@ -53,7 +52,9 @@ def points(runs: pd.DataFrame, theirs: Figure6, rule: FitRule, fit: Fit) -> pd.D
     table["ratio"] = table["ours"] / table["published"]
     freedom = (table["runs"] - 1).where(table["runs"] > 1)
     error = table["scatter"] * np.sqrt(1 + 1 / table["runs"])
-    margins = error * stdtrit(freedom, (1 + fit.confidence) / 2)
+    margins = np.array(
+        [student_margin(*of, fit.confidence) for of in zip(error, freedom, strict=True)]
+    )
     table["low"], table["high"] = table["ours"] * np.exp(-margins), table["ours"] * np.exp(margins)
     table["outside"] = (table["published"] < table["low"]) | (table["published"] > table["high"])
     columns = ["curve", "parameters", "published", "ours", "ratio", "low", "high", "outside"]
