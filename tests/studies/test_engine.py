@@ -92,6 +92,24 @@ def train(
     return branches.train(sweep, named, initial, data, rates, DEVICE, quiet)
 
 
+@pytest.mark.parametrize(
+    ("network", "width", "expected"),
+    [
+        ("cnn", 8, torch.channels_last),  # 8 and 16 channels: few
+        ("cnn", 7, torch.channels_last),  # 7 and 14
+        ("cnn", 10, torch.contiguous_format),  # 10 and 20: many, and not all in fours
+        ("cnn", 9, torch.contiguous_format),  # 9 and 18
+        ("cnn", 20, torch.channels_last),  # 20 and 40
+        ("mnist_cnn", 7, torch.channels_last),
+        ("mlp", 64, torch.channels_last),  # no channels at all
+    ],
+)
+def test_channels_lie_last_unless_they_are_many_and_not_in_fours(
+    network: str, width: int, expected: torch.memory_format
+) -> None:
+    assert branches.memory_format(Kind(network, (3, 32, 32), 10).build(width)) == expected
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", list(SWEEPS))
 def test_the_reference_cnn_agrees_with_the_engine_written_by_hand_to_rounding(
