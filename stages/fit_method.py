@@ -70,7 +70,7 @@ def main() -> None:
         tables.write(table, METRICS / f"{name}.csv")
     for name, said in (
         ("method", method.statement(of_method, tolerance)),
-        ("regime", regime.statement(of_regime, tolerance)),
+        ("regime", regime.statement(of_regime)),
     ):
         files.write(METRICS / f"{name}.md", said)
         print(said.splitlines()[0])

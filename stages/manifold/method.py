@@ -22,7 +22,21 @@ from stages.statistics.estimate import OK, Estimate, missing, over_networks
 LOSSES = {"test_loss": "validation_loss", "train_loss": "train_loss"}
 MEDIAN = 0.5
 NUMBERS = ["dimension", "low", "high", "status"]
-JUDGED = ["dimension", "low", "high", "ratio", "outcome", "status"]
+JUDGED = ["dimension", "low", "high", "ratio", "outcome", "side", "status"]
+SIDES = {
+    "holds": "holds the theory's value",
+    "below": "lies below it, as a bound allows",
+    "above": "lies above it",
+    "": "is none",
+}
+"""Where an interval lies, whatever the tolerance: what `side` says, in words."""
+
+
+def side(estimate: Estimate, value: float) -> str:
+    """Where an interval lies: it `holds` a value, or is `below` or `above`; "" for no interval."""
+    if not estimate.sound:
+        return ""
+    return "below" if estimate.high < value else "above" if estimate.low > value else "holds"
 
 
 def halves(widths: Iterable[int]) -> dict[str, tuple[int, int]]:
@@ -79,11 +93,13 @@ def cube(calibration: pd.DataFrame, known: int, rule: DimensionRule) -> Estimate
 def judged(estimate: Estimate, known: int, tolerance: float) -> dict[str, Any]:
     """The columns from `dimension` on: an estimate beside the true dimension.
 
-    `outcome` is by the rule of `verdict`: whether the interval lies within `tolerance` of d.
+    `outcome` is by the rule of `verdict`: whether the interval lies within `tolerance` of d; `side`
+    says where it lies, whatever the tolerance.
     """
     numbers = dict(zip(NUMBERS, estimate, strict=False))
     outcome = judge(estimate, Target(known, known), tolerance)
-    return numbers | {"ratio": estimate.value / known, "outcome": outcome}
+    ratio = estimate.value / known
+    return numbers | {"ratio": ratio, "outcome": outcome, "side": side(estimate, known)}
 
 
 def table(

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from stages.base.tables import where
-from stages.manifold.method import JUDGED, exponents, judged, shown
+from stages.manifold.method import JUDGED, SIDES, exponents, judged, shown
 from stages.statistics.bootstrap import Resampling
-from stages.statistics.equivalence import OUTCOMES
 
 UNCHANGED = "unchanged"
 COLUMNS = ["study", "known", "change", "quantity", "widths", *JUDGED]
@@ -37,38 +36,35 @@ def table(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def statement(table: pd.DataFrame, tolerance: float) -> str:
-    """In words, by rules: which changes bring 4/alpha nearer to d, and which bring it there.
+def statement(table: pd.DataFrame) -> str:
+    """In words, by rules: which changes make 4/alpha less, and where its interval then lies.
 
-    One brings it nearer where its interval has no point in common with that of the study unchanged,
-    and its value is nearer to d.
+    A change makes it less where its interval lies wholly below that of the study unchanged.
     """
     rows = where(table, quantity="test_loss", widths="all")
     if rows.empty:
         return "No study is trained otherwise.\n"
-    was = where(rows, change=UNCHANGED).set_index("study").loc[rows["study"]]
-    before = was[["dimension", "low", "high"]].set_index(rows.index)
-    apart = (rows["high"] < before["low"]) | (rows["low"] > before["high"])
-    far, far_before = (abs(each["dimension"] - rows["known"]) for each in (rows, before))
-    nearer, there = apart & (far < far_before), rows["outcome"] == OUTCOMES[0]
-
-    def at(known: pd.Series) -> str:
-        return f"at d = {', '.join(map(str, known))}" if len(known) else "at none"
-
+    low = where(rows, change=UNCHANGED).set_index("study")["low"].loc[rows["study"]]
+    less = rows["high"].to_numpy() < low.to_numpy()
     said = []
-    for change in rows.loc[rows["change"] != UNCHANGED, "change"].unique():
+    for change in rows["change"].unique():
         of = rows["change"] == change
-        near, within = (at(rows.loc[of & chosen, "known"]) for chosen in (nearer, there))
-        said.append(f"with {_words(change)} {near} (within {tolerance:.0%} of d {within})")
-    summary = (
-        "4/alpha of the test loss comes nearer to d, by an interval apart from that of the study "
-        f"unchanged, {', '.join(said)}."
-    )
+        at = {
+            words: rows.loc[of & (rows["side"] == side), "known"] for side, words in SIDES.items()
+        }
+        lies = " and ".join(f"{words} {_at(known)}" for words, known in at.items() if len(known))
+        fell = "" if change == UNCHANGED else f"it is less {_at(rows.loc[of & less, 'known'])}; "
+        said.append(f"- {_words(str(change))}: {fell}its interval {lies}.")
     lines = []
     for known, of_study in rows.groupby("known", sort=False):
         each = ", ".join(f"{_words(str(row.change))} {shown(row)}" for row in of_study.itertuples())
         lines.append(f"- d = {known}: {each}.")
-    return "\n".join([summary, "", *lines, ""])
+    first = "What each change makes of 4/alpha of the test loss; the theory's value is d, as a bound:"
+    return "\n".join([first, "", *said, "", *lines, ""])
+
+
+def _at(known: pd.Series) -> str:
+    return f"at d = {', '.join(map(str, known))}" if len(known) else "at none"
 
 
 def _words(change: str) -> str:

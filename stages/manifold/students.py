@@ -21,7 +21,7 @@ import pandas as pd
 
 from stages.base.params import DimensionRule, StudentConfiguration
 from stages.base.tables import spread, where
-from stages.manifold.method import MEDIAN, halves
+from stages.manifold.method import MEDIAN, SIDES, halves, side
 from stages.manifold.readings import by_estimator
 from stages.statistics import irreducible, power_law
 from stages.statistics.bootstrap import Resampling
@@ -94,13 +94,6 @@ def readings(
             judged = {"outcome": outcome, "side": side(estimate, wanted)}
             rows.append(keys | named | {"expected": wanted} | numbers | judged)
     return pd.DataFrame(rows)
-
-
-def side(estimate: Estimate, value: float) -> str:
-    """Where an interval lies: it `holds` a value, or is `below` or `above`; "" for no interval."""
-    if not estimate.sound:
-        return ""
-    return "below" if estimate.high < value else "above" if estimate.low > value else "holds"
 
 
 Reading = tuple[str, int, str, str, Estimate, float | None]
@@ -209,14 +202,6 @@ def statement(table: pd.DataFrame, tolerance: float) -> str:
         ]
     said += [f"- {_one(name, rows)}" for name in names]
     return "\n".join([*said, ""])
-
-
-SIDES = {
-    "holds": "holds the theory's value",
-    "below": "lies below it, as a bound allows",
-    "above": "lies above it",
-    "": "is none",
-}
 
 
 def _among(rows: Iterable[Any]) -> str:
