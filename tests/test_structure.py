@@ -8,11 +8,12 @@ from pathlib import Path
 
 import networkx as nx
 import pytest
+import yaml
 from dvc.repo import Repo
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from stages.sweeping.graph import TRAINING
+from stages.sweeping.graph import LOCK, TRAINING
 from tests.helpers.graph import (
     OURS,
     as_written,
@@ -192,3 +193,11 @@ def test_no_command_of_the_graph_holds_what_params_say() -> None:
     # A shell runs a command, and whatever stands in it.
     for name, stage in as_written().items():
         assert "$" not in stage.get("do", stage)["cmd"], name
+
+
+def test_the_locks_record_no_stage_that_is_gone() -> None:
+    with Repo(str(ROOT)) as repo:
+        there = {stage.addressing.rpartition(":")[2] for stage in repo.index.stages}
+    for path in (ROOT / "dvc.lock", ROOT / LOCK):
+        recorded = yaml.safe_load(path.read_text())["stages"]
+        assert not recorded.keys() - there, f"{path}: remove what has no stage"

@@ -59,7 +59,9 @@ def statement(table: pd.DataFrame) -> str:
     for known, of_study in rows.groupby("known", sort=False):
         each = ", ".join(f"{_words(str(row.change))} {shown(row)}" for row in of_study.itertuples())
         lines.append(f"- d = {known}: {each}.")
-    first = "What each change makes of 4/alpha of the test loss; the theory's value is d, as a bound:"
+    first = (
+        "What each change makes of 4/alpha of the test loss; the theory's value is d, as a bound:"
+    )
     return "\n".join([first, "", *said, "", *lines, ""])
 
 
