@@ -41,7 +41,7 @@ def main() -> None:
     torch.set_num_threads(1)  # batches and networks are worked on side by side
     with workers.threads() as apply:
         table = pd.concat(measured(p, images, apply))
-    tables.write(table, Path("metrics/dimension_cnn.csv"), digits=tables.EXACT)
+    tables.write(table, Path("metrics/dimension_cnn.csv"), digits=tables.PASSED_ON)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def main() -> None:
         table = of_networks(name, study.widths, found, p.dimension, apply)
         of_these = of_images(source(named.name), images.test_images, p.dimension, apply)
     table = pd.concat([of_these, table])
-    tables.write(table, Path(f"metrics/dimension_studies/{name}.csv"), digits=tables.EXACT)
+    tables.write(table, Path(f"metrics/dimension_studies/{name}.csv"), digits=tables.PASSED_ON)
 
 
 if __name__ == "__main__":

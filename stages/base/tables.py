@@ -20,8 +20,8 @@ from stages.base import files
 from stages.base.errors import InputError, remedy
 from stages.base.params import Params
 
-EXACT = 17
-"""Significant digits of what another stage rounds: all that a number of 64 bits has."""
+PASSED_ON = 10
+"""Significant digits of what another stage rounds: fewer than those in which machines differ."""
 
 
 def read(path: Path, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import AutoLocator, FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
@@ -86,10 +86,14 @@ def sequence(count: int) -> list[str]:
 
 
 def plain_log_axis(axes: Axes, which: str, subs: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
-    """A logarithmic axis ("x" or "y") whose ticks read 200, 500, 1,000 and not powers of ten."""
+    """A logarithmic axis ("x" or "y") whose ticks read 200, 500, 1,000 and not powers of ten.
+
+    Where what is drawn already spans less than a factor of two, they are evenly spaced.
+    """
     getattr(axes, f"set_{which}scale")("log")
     axis = getattr(axes, f"{which}axis")
-    axis.set_major_locator(LogLocator(subs=subs))
+    low, high = getattr(axes, f"get_{which}lim")()
+    axis.set_major_locator(AutoLocator() if high < 2 * low else LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     axis.set_minor_formatter(NullFormatter())
 
