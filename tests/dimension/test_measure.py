@@ -169,7 +169,7 @@ def test_a_study_is_measured_on_its_own_networks(root: params.Params) -> None:
     [hidden] = last_hidden([network(2, dead=False, seed=4)], images, [0.0, 1.0])
     expected = [estimate.dimension for estimate in measure(hidden, root.dimension)]
     found = table[(table["width"] == 2) & (table["layer"] == "preactivation")]["dimension"]
-    np.testing.assert_allclose(found, expected, rtol=1e-15)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
 def test_any_network_is_measured_where_it_says_that_its_last_hidden_layer_is(
@@ -187,7 +187,7 @@ def test_any_network_is_measured_where_it_says_that_its_last_hidden_layer_is(
     for layer, values in (("preactivation", before), ("activation", after), ("logits", logits)):
         rows = table[(table["width"] == 2) & (table["layer"] == layer)]
         expected = [estimate.dimension for estimate in measure(values.numpy(), root.dimension)]
-        np.testing.assert_allclose(rows["dimension"], expected, rtol=1e-3)
+        np.testing.assert_allclose(rows["dimension"], expected, rtol=1e-2)  # in float32
 
 
 def test_a_part_whose_n_is_not_that_of_its_network_is_refused(
