@@ -36,16 +36,19 @@ def table(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def statement(table: pd.DataFrame) -> str:
-    """In words, by rules: which changes make 4/alpha less, and where its interval then lies.
-
-    A change makes it less where its interval lies wholly below that of the study unchanged.
-    """
+def less(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the test loss over all widths, and whether a change makes 4/alpha `less`: its
+    interval lies wholly below that of the study unchanged."""
     rows = where(table, quantity="test_loss", widths="all")
+    low = where(rows, change=UNCHANGED).set_index("study")["low"].reindex(rows["study"])
+    return rows.assign(less=rows["high"].to_numpy() < low.to_numpy())
+
+
+def statement(table: pd.DataFrame) -> str:
+    """In words, by rules: which changes make 4/alpha less, and where its interval then lies."""
+    rows = less(table)
     if rows.empty:
         return "No study is trained otherwise.\n"
-    low = where(rows, change=UNCHANGED).set_index("study")["low"].loc[rows["study"]]
-    less = rows["high"].to_numpy() < low.to_numpy()
     said = []
     for change in rows["change"].unique():
         of = rows["change"] == change
@@ -53,7 +56,11 @@ def statement(table: pd.DataFrame) -> str:
             words: rows.loc[of & (rows["side"] == side), "known"] for side, words in SIDES.items()
         }
         lies = " and ".join(f"{words} {_at(known)}" for words, known in at.items() if len(known))
-        fell = "" if change == UNCHANGED else f"it is less {_at(rows.loc[of & less, 'known'])}; "
+        fell = (
+            ""
+            if change == UNCHANGED
+            else f"it is less {_at(rows.loc[of & rows['less'], 'known'])}; "
+        )
         said.append(f"- {_words(str(change))}: {fell}its interval {lies}.")
     lines = []
     for known, of_study in rows.groupby("known", sort=False):

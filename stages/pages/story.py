@@ -53,13 +53,17 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A section: its name in the page and in prose.html, its title, the names of its figures."""
+    """A section: its name in the page and in prose.html, its title, the names of its figures.
+
+    `of_each` are figures of one kind, one for each sweep: the first stands open, the others folded.
+    """
 
     name: str
     title: str
     figures: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     explorer: str = ""
+    of_each: list[str] = field(default_factory=list)
 
 
 def _named(head: str) -> tuple[str, str]:
@@ -269,8 +273,8 @@ def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[S
     ]
     varied = ["cnn_epochs", "cnn_sensitivity", "cnn_local_slopes"]
     found = [
-        Section("trained", "What was trained", violins, trained),
-        Section("falls", "What falls how", ["cnn_figure6", *scaling], falls, "cnn"),
+        Section("trained", "What was trained", [], trained, "", violins),
+        Section("falls", "What falls how", ["cnn_figure6"], falls, "cnn", scaling),
         Section("choices", "What the exponent depends on", varied, choices),
         Section("dimension", "The dimension, measured", [], [dimension]),
         Section("theory", "Where the theory holds", ["figure1", "students", "method"], theory),

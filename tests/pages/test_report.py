@@ -186,6 +186,32 @@ def test_every_figure_and_table_has_words_for_it(page: str) -> None:
     assert folded == without_scripts(page).count("<table ") > 10
 
 
+def test_of_each_kind_of_a_sweeps_figures_the_first_stands_open(page: str) -> None:
+    sweeps = params.load(ROOT / "params.yaml").drawn
+    for kind in ("violin", "scaling"):
+        first, *others = (
+            page.index(f"plots/sweeps/cnn_{kind}_{name}.svg</span>") for name in sweeps
+        )
+        fold = page.index(f"The same of each other sweep ({len(others)})", first)
+        assert first < fold < min(others)
+        assert max(others) < page.index("</details>", fold)
+
+
+def test_the_theory_is_told_by_where_intervals_lie() -> None:
+    table = pd.DataFrame({"quantity": "test_loss", "widths": "all", "side": ["holds", "above"]})
+    students = pd.DataFrame(
+        {"quantity": "4/alpha", "widths": "all", "teacher": "all", "phase": 3, "side": ["below"]}
+    )
+    changed = pd.DataFrame(
+        {"study": "a", "change": ["unchanged", "soft_labels", "longer"], "quantity": "test_loss"}
+        | {"widths": "all", "low": [4.0, 1.0, 3.0], "high": [5.0, 3.9, 4.5]}
+    )
+    found = report.theory({"students": students, "method": table, "regime": changed})
+    assert found["images"] == {"holds": 1, "above": 1}
+    assert found["students"] == {"below": 1}
+    assert found["less"] == ["soft labels"]
+
+
 def test_two_drawings_share_no_name_and_equal_looks() -> None:
     drawings = inline.Drawings()
     for prefix in ("one", "two"):
@@ -398,7 +424,8 @@ def test_every_control_is_worked_by_keyboard(page: str, tmp_path: Path) -> None:
 PRINTED = """
 const rgb = (colour) => colour.match(/[\\d.]+/g).map(Number);
 const hidden = [...document.querySelectorAll("section > details *, section > *")].filter(
-  e => !e.closest(".explorer, noscript") && !e.checkVisibility({contentVisibilityAuto: true}));
+  e => !e.closest(".explorer, noscript, .panels, svg *"))
+  .filter(e => !e.checkVisibility({contentVisibilityAuto: true}));
 return { hidden: hidden.map(e => e.outerHTML.slice(0, 99)),
   page: rgb(getComputedStyle(document.body).backgroundColor).slice(0, 3),
   ink: rgb(getComputedStyle(document.body).color).slice(0, 3),
