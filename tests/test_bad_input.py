@@ -39,7 +39,9 @@ def test_a_network_that_is_not_there_ends_a_run_before_anything_is_lost(ready: C
     assert ready.changed() == ["params.yaml"]
 
 
-def test_a_network_that_cannot_be_trained_ends_its_stage_in_one_line(ready: Clone) -> None:
+def test_a_network_that_cannot_be_trained_ends_its_stage_in_one_line_and_the_old_part_stays(
+    ready: Clone,
+) -> None:
     path = ready.root / "stages/networks/mlp.py"
     path.write_text(path.read_text().replace('last_hidden = "linear2"', 'last_hidden = "linear4"'))
     stage = "metrics/runs/dvc.yaml:train_study@perceptron"
@@ -48,6 +50,7 @@ def test_a_network_that_cannot_be_trained_ends_its_stage_in_one_line(ready: Clon
     path.write_text("from torch import nn\n\nclass Net(nn.Module):\n    pass\n")
     (line,) = errors(ready.run("dvc", "repro", stage, check=False))
     assert line.startswith("error: stages/networks/mlp.py: no class Network(nn.Module)")
+    assert ready.changed() == ["stages/networks/mlp.py"]  # so part and weights are as they were
 
 
 def test_a_bad_override_ends_an_experiment_before_anything_is_lost(ready: Clone) -> None:
