@@ -20,7 +20,7 @@ LOCKS = Path("dvc.lock"), Path("metrics/runs/dvc.lock")
 LEAST = 50_000_000
 """Bytes that are free before anything starts, whatever the locks say."""
 COPIES = 3
-"""How often what a stage makes is on the disk at once: a new one, the one before, DVC's cache."""
+"""How often what a stage makes is on the disk at once: a new one, the one before, and git's."""
 
 
 def prepare(root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,14 @@ def read(
         for width, said in _clashes(sizes, "{} parameters ({})", " and ")
     ]
     _refuse(faults, place)
+    for (width, parameters), (wider, more) in pairwise(
+        sorted({(run.width, run.parameters) for run in with_curves})
+    ):
+        if more <= parameters:
+            raise InputError(
+                f"{place}: N must grow with width: {parameters:,} parameters at width {width}, "
+                f"{more:,} at {wider}"
+            )
     order = sorted(with_curves, key=lambda run: (run.width, run.start, run.file))
     seeds: dict[str, int] = {}
     taken: Counter[int] = Counter()
