@@ -46,9 +46,9 @@ PERCEPTRON, SHAPE = 64, (3, 32, 32)
 """Units of a hidden layer of the perceptron, and the shape of what it sees."""
 WARM, REPEATS = 2, 7
 STEPS = {"cpu": 10, "cuda": 100}
-"""Steps of a repeat."""
+"""How many steps a repeat has, by the kind of device."""
 RUNS = {"cpu": sorted({1, cpu.cores()}), "cuda": [1, 10, 40]}
-"""Runs side by side."""
+"""How many runs are trained side by side, by the kind of device."""
 STUDENTS = {"cpu": (0.1, 0.02), "cuda": (1.0, 0.05)}
 """The part of the students' schedule that a time is of, and the share of it that is trained."""
 SCALING_RUNS, SCALING_WIDTHS, SCALING_EPOCHS = (1, 2, 4, 8), (1, 5, 10, 20), 16

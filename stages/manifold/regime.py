@@ -37,7 +37,7 @@ def table(
 
 
 def statement(table: pd.DataFrame) -> str:
-    """In words, by rules: which changes make 4/alpha less, and where its interval then lies.
+    """Say in words, by rules, which changes make 4/alpha less, and where its interval then lies.
 
     A change makes it less where its interval lies wholly below that of the study unchanged.
     """

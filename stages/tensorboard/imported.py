@@ -140,7 +140,7 @@ def _epochs(found: list[Run], folder: Path, spec: Import) -> int:
 def _clashes(
     held: Iterable[tuple[Any, int, str]], shown: str, between: str
 ) -> Iterator[tuple[Any, str]]:
-    """Of (key, value, file) the keys that have several values, and these with a file of each."""
+    """Find the keys that have several values, and say these with a file of each."""
     by_key: dict[Any, dict[int, str]] = defaultdict(dict)
     for key, value, file in held:
         by_key[key].setdefault(value, file)

@@ -22,7 +22,7 @@ KEYS = ("parameters", "seed", "epoch")
 OF_RUN = ["width", "parameters", "seed"]
 NEEDED = (*KEYS, "train_loss", "validation_loss")
 METRICS = tuple(RANGES)
-"""Those that have no column were not recorded."""
+"""Metrics that a table may have; one that has no column was not recorded."""
 
 
 def runs(path: Path, spec: Import) -> list[Run]:

@@ -80,7 +80,7 @@ class StudyTraining(CnnSweep):
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """As parts name it: without what is not made use of."""
+        """The protocol as parts name it: without settings that have their defaults."""
         return self.model_dump(exclude_defaults=True)
 
 

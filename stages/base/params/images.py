@@ -17,7 +17,7 @@ Generated = Annotated[int, Field(gt=0, le=MOST)]
 
 
 def sizes(shape: Sequence[int]) -> str:
-    """As it is written: 32x32x3."""
+    """Write the sizes of a shape as in 32x32x3."""
     return "x".join(str(size) for size in shape)
 
 

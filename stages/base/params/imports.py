@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from stages.base.params.fields import Place, Positive, Section
 
 Quantity = Literal["width", "parameters", "epochs"]
-"""What is to be known of an imported run, beside its curves."""
+"""The numbers that an imported run has beside its curves."""
 Column = Literal[
     "width",
     "parameters",
