@@ -1,7 +1,7 @@
 """The workspace as an accident may have left it: what can be mended is, before DVC starts in it.
 
-DVC overwrites files in place, `.dvc/tmp/rwlock` and each dvc.lock, and removes what a stage makes
-before it runs the stage. So a disk that fills up leaves more behind than the error that says so.
+DVC overwrites files in place, `.dvc/tmp/rwlock` and each dvc.lock, so a disk that fills up leaves
+more behind than the error that says so.
 """
 
 import json
