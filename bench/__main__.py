@@ -46,9 +46,9 @@ PERCEPTRON, SHAPE = 64, (3, 32, 32)
 """Units of a hidden layer of the perceptron, and the shape of what it sees."""
 WARM, REPEATS = 2, 7
 STEPS = {"cpu": 10, "cuda": 100}
-"""Steps of a repeat."""
+"""How many steps a repeat has, by the kind of device."""
 RUNS = {"cpu": sorted({1, cpu.cores()}), "cuda": [1, 10, 40]}
-"""Runs side by side."""
+"""How many runs are trained side by side, by the kind of device."""
 STUDENTS = {"cpu": (0.1, 0.02), "cuda": (1.0, 0.05)}
 """The part of the students' schedule that a time is of, and the share of it that is trained."""
 SCALING_RUNS, SCALING_WIDTHS, SCALING_EPOCHS = (1, 2, 4, 8), (1, 5, 10, 20), 16
@@ -172,7 +172,7 @@ def row(name: str, runs: int, baseline: Times, times: Times) -> Row:
 
 def start(name: str, runs: int, clock: Clock) -> Row:
     """What a stage pays before its first step; imports not included."""
-    return {"what": f"start-up: {name}, s", "runs": runs, "ours_ms": summary([clock.before()], 1)}
+    return {"what": f"start-up: {name}", "runs": runs, "ours_s": summary([clock.before()], 1)}
 
 
 def rows_scaling(p: params.Params, where: torch.device) -> Iterator[Row]:
@@ -202,7 +202,7 @@ def rows_students(p: params.Params, where: torch.device) -> Iterator[Row]:
     seeds = {"cpu": 5, "cuda": c.seeds}[where.type]
     for count in teachers:
         chosen = replace(c, teachers=count, seeds=seeds)
-        clocks = {"s": time.perf_counter, "processor s": time.process_time}
+        clocks = {"wall": time.perf_counter, "processor": time.process_time}
         times: dict[str, Times] = {name: [] for name in clocks}
         for _ in range(1 + 3):  # the first is warm-up
             before = {name: clock() for name, clock in clocks.items()}
@@ -212,7 +212,7 @@ def rows_students(p: params.Params, where: torch.device) -> Iterator[Row]:
         students = count * len(c.widths) * seeds
         for name, each in times.items():
             what = f"students, {count} of {wanted:g} schedule, {name}"
-            yield {"what": what, "runs": students, "ours_ms": summary(each[1:], per=1)}
+            yield {"what": what, "runs": students, "ours_s": summary(each[1:], per=1)}
 
 
 def rows_imports(p: params.Params, where: torch.device) -> Iterator[Row]:
@@ -222,7 +222,7 @@ def rows_imports(p: params.Params, where: torch.device) -> Iterator[Row]:
         before = time.perf_counter()
         subprocess.run([sys.executable, "-c", "import stages.train_cnn"], check=True)
         times.append(time.perf_counter() - before)
-    yield {"what": "start-up: imports, s", "ours_ms": summary(times, per=1)}
+    yield {"what": "start-up: imports", "ours_s": summary(times, per=1)}
 
 
 PARTS = {
@@ -238,14 +238,17 @@ PARTS = {
 def shown(rows: Sequence[Row]) -> str:
     """The rows as a table; the ratio first."""
 
-    def times(found: dict[str, float] | None) -> str:
-        return "{median:.4g} [{low:.4g}, {high:.4g}]".format(**found) if found else ""
+    def times(r: Row, whose: str) -> str:
+        for unit in ("ms", "s"):
+            if found := r.get(f"{whose}_{unit}"):
+                return "{median:.4g} [{low:.4g}, {high:.4g}] ".format(**found) + unit
+        return ""
 
-    lines = [f"{'':42}{'ratio':>8}{'runs':>6}  {'ours, ms':26}{'notebook, ms'}"]
+    lines = [f"{'':42}{'ratio':>8}{'runs':>6}  {'ours':28}{'notebook'}"]
     for r in rows:
         ratio = f"{r['ratio']:.1f}" if "ratio" in r else ""
-        ours, theirs = times(r["ours_ms"]), times(r.get("notebook_ms"))
-        lines.append(f"{r['what']:42}{ratio:>8}{r.get('runs', ''):>6}  {ours:26}{theirs}".rstrip())
+        ours, theirs = times(r, "ours"), times(r, "notebook")
+        lines.append(f"{r['what']:42}{ratio:>8}{r.get('runs', ''):>6}  {ours:28}{theirs}".rstrip())
     return "\n".join(lines)
 
 

@@ -74,13 +74,16 @@ def main() -> None:
         parser.error("name RUNS and --out, or by --name an import of params.yaml")
     spec = specify(arguments.set, known)
     table, found = imported.read(name, Path(spec.runs), spec, p.fit.failed_above)
-    widths = quality.of_widths(found)
+    widths, kind = quality.of_widths(found), "files"
+    if spec.runs.endswith(params.TABLES):
+        widths, kind = widths.drop(columns=quality.OF_LOGS), "runs found"
     part = import_part(name, spec, out)
     part.write(table)
-    for kind, frame in [("widths", widths), ("files", found)]:
-        files.write(part.beside(kind), frame.to_csv(index=False))
+    for about, frame in [("widths", widths), ("files", found)]:
+        files.write(part.beside(about), frame.to_csv(index=False))
     print(widths.to_string(index=False, na_rep="?"))
-    print(f"{len(found)} files, {table.groupby('width')['seed'].nunique().sum()} runs in the table")
+    runs = len(table[["width", "seed"]].drop_duplicates())
+    print(f"{len(found)} {kind}, {runs} runs in the table")
 
 
 if __name__ == "__main__":

@@ -28,11 +28,11 @@ from stages.students.plan import configurations
 
 METRICS = Path("metrics")
 Cloud = tuple[str, int, NDArray[np.float32 | np.float64]]
-"""Source, teacher and points."""
+"""A source, the number of its teacher, and points (samples, coordinates)."""
 
 
 def clouds(c: Configuration, made: Part) -> Iterator[Cloud]:
-    """What is measured of a configuration."""
+    """Yield the points that are measured: inputs, and the widest students' hidden layers."""
     trained, width = load(made.read_weights()), c.widths[-1]
     for teacher in range(c.teachers):
         sample = np.arange(c.evaluation_samples)

@@ -1,8 +1,7 @@
 """Stage `validate`: params.yaml and published.yaml are valid as a whole, and networks there.
 
-DVC removes a stage's outputs before it runs the stage; as every other stage comes after this
-one, bad params stop the graph before anything is lost. The output never changes, so it makes
-nothing stale.
+Every other stage comes after this one, so bad params stop the graph before any work. The output
+never changes, so it makes nothing stale.
 """
 
 from pathlib import Path

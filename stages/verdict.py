@@ -39,7 +39,7 @@ DIMENSIONS = {
 
 
 def by_rule(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """By quantity, what the rule says, and the tolerances at which that changes."""
+    """Say for each quantity what the rule says, and the tolerances at which that changes."""
 
     def shown(value: float) -> float | None:
         return round(float(value), 4) if math.isfinite(value) else None
@@ -57,7 +57,7 @@ def by_rule(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def quanta(table: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """By quantity of multitask sparse parity that we have, how many comparisons end in what."""
+    """Count the outcomes of the comparisons, for each quantity of parity that we have."""
     rules = table[table["choice"] == RULE]
     trained = rules[rules["status"] != parity_verdict.NOT_TRAINED]
     return {

@@ -6,7 +6,11 @@ import pytest
 import torch
 
 import bench.__main__ as bench
+from stages.base import params
 from tests.helpers.frozen import FROZEN
+from tests.helpers.tiny import tiny
+
+SMALL = params.Params.model_validate(tiny())
 
 
 @pytest.fixture
@@ -47,15 +51,38 @@ def test_the_engine_is_timed_by_its_reports(ticks: list[float]) -> None:
     assert clock.before() == 1.0
 
 
-def test_rows_come_from_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "WIDTHS", (1,))
-    monkeypatch.setattr(bench, "REPEATS", 2)
-    monkeypatch.setattr(bench, "STEPS", {"cpu": 1})
-    monkeypatch.setattr(bench, "RUNS", {"cpu": [2]})
-    rows = [*bench.rows_cnn(FROZEN, torch.device("cpu"))]
-    assert [row["what"] for row in rows] == ["CNN n=1", "start-up: CNN n=1, s"]
+@pytest.fixture
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As little as rows can be of."""
+    small = {
+        "WIDTHS": (1,),
+        "PERCEPTRON": 2,
+        "WARM": 1,
+        "REPEATS": 1,
+        "STUDENTS": {"cpu": (1e-4, 0.5)},
+    }
+    for name, value in (small | {"STEPS": {"cpu": 1}, "RUNS": {"cpu": [2]}}).items():
+        monkeypatch.setattr(bench, name, value)
+
+
+@pytest.mark.usefixtures("little")
+def test_rows_come_from_training() -> None:
+    rows = [*bench.rows_cnn(SMALL, torch.device("cpu"))]
+    assert [row["what"] for row in rows] == ["CNN n=1", "start-up: CNN n=1"]
     assert 0 < rows[0]["ours_ms"]["low"] <= rows[0]["ours_ms"]["high"]
     assert rows[0]["notebook_ms"]["median"] > 0
-    head, line, _ = bench.shown(rows).splitlines()
-    assert head.split() == ["ratio", "runs", "ours,", "ms", "notebook,", "ms"]
+    head, line, start = bench.shown(rows).splitlines()
+    assert head.split() == ["ratio", "runs", "ours", "notebook"]
     assert line.startswith("CNN n=1 ")
+    assert line.count("] ms") == 2
+    assert start.endswith("] s")
+
+
+@pytest.mark.usefixtures("little")
+def test_studies_and_students_have_rows_in_units_of_their_own() -> None:
+    studies = [*bench.rows_studies(SMALL, torch.device("cpu"))]
+    assert [row["what"] for row in studies] == [f"any network: {n}" for n in ("cnn n=1", "mlp n=2")]
+    assert all(row["ours_ms"]["low"] > 0 for row in studies)
+    students = [*bench.rows_students(FROZEN, torch.device("cpu"))]
+    assert [row["what"].split()[1] for row in students] == ["1", "1", "3", "3"]
+    assert all(row["ours_s"]["low"] > 0 for row in students)

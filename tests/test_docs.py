@@ -21,18 +21,21 @@ def test_the_tour_redraws_figure_6_from_the_committed_tables(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mpl.use("svg")
-    (tmp_path / "metrics").symlink_to(ROOT / "metrics")
+    for name in ("metrics", "params.yaml"):
+        (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     figure, *rest = re.findall(
         r"^```python\n(.*?)^```$", (ROOT / "docs/tour.md").read_text(), re.DOTALL | re.MULTILINE
     )
-    assert len([line for line in figure.splitlines() if line]) == 10
+    assert len([line for line in figure.splitlines() if line]) == 11
     for block in [figure, *rest]:
         exec(compile(block, "tour.md", "exec"), names)
     plt.close("all")
 
     curves = pd.read_csv(ROOT / "plots/cnn_curves.csv")
+    drawn = {series for series in curves["series"] if series.endswith("best epoch")}
+    assert drawn == {f"{sweep}, best epoch" for sweep in names["median"]}
     for sweep, loss in names["median"].items():
         loss = loss.dropna()  # a study has widths of its own
         ours = curves[curves["series"] == f"{sweep}, best epoch"]

@@ -159,6 +159,11 @@ def test_every_dependency_exists_or_is_made() -> None:
             assert there, f"{stage.name}: {dep}"
 
 
+def test_a_stage_that_fails_leaves_what_was_there() -> None:
+    outs = [out for stage in graph() for out in stage.outs]
+    assert [str(out) for out in outs if not out.persist or out.use_cache] == []
+
+
 def test_the_graph_stays_small() -> None:
     # What DVC itself costs per stage grows with their number.
     assert len(graph()) < 120

@@ -9,11 +9,14 @@ from pathlib import Path
 
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
-    """A path to write to that becomes `path` when the block ends without an error."""
+    """A path to write a file to that becomes `path` when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # by the umask, which safetensors does not ask
         yield temporary
+        temporary.chmod(mode)
         os.replace(temporary, path)
     finally:
         with suppress(OSError):  # where nothing can be written: the first error says so

@@ -36,7 +36,7 @@ class PartFile(ABC):
     path: Path
     schema: pa.Schema
     ranges: Mapping[str, tuple[float, float]]
-    """By column, the least and the most that it may hold where it holds a number."""
+    """The least and the most that a column may hold where it holds a number, by its name."""
     configuration: dict[str, Any]
 
     @abstractmethod

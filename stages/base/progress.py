@@ -15,7 +15,7 @@ from stages.base import files
 PERIOD = 10.0
 """Seconds between two lines of a log."""
 LIVE = Path("metrics/live")
-"""In a clone: metrics of what runs just now, a file a stage, which git passes over."""
+"""The folder in a clone with metrics of what runs just now: a file a stage, which git ignores."""
 LIVE_PERIOD = 2.0
 """Seconds between two states of such a file."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 Apply = Callable[..., Iterable[Any]]
-"""Like the built-in `map`."""
+"""A function that is called and returns like the built-in `map`."""
 
 
 def cores() -> int:

@@ -1,7 +1,7 @@
 """The workspace as an accident may have left it: what can be mended is, before DVC starts in it.
 
-DVC overwrites files in place, `.dvc/tmp/rwlock` and each dvc.lock, and removes what a stage makes
-before it runs the stage. So a disk that fills up leaves more behind than the error that says so.
+DVC overwrites files in place, `.dvc/tmp/rwlock` and each dvc.lock, so a disk that fills up leaves
+more behind than the error that says so.
 """
 
 import json
@@ -20,7 +20,7 @@ LOCKS = Path("dvc.lock"), Path("metrics/runs/dvc.lock")
 LEAST = 50_000_000
 """Bytes that are free before anything starts, whatever the locks say."""
 COPIES = 3
-"""How often what a stage makes is on the disk at once: a new one, the one before, DVC's cache."""
+"""How often what a stage makes is on the disk at once: a new one, the one before, and git's."""
 
 
 def prepare(root: Path) -> None:

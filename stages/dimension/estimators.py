@@ -81,7 +81,7 @@ def _quantiles(spread: Floats, exponentials: int, discard: float) -> tuple[Float
 
 
 def estimators(settings: Dimension) -> list[Estimator]:
-    """Those that params.yaml asks for: TwoNN, the ratios, the likelihoods."""
+    """List the estimators that params.yaml asks for: TwoNN, the ratios, the likelihoods."""
     return [
         Estimator("twonn", 2),
         *(Estimator("ratio", k) for k in settings.ratio_neighbours),

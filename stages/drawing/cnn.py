@@ -49,7 +49,7 @@ class Drawn:
         )
 
     def only(self, sweeps: Sequence[str]) -> "Drawn":
-        """The same of some of the sweeps."""
+        """Keep the rows of some of the sweeps, in every table."""
         return Drawn(*(table[table["sweep"].isin(sweeps)] for table in vars(self).values()))
 
     @property

@@ -83,7 +83,7 @@ def violins(tables: Drawn, sweep: str, plot: Plot) -> Figure:
 
 
 def _apart(widths: pd.Series) -> pd.Series:
-    """Those with room between them for a number: a seventh of their range."""
+    """Keep widths with room for a number between them: a seventh of their range."""
     kept: list[int] = []
     for place, width in enumerate(widths):
         if not kept or width - widths.iloc[kept[-1]] >= (widths.iloc[-1] - widths.iloc[0]) / 7:

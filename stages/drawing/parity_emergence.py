@@ -45,7 +45,7 @@ def heat_series(tables: Drawn) -> pd.DataFrame:
 
 
 def _heat(curves: pd.DataFrame) -> pd.DataFrame:
-    """Tasks by steps."""
+    """Take the median loss (bits) over seeds, (tasks, steps)."""
     bits = curves["loss"].astype(float) / BIT
     return bits.groupby([curves["task"], curves["step"]]).median().unstack()
 

@@ -22,7 +22,7 @@ from PIL import Image
 
 from stages.base.errors import InputError
 from stages.base.params import FolderImages
-from stages.base.params.images import sizes
+from stages.base.params.images import MOST, sizes
 from stages.images.arrays import ARRAYS, Images
 
 MODES = ("L", "LA", "RGB", "RGBA")
@@ -79,10 +79,10 @@ def _of_arrays(folder: Path, settings: FolderImages) -> dict[str, NDArray[Any]]:
     for name in ARRAYS:
         path = folder / f"{name}.npy"
         try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            array = np.lib.format.open_memmap(path, mode="r")
+        except Exception as error:  # whatever NumPy makes of a damaged header
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-            raise InputError(f"{path}: cannot be read ({reason})") from None
+            raise InputError(f"{path}: cannot be read ({reason}); save it by numpy.save") from None
         if name.endswith("images"):
             arrays[name] = array[..., None] if array.ndim == 3 else array
             continue
@@ -107,12 +107,15 @@ def _of_pictures(folder: Path, settings: FolderImages) -> dict[str, NDArray[Any]
     train, test = ({path.name for path in classes} for classes in found.values())
     if odd := sorted(train ^ test):
         raise InputError(f"{folder}: class {odd[0]!r} is in train or in test alone")
-    arrays = [array for classes in found.values() for array in _split(classes, settings)]
+    paths = {split: [*map(_visible, classes)] for split, classes in found.items()}
+    for split, of_classes in paths.items():
+        if (count := sum(map(len, of_classes))) > MOST:
+            raise InputError(f"{folder / split}: {count:,} pictures, not {MOST:,} at most")
+    arrays = [array for of_classes in paths.values() for array in _split(of_classes, settings)]
     return dict(zip(ARRAYS, arrays, strict=True))
 
 
-def _split(classes: list[Path], settings: FolderImages) -> tuple[UInt8, UInt8]:
-    paths = [_visible(folder) for folder in classes]
+def _split(paths: list[list[Path]], settings: FolderImages) -> tuple[UInt8, UInt8]:
     labels = np.repeat(np.arange(len(paths)), [len(of_class) for of_class in paths])
     pixels = np.empty((len(labels), *settings.shape), np.uint8)
     for place, path in zip(pixels, (path for of_class in paths for path in of_class), strict=True):

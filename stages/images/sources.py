@@ -69,7 +69,7 @@ class Archive:
         return f"{self.file.name} or {self.folder} folder"
 
     def at(self, url: str) -> "Archive":
-        """The same at another address."""
+        """The archive as it is fetched from another address."""
         return replace(self, file=replace(self.file, url=url))
 
     def read(self, folder: Path) -> Images:
@@ -148,7 +148,7 @@ class Files:
         return f"folder with {' and '.join(file.name for file in self.files)}"
 
     def at(self, url: str) -> "Files":
-        """The same at the address of another folder."""
+        """The files as they are fetched from another folder's address."""
         base = url.rstrip("/")
         moved = [replace(file, url=f"{base}/{file.name}") for file in self.files]
         return replace(self, files=tuple(moved))

@@ -54,7 +54,7 @@ class Place:
 
     @property
     def output(self) -> Path:
-        """The arrays."""
+        """The folder of the arrays."""
         return self.root / self.name
 
     @property

@@ -22,7 +22,7 @@ from stages.manifold.students import OVER_ALL, kind
 from stages.statistics.estimate import Estimate, missing, over_networks
 
 STUDENTS, KNOWN, NETWORKS = "students of teachers", "generated images", "images"
-"""Panels of the table."""
+"""The panels of figure 1, in column `panel` of its table."""
 PUBLISHED = "published"  # the kind of a mark that is not ours
 LAYERS = {"preactivation": "before_relu", "activation": "last_hidden"}
 """What students' readings of a layer are called; of their output there are none."""

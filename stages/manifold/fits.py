@@ -54,7 +54,7 @@ _COUNTS = ["width_count", "runs", "rows", "status"]
 
 @dataclass(frozen=True)
 class Tables:
-    """What `fit` makes."""
+    """The tables that `fit` makes, and the headline numbers."""
 
     fits: pd.DataFrame
     sensitivity: pd.DataFrame
@@ -77,7 +77,7 @@ class Spec(NamedTuple):
     model: str
 
     def over(self, first: int, last: int) -> "Spec":
-        """The same over other widths."""
+        """Return this fit over other widths, `first` to `last`."""
         return self._replace(first_width=first, last_width=last)
 
 

@@ -135,7 +135,7 @@ def losses(runs: dict[int, pd.DataFrame], epochs: str) -> pd.DataFrame:
 
 
 def statement(table: pd.DataFrame, tolerance: float) -> str:
-    """In words, by rules: where 4/alpha is d, and where it is not."""
+    """Say in words, by rules, where 4/alpha is d, and where it is not."""
     rows = {(r.known, r.quantity, r.widths): r for r in table.itertuples()}
     said = [_one(known, rows) for known in table["known"].unique()]
     whole = where(table, quantity="test_loss", widths="all")

@@ -27,7 +27,7 @@ def images(p: Params, name: str = "") -> str:
 
 
 def other_images(p: Params) -> str:
-    """The same, where the published numbers are of another data set; else empty."""
+    """Name the sweeps' images if the published numbers are of another data set; else return ""."""
     return "" if p.images[p.cnn.images].source == PUBLISHED else images(p)
 
 

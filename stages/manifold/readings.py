@@ -16,7 +16,7 @@ def by_estimator(table: pd.DataFrame, rule: DimensionRule) -> pd.DataFrame:
 def networks(
     table: pd.DataFrame, rule: DimensionRule, ranges: Mapping[str, list[int]]
 ) -> pd.DataFrame:
-    """The same of the layer and the networks that the rule names; `ranges` are of widths."""
+    """Those of the layer and networks that the rule names; `ranges` are first and last widths."""
     rows = where(by_estimator(table, rule), source=rule.sweep, layer=rule.layer)
     if rule.widths in ranges:
         first, last = ranges[rule.widths]

@@ -45,7 +45,7 @@ def less(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def statement(table: pd.DataFrame) -> str:
-    """In words, by rules: which changes make 4/alpha less, and where its interval then lies."""
+    """Say in words, by rules, which changes make 4/alpha less, and where its interval then lies."""
     rows = less(table)
     if rows.empty:
         return "No study is trained otherwise.\n"

@@ -21,7 +21,7 @@ class Metric(NamedTuple):
     complement: bool = False
 
     def of(self, rows: pd.DataFrame) -> pd.Series:
-        """Its values."""
+        """The metric of each row, as float64."""
         values = rows[self.column].astype(float)
         return 1 - values if self.complement else values
 

@@ -41,7 +41,7 @@ class Truth:
     failing: float = 0.0  # the share of runs at the smallest width that stay at chance
 
     def drifts(self) -> NDArray[np.float64]:
-        """d of every epoch."""
+        """The drift of every epoch, (epochs,), in spreads of ln L."""
         return self.drift * 0.5 ** (np.arange(self.epochs) / self.half_life)
 
     def slope(self, quantile: float, epochs: str) -> float:

@@ -101,7 +101,7 @@ Reading = tuple[str, int, str, str, Estimate, float | None]
 
 
 def _over(values: Iterable[float], rules: Rules, statuses: list[str] | None = None) -> Estimate:
-    """Over teachers."""
+    """Average over teachers: the geometric mean, with Student's interval by their scatter."""
     found = list(values)
     confidence = rules.resampling.confidence
     return over_networks(found, statuses or [OK] * len(found), confidence, "teacher")
@@ -172,7 +172,7 @@ def _measured(dimensions: pd.DataFrame, rules: Rules) -> Iterable[Reading]:
 
 
 def statement(table: pd.DataFrame, tolerance: float) -> str:
-    """In words, by rules: where the theory's value is found, where not, and what stands in its way.
+    """Say in words, by rules, where the theory's value is found, where not, and what is in its way.
 
     `table` is that of `readings`.
     """

@@ -121,7 +121,7 @@ def _quantiles(
     sizes: Mapping[int, int],
     quantiles: Iterable[float],
 ) -> dict[str, Any]:
-    """By metric and quantile, at each of the sizes."""
+    """Compute each quantile of each metric at every size N, by metric and quantile."""
     return {
         name: {str(q): _packed(by_n.quantile(q).reindex([*sizes.values()]), 4) for q in quantiles}
         for name, metric in metrics.items()

@@ -14,7 +14,7 @@ WHOLE = "figure_1"  # what matplotlib calls all that it draws
 
 @dataclass
 class Drawings:
-    """Those of one page, and the looks that they share: declarations, and the class of each."""
+    """Drawings of one page, and the looks that they share: declarations, and the class of each."""
 
     looks: dict[str, str] = field(default_factory=dict)
 

@@ -154,7 +154,7 @@ def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[S
     simulated = f"{p.calibration.sweeps} simulated"
     imported = [
         of(
-            f"Files of sweep {name}, by width",
+            f"What was found of sweep {name}, by width",
             read[f"{name}-widths"],
             *values(0, *(f"{text.choice(str(key))}: {key}" for key in read[f"{name}-widths"])),
         )

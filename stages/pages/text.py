@@ -50,7 +50,7 @@ RUNS = {
     "short_excluded": "without short runs",
     "excluded": "without failed runs",
 }
-"""By what is done with failed runs."""
+"""Words for what is done with failed runs."""
 SYMBOLS = dict(zip(OUTCOMES, "✓✗?", strict=True))
 
 
@@ -67,7 +67,7 @@ def interval(low: float, high: float, digits: int = 2) -> str:
 
 
 def close(low: float, high: float) -> str:
-    """The same to three significant digits."""
+    """An interval to three significant digits, or nothing where there is none."""
     return f"[{significant(low)}, {significant(high)}]" if isfinite(high - low) else ""
 
 
@@ -192,7 +192,7 @@ def imports(table: pd.DataFrame, fits: pd.DataFrame, p: Params) -> dict[str, Any
 
 
 def nearest(smallest: pd.DataFrame, published: SharmaKaplan) -> dict[str, int]:
-    """By curve, how many of the smallest sizes have the exponent that is nearest to the printed."""
+    """Count the smallest sizes whose exponent is nearest to the printed one, for each curve."""
     off = (smallest["published"] - smallest["curve"].map(vars(published))).abs()
     ordered = smallest.loc[off.sort_values().index]
     found = ordered.groupby("curve", sort=False)["sizes"].first()

@@ -74,7 +74,7 @@ class Times:
         )
 
     def where(self, kept: npt.NDArray[np.bool_]) -> "Times":
-        """Some of the times."""
+        """Keep some of the times, by a mask (times,)."""
         return Times(self.seed[kept], self.frequency[kept], self.after[kept], self.by[kept])
 
 

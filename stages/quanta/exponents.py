@@ -119,7 +119,7 @@ def _by_size(
 
 
 def _through(found: Exponent, slope: float, x: Floats, y: Floats, sizes: Floats) -> Exponent:
-    """With the line of a slope through the mean of logarithms, over some sizes that rise."""
+    """Add the line of a slope through the mean of logarithms, over sizes (n,) that rise."""
     first, last = float(sizes[0]), float(sizes[-1])
     loss = float(np.exp(y.mean() + slope * (np.log(first) - x.mean())))
     return replace(found, value=-slope, loss=loss, first=first, last=last)
@@ -131,7 +131,7 @@ def _flaw(losses: Floats) -> str:
 
 
 def _with_interval(found: Exponent, slopes: Floats, freedom: int, confidence: float) -> Exponent:
-    """With Student's interval from resampled slopes."""
+    """Add Student's interval from resampled slopes, or say why there is none."""
     if freedom < 1:
         return replace(found, status="no interval: one run")
     error = float(np.std(slopes))

@@ -49,7 +49,7 @@ class Family:
         return widest(where(self.tasks, samples=0))
 
     def times(self, definition: Definition) -> Times:
-        """The same, to fit: a task is learned by some evaluation, and after the one before."""
+        """Return `widest` as times to fit: a task is learned between two evaluations."""
         rows, c = self.widest, self.configuration
         by = np.array(rows[LEARNED[definition]].astype(float).fillna(np.inf), np.float64)
         return Times(
@@ -71,7 +71,7 @@ class Family:
 
 
 def widest(rows: pd.DataFrame) -> pd.DataFrame:
-    """Those of the widest networks among them."""
+    """Keep the rows of the widest networks."""
     return where(rows, width=rows["width"].max())
 
 

@@ -44,7 +44,7 @@ class Target:
     high: float
 
     def band(self, tolerance: float) -> tuple[float, float]:
-        """What agrees with it."""
+        """The least and the most that agree with the target, to a tolerance."""
         return self.low * (1 - tolerance), self.high * (1 + tolerance)
 
     def agrees_from(self, estimate: Estimate) -> float:

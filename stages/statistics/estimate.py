@@ -41,7 +41,7 @@ class Estimate(NamedTuple):
 
 
 def missing(status: str) -> Estimate:
-    """No number, and why."""
+    """An estimate without a number, whose status says why."""
     return Estimate(math.nan, math.nan, math.nan, status)
 
 

@@ -99,7 +99,7 @@ def minimise(x: Floats, y: Floats, weights: NDArray[Any], starts: Floats, huber:
     lower, upper = np.array([0.0, -np.inf, 0.0]), np.array([np.inf, np.inf, MAX_ALPHA])
 
     def residuals(theta: Floats, who: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
-        """Residuals, clipped residuals, objective."""
+        """Residuals and clipped residuals, (weightings, rows), and the objective (weightings,)."""
         power = np.exp(theta[:, 1:2] - theta[:, 2:3] * u)
         r = y - np.log(theta[:, 0:1] + power).take(size_of_row, axis=1)
         clipped = np.clip(r, -huber, huber)

@@ -63,7 +63,7 @@ class Law:
 
     @property
     def dimension(self) -> float:
-        """4/alpha."""
+        """4/alpha of the law; NaN unless alpha is positive."""
         return dimension(self.alpha)
 
     @property
@@ -102,7 +102,7 @@ class Sample:
 
     @cached_property
     def width_of_run(self) -> NDArray[np.int64]:
-        """(runs,)"""
+        """The width of each run, (runs,)."""
         width = np.zeros(self.run.max() + 1, np.int64)
         width[self.run] = self.width
         return width

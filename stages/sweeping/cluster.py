@@ -124,7 +124,7 @@ class Cluster:
                 checked = time.monotonic()
 
     def _see_that_there_is_room(self) -> int:
-        """For how many stages at a time there is.
+        """Return for how many stages at a time the cluster has room.
 
         Raises:
             InputError: for none: Ray would wait for a node without end.

@@ -119,7 +119,7 @@ class Graph:
         return [name for name in names if name in matched]
 
     def stale(self, names: Iterable[str]) -> list[str]:
-        """Those of `names` that have changed.
+        """List those of `names` that have changed.
 
         Nothing is said of what changes once `upstream` has run.
         """

@@ -72,7 +72,7 @@ class Recorder:
         self._due = end + (end - start) * (1 / SHARE - 1)
 
     def record_if_due(self) -> None:
-        """The same, unless recording has taken more than its share of the time so far."""
+        """Record it, unless recording has taken more than its share of the time so far."""
         if time.monotonic() >= self._due:
             self.record()
 

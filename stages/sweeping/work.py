@@ -65,7 +65,7 @@ class Share:
     """What of its machine a worker uses. No result depends on it, only the time does."""
 
     cores: tuple[int, ...] = ()
-    """All that there are, if empty."""
+    """The cores that it keeps to; all that there are, if empty."""
     gpu: int | None = None
     """Index of a CUDA device; none on a CPU."""
     memory: float = 1.0

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,14 @@ def read(
         for width, said in _clashes(sizes, "{} parameters ({})", " and ")
     ]
     _refuse(faults, place)
+    for (width, parameters), (wider, more) in pairwise(
+        sorted({(run.width, run.parameters) for run in with_curves})
+    ):
+        if more <= parameters:
+            raise InputError(
+                f"{place}: N must grow with width: {parameters:,} parameters at width {width}, "
+                f"{more:,} at {wider}"
+            )
     order = sorted(with_curves, key=lambda run: (run.width, run.start, run.file))
     seeds: dict[str, int] = {}
     taken: Counter[int] = Counter()
@@ -131,7 +140,7 @@ def _epochs(found: list[Run], folder: Path, spec: Import) -> int:
 def _clashes(
     held: Iterable[tuple[Any, int, str]], shown: str, between: str
 ) -> Iterator[tuple[Any, str]]:
-    """Of (key, value, file) the keys that have several values, and these with a file of each."""
+    """Find the keys that have several values, and say these with a file of each."""
     by_key: dict[Any, dict[int, str]] = defaultdict(dict)
     for key, value, file in held:
         by_key[key].setdefault(value, file)

@@ -26,7 +26,7 @@ from stages.tensorboard.events import Log
 
 ACCURACIES = ("train_accuracy", "validation_accuracy")
 SECONDS = 2.0
-"""For an expression to look through a path."""
+"""How many seconds an expression may look through a path."""
 
 
 @dataclass(frozen=True)

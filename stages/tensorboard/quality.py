@@ -20,6 +20,8 @@ import pandas as pd
 
 from stages.tensorboard.logs import Run
 
+OF_LOGS = ["unknown_tags", "duplicate_steps", "damaged_tail", "bad_crc"]
+"""Flags that no run of a table has."""
 FLAGS = [
     *("short", "empty", "unknown_tags", "dead", "late", "not_finite"),
     *("duplicate_steps", "damaged_tail", "bad_crc"),

@@ -37,7 +37,7 @@ class Records:
 
 @njit(nogil=True)
 def _crc(octets: NDArray[np.uint8]) -> int:
-    """The masked CRC-32C."""
+    """Compute the masked CRC-32C of bytes (n,)."""
     crc = 0xFFFFFFFF
     for octet in octets:
         crc ^= octet

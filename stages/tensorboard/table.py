@@ -19,9 +19,10 @@ from stages.cnn.part import RANGES
 from stages.tensorboard.logs import Run, check_ranges
 
 KEYS = ("parameters", "seed", "epoch")
+OF_RUN = ["width", "parameters", "seed"]
 NEEDED = (*KEYS, "train_loss", "validation_loss")
 METRICS = tuple(RANGES)
-"""Those that have no column were not recorded."""
+"""Metrics that a table may have; one that has no column was not recorded."""
 
 
 def runs(path: Path, spec: Import) -> list[Run]:
@@ -50,10 +51,18 @@ def runs(path: Path, spec: Import) -> list[Run]:
                 f"{path}: row {row + 1} has {frame[name][row]:g} as {_named(spec)[name]};"
                 f" expected {expected}"
             )
+    if (least := frame["epoch"].min()) > first:
+        raise InputError(
+            f"{path}: the first epoch is {least:g}; expected {first}; if these are steps set "
+            f"imports.*.epoch: first ({least:g}), and every (the steps of an epoch)"
+        )
+    if (again := frame.duplicated([*OF_RUN, "epoch"]).to_numpy()).any():
+        row = int(again.argmax())
+        run = ", ".join(f"{_named(spec)[name]} {frame[name][row]:g}" for name in KEYS)
+        raise InputError(f"{path}: row {row + 1} is a second one of {run}; leave one of them out")
     frame = frame.assign(epoch=passed + 1).astype({name: int for name in ("width", *KEYS)})
     metrics = [metric for metric in METRICS if metric in frame]
-    of_runs = frame.groupby(["width", "parameters", "seed"])
-    found = [_run(rows, metrics, path, spec) for _, rows in of_runs]
+    found = [_run(rows, metrics, path, spec) for _, rows in frame.groupby(OF_RUN)]
     if not any(run.epochs for run in found):
         raise InputError(f"{path}: no row has all of {', '.join(metrics)}")
     return found
@@ -93,13 +102,12 @@ def _frame(path: Path, spec: Import) -> pd.DataFrame:
 
 
 def _run(rows: pd.DataFrame, metrics: Sequence[str], path: Path, spec: Import) -> Run:
-    width, parameters, seed = (int(rows[name].iloc[0]) for name in ("width", "parameters", "seed"))
+    width, parameters, seed = (int(rows[name].iloc[0]) for name in OF_RUN)
     label = f"n = {width}, N = {parameters}, seed {seed}"
-    latest = rows.drop_duplicates("epoch", keep="last").sort_values("epoch")
-    whole = latest[latest["whole"]]
-    if (partial := len(latest) - len(whole)) > 1:
+    whole = rows[rows["whole"]].sort_values("epoch")
+    if (partial := len(rows) - len(whole)) > 1:
         raise InputError(
-            f"{path}: {label}: mixed epochs: {partial} of {len(latest)} have no value of one of "
+            f"{path}: {label}: mixed epochs: {partial} of {len(rows)} have no value of one of "
             f"{', '.join(metrics)}; expected each at every epoch: leave out the others' rows"
         )
     epochs = whole["epoch"].tolist()
@@ -111,5 +119,4 @@ def _run(rows: pd.DataFrame, metrics: Sequence[str], path: Path, spec: Import) -
             for name in metrics
         }  # fmt: skip
     check_ranges(curves, epochs, f"{path}: {label}", _named(spec))
-    duplicates = (len(rows) - len(latest)) * len(metrics)
-    return Run(label, seed, width, parameters, 0, epochs, curves, partial, duplicates, 0, 0, [])
+    return Run(label, seed, width, parameters, 0, epochs, curves, partial, 0, 0, 0, [])

@@ -77,7 +77,10 @@ BAD: list[tuple[str, Any, str]] = [
     ("images.cifar10", MADE | {"train": 200000}, "less than or equal to 131072 (got 200000)"),
     ("cnn.images", "mnist", "must be one of cifar10 (got 'mnist')"),
     ("studies.paper_keras.images", "mnist", "must be one of cifar10 (got 'mnist')"),
-    ("studies.paper_keras.network", "a/b", "should match pattern"),
+    ("studies.paper_keras.network", "torchvision.ops:MLP", "docs/network.md, 'A class that lies "
+     "elsewhere' (got 'torchvision.ops:MLP')"),
+    ("cnn.images", "Cifar", "must be small letters, digits and _, a letter first (got 'Cifar')"),
+    ("imports", {"mine": {"runs": ""}}, "imports.mine.runs: must be a path, and not empty (got '"),
     ("studies.paper_keras.widths", [2, 2], "must not repeat a value (got [2, 2])"),
     ("cnn.widths", [], "at least 1 item"),
     ("cnn.widths", [1, 2, 1], "must not repeat a value (got [1, 2, 1])"),
@@ -114,7 +117,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("calibration.sweeps", 19, "greater than or equal to 20 (got 19)"),
     ("dimension.ratio_neighbours", [1], "greater than or equal to 2 (got 1)"),
     ("dimension.discard", 1.0, "less than 1 (got 1.0)"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("path", "value", "allowed"), BAD)
@@ -165,6 +168,18 @@ def test_a_rate_that_falls_with_decoupled_decay_is_refused(
     change(tiny_params, path, training | {"weight_decay": 0.01})
     (line,) = faults(tiny_params, tmp_path)
     assert line.startswith(f"{path}: weight_decay must be 0 where adamw has schedule: linear")
+
+
+def test_the_regime_is_of_the_network_that_its_stage_depends_on(
+    tiny_params: dict[str, Any], tmp_path: Path
+) -> None:
+    tiny_params["images"]["made"] = MADE
+    tiny_params["studies"]["made"] = tiny_params["studies"]["paper_keras"] | {"images": "made"}
+    change(tiny_params, "regime.studies", ["made"])
+    load(dumped(tiny_params), tmp_path)
+    change(tiny_params, "studies.made.network", "mlp")
+    (line,) = faults(tiny_params, tmp_path)
+    assert line.startswith("regime.studies: 'made' must be a study of the network cnn on images of")
 
 
 @pytest.mark.parametrize("section", ["", "cnn", PAPER, TASKS, "fit", "dimension.known"])

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import save_file
 
 from stages.base import files, params, parts
 from stages.base.errors import InputError
@@ -273,6 +274,13 @@ def test_the_columns_are_part_of_the_fingerprint(part: parts.Part) -> None:
 
 def interrupted(*args: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_all_files_have_the_mode_that_a_plain_open_gives(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    with files.aside(tmp_path / "a.safetensors") as path:
+        save_file({"a": np.zeros(1)}, path)
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_an_interrupt_of_the_last_step_leaves_what_was_there(

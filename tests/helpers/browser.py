@@ -72,7 +72,7 @@ class Tab:
         return found["result"].get("value")
 
     async def press(self, key: str) -> None:
-        """A key of `KEYS`."""
+        """Press a key of `KEYS`."""
         code, text = KEYS[key]
         named = {"key": key, "code": key, "windowsVirtualKeyCode": code}
         await self.send("Input.dispatchKeyEvent", type="keyDown", text=text, **named)

@@ -81,7 +81,7 @@ def make(home: Path, params: dict[str, Any], names: Sequence[str]) -> Clone:
 
 
 def copy(made: Clone, home: Path) -> Clone:
-    """The same repository in another place."""
+    """Copy a repository to another place."""
     shutil.copytree(made.root, home / "noops", symlinks=True)
     return _at(home)
 
@@ -107,7 +107,7 @@ class Control:
         (self._folder / "go").touch()
 
     def processes(self, name: str) -> list[int]:
-        """In which a stage was begun, oldest first."""
+        """The ids of the processes in which a stage was begun, oldest first."""
         path = self._folder / f"{name}.started"
         return [int(line) for line in path.read_text().splitlines()] if path.exists() else []
 

@@ -50,7 +50,7 @@ def tiny() -> dict[str, Any]:
 
 
 def dumped(content: Any) -> str:
-    """As YAML, nothing by reference."""
+    """Write content as YAML, nothing by reference."""
     return yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=False)
 
 

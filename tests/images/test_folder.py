@@ -84,12 +84,20 @@ def replaced(name: str, array: NDArray[Any]) -> Damage:
     return lambda where: np.save(where / f"{name}.npy", array)
 
 
+def archived(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, IMAGES)
+
+
 IMAGES, LABELS = drawn(SHAPES[0])["train_images"], np.zeros(6, int)
 BAD_ARRAYS: list[tuple[Damage, str]] = [
     (lambda f: [p.unlink() for p in f.iterdir()], "{f}: neither train_images.npy, .* nor train/<c"),
     (lambda f: (f / "test_labels.npy").unlink(), "{f}/test_labels.npy: cannot be read (No such fi"),
     (lambda f: (f / "test_labels.npy").write_bytes(b"no"), "{f}/test_labels.npy: cannot be read ("),
     (replaced("train_labels", np.array([None] * 6)), "{f}/train_labels.npy: cannot be read ("),
+    (lambda f: (f / "test_images.npy").write_bytes(b"garbage" * 9), "{f}/test_images.npy: cannot "
+     "be read (the magic string is not correct; .*; save it by numpy.save"),
+    (lambda f: archived(f / "test_images.npy"), "{f}/test_images.npy: cannot be read (the magic"),
     (replaced("train_images", IMAGES / 255), "{f}/train_images.npy: float64 of shape (6, 5, 4, 1), "
      "not uint8 of shape (n, rows, columns, channels)"),
     (replaced("train_images", IMAGES[0, 0]), "{f}/train_images.npy: uint8 of shape (4, 1), not"),
@@ -158,6 +166,15 @@ def test_what_is_wrong_with_pictures_is_one_line(
     damage(tmp_path)
     message = refusal(tmp_path)
     assert says(message, wanted, tmp_path), message
+
+
+def test_pictures_are_counted_before_any_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_pictures(tmp_path, drawn(SHAPES[0]))
+    monkeypatch.setattr(folder, "MOST", 5)
+    monkeypatch.setattr(Image, "open", None)
+    assert refusal(tmp_path) == f"{tmp_path}/train: 6 pictures, not 5 at most"
 
 
 def test_arrays_that_params_describe_otherwise_are_refused(tmp_path: Path) -> None:

@@ -169,6 +169,15 @@ def test_the_page_names_its_images(
     assert f"what was trained here is of {names.images(changed)}" in other
 
 
+def test_the_page_says_what_it_counts_as_runs(page: str) -> None:
+    counted = pd.read_csv(ROOT / "metrics/cnn_failed.csv").groupby("sweep")["runs"].sum()
+    kinds = f"runs of networks on images in {len(counted)} sweeps and studies ("
+    assert f"{counted.sum()} {kinds}" in page
+    imports = params.load(ROOT / "params.yaml").imports
+    for name, runs in counted.items():
+        assert f"{'imported ' if name in imports else ''}<code>{name}</code>: {runs}" in page
+
+
 def test_the_page_gives_the_md5s_of_its_sources(page: str) -> None:
     for path in [*report.TABLES, *FIGURES]:
         assert hashlib.md5((ROOT / path).read_bytes()).hexdigest() in page

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from stages import import_runs
 from stages.base.errors import InputError
 from stages.base.params import Import, Params
 from stages.cnn import part as cnn_part
@@ -79,13 +80,11 @@ def test_runs_have_the_flags_that_logs_have(tmp_path: Path) -> None:
     frame.loc[of[2][3], "validation_loss"] = np.inf
     frame = frame.drop(of[3][2:])
     text = frame.to_csv(index=False)
-    last = text.splitlines()[-1]
-    (tmp_path / "runs.csv").write_text(f"{text}{last}\n300,6,1,1,1\n300,6,2,1,\n300,7,1,,1\n")
+    (tmp_path / "runs.csv").write_text(f"{text}300,6,1,1,1\n300,6,2,1,\n300,7,1,,1\n")
     found, files = read(tmp_path / "runs.csv")
-    flags = ["dead", "late", "not_finite", "short", "", "duplicate_steps", "short", "empty"]
+    flags = ["dead", "late", "not_finite", "short", "", "", "short", "empty"]
     assert files["flags"].tolist() == flags
     assert files["partial_epochs"].tolist() == [0] * 6 + [1, 1]
-    assert files["duplicate_steps"].tolist()[5] == 2
     assert found.groupby("seed").size().tolist() == [4, 4, 4, 2, 4, 4, 1]
 
 
@@ -112,6 +111,12 @@ BAD: list[tuple[Change, dict[str, Any], str]] = [
     (lambda f: f.assign(train_loss=None)[f["epoch"] == 1], {}, "{}: no row has all of train_los"),
     (lambda f: f.assign(width=5), {}, "{}: width 5 with 300 parameters (n = 5, N = 300, seed 0) "
      "and 700 parameters (n = 5, N = 700, seed 0); expected one size; import the networks apart"),
+    (lambda f: f.assign(width=f["parameters"] // 100, parameters=300), {},
+     "{}: N must grow with width: 300 parameters at width 3, 300 at 7"),
+    (lambda f: pd.concat([f, f[2:3].assign(train_loss=9)]), {},
+     "{}: row 17 is a second one of parameters 700, seed 0, epoch 3; leave one of them out"),
+    (lambda f: f.assign(epoch=1000 * f["epoch"]), {},
+     "{}: the first epoch is 1000; expected 1; if these are steps set imports.*.epoch: first (10"),
     (lambda f: f, {"epochs": 3}, "{}/n = 1, N = 300, seed 0: mixed epochs: its last is 4; expect"),
     (lambda f: f, {"epochs": 5}, "{}: no run is complete: the longest has 4 epochs; expected 5"),
 ]  # fmt: skip
@@ -159,6 +164,19 @@ def test_params_of_the_other_kind_are_refused(settings: dict[str, Any], says: st
         Import.model_validate(settings)
 
 
+def test_the_command_counts_runs_and_no_faults_of_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(table(), tmp_path)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("sys.argv", ["import_runs", str(path), "--out", f"{tmp_path}/a.parquet"])
+    import_runs.main()
+    head, *_, last = capsys.readouterr().out.splitlines()
+    assert head.split()[2:] == ["found", "complete", "short", "empty", "dead", "late", "not_finite"]
+    assert last == "4 runs found, 4 runs in the table"
+    assert pd.read_csv(tmp_path / "a-widths.csv").columns.tolist() == head.split()
+
+
 def blocks(kind: str) -> list[str]:
     text = (ROOT / "docs/import.md").read_text()
     return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
@@ -170,7 +188,7 @@ def test_the_page_trains_elsewhere_and_its_runs_are_fitted_as_a_sweep(ready: Clo
     (ready.root / "digits").mkdir()
     (ready.root / "digits/train.py").write_text(blocks("python")[0])
     (ready.root / "digits/dvc.yaml").write_text(graph)
-    (ready.root / "params.yaml").write_text(dumped(tiny() | yaml.safe_load(named)))
+    (ready.root / "params.yaml").write_text(dumped(tiny() | {"imports": yaml.safe_load(named)}))
     ready.run("dvc", "repro", "fit_cnn")
     rows = pd.read_parquet(ready.root / "metrics/cnn.parquet").query("sweep == 'digits'")
     runs = pd.read_csv(ready.root / "digits/runs.csv")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from stages.base.params.fields import (
+    NAME,
     Distinct,
     Name,
     Positive,
@@ -12,6 +13,7 @@ from stages.base.params.fields import (
     Real,
     Section,
     Widths,
+    matching,
     rows_fit,
 )
 
@@ -28,7 +30,7 @@ class Training(Section):
 
 
 InitialWeights = Literal["pytorch", "keras"]
-"""Whose defaults."""
+"""Whose default distribution a network's weights are drawn from."""
 
 
 class CnnSweep(Training):
@@ -78,7 +80,7 @@ class StudyTraining(CnnSweep):
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """As parts name it: without what is not made use of."""
+        """The protocol as parts name it: without settings that have their defaults."""
         return self.model_dump(exclude_defaults=True)
 
 
@@ -94,6 +96,12 @@ class Cnn(Section):
     sweeps: Annotated[dict[Name, CnnSweep], Field(min_length=1)]
 
 
+IS_FILE = (
+    "the name of a file of stages/networks, without .py; of a class of another package make one: "
+    "docs/network.md, 'A class that lies elsewhere'"
+)
+
+
 class Study(Section):
     """A network of stages/networks on images of section `images`, at widths of its own.
 
@@ -101,7 +109,7 @@ class Study(Section):
     """
 
     images: Name
-    network: Name
+    network: Annotated[str, matching(NAME, IS_FILE)]
     widths: Widths
     training: StudyTraining
 

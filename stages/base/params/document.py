@@ -122,22 +122,25 @@ class Params(Section):
                     f"studies.{name}: label_temperature and fresh_images need images of source "
                     f"manifold ({study.images} is not)"
                 )
-        for name in self.regime.studies:  # a stage names the record of its images by the study
-            known = name in self.studies and self.studies[name].images == name
+        for name in self.regime.studies:  # a stage names its images' record so, and cnn.py
+            among = self.studies.get(name)
+            known = among and (among.images, among.network) == (name, BY_HAND)
             if not known or self.images[name].source != "manifold":
                 raise ValueError(
-                    f"regime.studies: {name!r} must be a study of images of that name, of source "
-                    "manifold"
+                    f"regime.studies: {name!r} must be a study of the network {BY_HAND} on images "
+                    "of that name, of source manifold"
                 )
         return self
 
     @model_validator(mode="after")
     def _sweeps_have_names_of_their_own(self) -> Self:
-        taken = {*self.cnn.sweeps}
-        for section, names in {"studies": {*self.studies}, "imports": {*self.imports}}.items():
-            for name in names & taken:
-                raise ValueError(f"{section}.{name}: a sweep has that name; choose another")
-            taken |= names
+        first = dict.fromkeys(self.cnn.sweeps, "cnn.sweeps")
+        for section, names in {"studies": [*self.studies], "imports": [*self.imports]}.items():
+            for name in names:
+                if name in first:
+                    both = f"{first[name]}.{name} and {section}.{name}"
+                    raise ValueError(f"{both}: two sweeps of one name; choose another for either")
+                first[name] = section
         return self
 
     @model_validator(mode="after")

@@ -1,8 +1,9 @@
 """What sections of params.yaml are made of: the base class, and types of values."""
 
+import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
@@ -41,5 +42,20 @@ def rows_fit(rows: int) -> None:
 
 NumberRange = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 """First and last of numbers, such as steps or widths."""
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+def matching(pattern: str, rule: str) -> AfterValidator:
+    """Text that a regular expression matches whole; a fault says the rule instead of it."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {rule}")
+        return text
+
+    return AfterValidator(check)
+
+
+NAME = "[a-z][a-z0-9_]*"
+Name = Annotated[str, matching(NAME, "small letters, digits and _, a letter first")]
 """A name becomes part of stage and file names; `-` separates their parts."""
+Place = Annotated[str, matching(r"[^\x00]+", "a path, and not empty")]

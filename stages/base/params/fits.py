@@ -39,7 +39,7 @@ class Quanta(Section):
 
 
 Epochs = Literal["pooled", "last", "best", "best_error"]
-"""All of each run, the last, or where its validation loss, or error, is smallest."""
+"""Which epochs of each run: all, the last, or where its validation loss, or error, is smallest."""
 WidthRanges = dict[Name, NumberRange]
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from stages.base.params.fields import Positive, RandomSeed, Section
+from stages.base.params.fields import Place, Positive, RandomSeed, Section
 
 MOST = 2**17
 """Images, as many as the order of an epoch can hold."""
@@ -17,7 +17,7 @@ Generated = Annotated[int, Field(gt=0, le=MOST)]
 
 
 def sizes(shape: Sequence[int]) -> str:
-    """As it is written: 32x32x3."""
+    """Write the sizes of a shape as in 32x32x3."""
     return "x".join(str(size) for size in shape)
 
 
@@ -70,7 +70,7 @@ class FolderImages(Section):
     """Images of one's own: see `stages.images.folder`."""
 
     source: Literal["folder"]
-    folder: Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")]
+    folder: Place
     shape: Annotated[tuple[Positive, Positive, Positive], Field(strict=False)]
     classes: Annotated[int, Field(ge=2, le=2**8)]
 

@@ -3,12 +3,12 @@
 import re
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from stages.base.params.fields import Positive, Section
+from stages.base.params.fields import Place, Positive, Section
 
 Quantity = Literal["width", "parameters", "epochs"]
-"""What is to be known of an imported run, beside its curves."""
+"""The numbers that an imported run has beside its curves."""
 Column = Literal[
     "width",
     "parameters",
@@ -63,7 +63,7 @@ class Import(Section):
     hyperparameters; all places that have one must agree.
     """
 
-    runs: Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")]
+    runs: Place
     columns: dict[Column, str] = Field({})  # of a table, where they have other names
     path: Annotated[str, AfterValidator(_finds_quantities)] = r"\bn_(?P<width>\d+)"
     text: dict[Quantity, str] = Field(
