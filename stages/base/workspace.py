@@ -45,6 +45,17 @@ def prepare(root: Path) -> None:
     _mend_rwlock(root / ".dvc/tmp")
 
 
+def working_tree() -> Path:
+    """The clone that a stage runs in, or, of an experiment in a copy, the clone of whoever asked.
+
+    DVC runs `dvc exp run --temp` and `--queue` in copies of what is in git: no images are in them.
+    """
+    here = Path.cwd()
+    copies = (folder for folder in here.parents if folder.parts[-3:] == (".dvc", "tmp", "exps"))
+    copy = next(copies, None)
+    return copy.parents[2] if copy else here
+
+
 def see_free(root: Path, needed: int) -> None:
     """See that so many bytes are free where `root` lies.
 
