@@ -102,6 +102,8 @@ BAD: list[tuple[str, Any, str]] = [
     (f"{TASKS}.tasks", 0, "greater than 0 (got 0)"),
     (f"{TASKS}.bits", 257, "less than or equal to 256 (got 257)"),
     (f"{TASKS}.alpha", 0, "greater than 0 (got 0)"),
+    ("parity.alphas.values", [0.5, 9e-5], "greater than or equal to 0.0001 (got 9e-05)"),
+    ("parity.alphas.values", [float("inf")], "finite number (got inf)"),
     (f"{TASKS}.logits", 3, "1 or 2 (got 3)"),
     (f"{TASKS}.widths", [], "at least 1 item"),
     (f"{TASKS}.learned_below", 0.5, "less than 0.5 (got 0.5)"),
