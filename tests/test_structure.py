@@ -98,6 +98,12 @@ def test_every_stage_runs_a_module_that_exists() -> None:
         assert file_of(module), module
 
 
+def test_every_command_that_is_named_is_there() -> None:
+    for path in [*ROOT.glob("stages/**/*.py"), *ROOT.glob("docs/*.md"), *ROOT.glob("*.md")]:
+        for module in re.findall(r"python -m (stages[\w.]*\w)", path.read_text()):
+            assert file_of(module), f"{path}: {module}"
+
+
 def test_every_stage_names_the_modules_that_it_uses() -> None:
     for stage in graph():
         named = paths(stage.deps)
