@@ -3,15 +3,15 @@
 import json
 import re
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
 from tests.helpers.clone import Clone, ran
+from tests.helpers.root import ROOT
 
-RECIPES = Path(__file__).resolve().parent.parent / "docs/experiments.md"
+RECIPES = ROOT / "docs/experiments.md"
 
 
 def recipes() -> list[str]:

@@ -74,6 +74,15 @@ def test_every_folder_has_its_floor_and_its_tests() -> None:
     assert folders | {"helpers"} == {path.parent.name for path in (ROOT / "tests").glob("*/*.py")}
 
 
+def test_tests_share_their_helpers_and_where_the_project_lies() -> None:
+    for path in ROOT.glob("tests/**/*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        tests = {name for name in imports(module) if name.split(".")[0] == "tests"}
+        assert all(name.startswith("tests.helpers") for name in tests), module
+        names = {node.id for node in ast.walk(ast.parse(path.read_text())) if hasattr(node, "id")}
+        assert "__file__" not in names or module == "tests.helpers.root", module
+
+
 def test_nothing_imports_a_stage_module() -> None:
     for module in modules():
         assert not imports(module) & stage_modules(), module
