@@ -13,7 +13,8 @@ from dvc.repo import Repo
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from stages.sweeping.graph import LOCK, TRAINING
+from stages.base.workspace import LOCKS
+from stages.sweeping.graph import TRAINING
 from tests.helpers.graph import (
     OURS,
     as_written,
@@ -213,6 +214,6 @@ def test_no_command_of_the_graph_holds_what_params_say() -> None:
 def test_the_locks_record_no_stage_that_is_gone() -> None:
     with Repo(str(ROOT)) as repo:
         there = {stage.addressing.rpartition(":")[2] for stage in repo.index.stages}
-    for path in (ROOT / "dvc.lock", ROOT / LOCK):
-        recorded = yaml.safe_load(path.read_text())["stages"]
+    for path in LOCKS:
+        recorded = yaml.safe_load((ROOT / path).read_text())["stages"]
         assert not recorded.keys() - there, f"{path}: remove what has no stage"

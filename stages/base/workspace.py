@@ -17,6 +17,7 @@ from stages.base.errors import InputError
 from stages.base.progress import LIVE
 
 LOCKS = Path("dvc.lock"), Path("metrics/runs/dvc.lock")
+"""Of all stages but training, and of training."""
 LEAST = 50_000_000
 """Bytes that are free before anything starts, whatever the locks say."""
 COPIES = 3
