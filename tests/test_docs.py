@@ -2,7 +2,10 @@
 
 import json
 import re
+import shlex
+import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 
+from stages.base import params
 from tests.helpers.root import ROOT
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -71,6 +76,28 @@ def test_the_notebook_runs_and_makes_the_committed_fit_again(
     recovered = names["recovered"]
     assert recovered.alpha_low < names["truth"].alpha < recovered.alpha_high
     assert "published 17.83" in capsys.readouterr().out
+
+
+COMMAND = r"^(?:\w+=\S+ )?dvc exp run (?:\\\n|[^'\n]|'[^']*')+"
+COMMANDS = [
+    command
+    for page in (ROOT / "README.md", *DOCS)
+    for command in re.findall(COMMAND, page.read_text(), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_params_are_valid_after_every_override_that_a_page_shows(
+    command: str, tmp_path: Path
+) -> None:
+    words = shlex.split(command, comments=True)
+    given = [after for word, after in pairwise(words) if word == "-S"]
+    assert given
+    path = tmp_path / "params.yaml"
+    for overrides in get_hydra_sweeps({"params.yaml": given}):
+        shutil.copy(ROOT / "params.yaml", path)
+        apply_overrides(path, overrides["params.yaml"])
+        params.load(path)
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)

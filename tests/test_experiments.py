@@ -3,15 +3,15 @@
 import json
 import re
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
 from tests.helpers.clone import Clone, ran
+from tests.helpers.root import ROOT
 
-RECIPES = Path(__file__).resolve().parent.parent / "docs/experiments.md"
+RECIPES = ROOT / "docs/experiments.md"
 
 
 def recipes() -> list[str]:
@@ -40,7 +40,7 @@ def test_the_recipes_do_what_they_say(ready: Clone) -> None:
         said.append(done.stdout)
         if "queue start" in recipe:
             wait_for_the_queue(ready)
-    _, override, _, training, _, compared, kept, back, graph = said
+    override, _, training, _, compared, kept, back, added, graph = said
     assert ran(override) == ["validate", "verdict"]
     assert re.search(r"verdict\.fit\.epochs +best +last", override)
     assert ran(training) == ["validate", "train_cnn@paper-2", "aggregate_cnn"]
@@ -52,6 +52,8 @@ def test_the_recipes_do_what_they_say(ready: Clone) -> None:
     assert re.search(r"verdict\.fit\.epochs +best +last", compared)
     assert "'faster-learning' has been created" in kept
     assert ran(back) == []
+    more = ["validate", "train_study@mine", "aggregate_cnn"]
+    assert ran(added) == [*more, "validate", "aggregate_cnn"]
     assert ready.changed() == []
     assert tolerance(ready) == 0.1
     assert "epochs: last" in ready.run("git", "show", "HEAD:params.yaml").stdout

@@ -76,6 +76,17 @@ def test_a_python_by_its_path_is_one_word(folder: Path) -> None:
     assert not (folder / "X").exists()
 
 
+def test_an_environment_that_is_a_link_is_refused_and_what_it_leads_to_stays(folder: Path) -> None:
+    (folder / ".venv").rename(folder / "another")
+    (folder / ".venv").symlink_to("another")
+    for ready in (folder / "another").glob("ready-*"):
+        ready.unlink()
+    done = make(folder, "repro")
+    assert done.returncode
+    assert "error: .venv is a link, and what it leads to would be emptied; " in done.stderr
+    assert (folder / "another/bin/python").read_text() == STUB
+
+
 def test_help_lists_every_command() -> None:
     listed = {line.split()[1] for line in make(ROOT, "help").stdout.splitlines()}
     phony = next(

@@ -13,7 +13,8 @@ from dvc.repo import Repo
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from stages.sweeping.graph import LOCK, TRAINING
+from stages.base.workspace import LOCKS
+from stages.sweeping.graph import TRAINING
 from tests.helpers.graph import (
     OURS,
     as_written,
@@ -74,6 +75,15 @@ def test_every_folder_has_its_floor_and_its_tests() -> None:
     assert folders | {"helpers"} == {path.parent.name for path in (ROOT / "tests").glob("*/*.py")}
 
 
+def test_tests_share_their_helpers_and_where_the_project_lies() -> None:
+    for path in ROOT.glob("tests/**/*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        tests = {name for name in imports(module) if name.split(".")[0] == "tests"}
+        assert all(name.startswith("tests.helpers") for name in tests), module
+        names = {node.id for node in ast.walk(ast.parse(path.read_text())) if hasattr(node, "id")}
+        assert "__file__" not in names or module == "tests.helpers.root", module
+
+
 def test_nothing_imports_a_stage_module() -> None:
     for module in modules():
         assert not imports(module) & stage_modules(), module
@@ -96,6 +106,12 @@ def test_packages_hold_no_code_of_their_own() -> None:
 def test_every_stage_runs_a_module_that_exists() -> None:
     for module in stage_modules():
         assert file_of(module), module
+
+
+def test_every_command_that_is_named_is_there() -> None:
+    for path in [*ROOT.glob("stages/**/*.py"), *ROOT.glob("docs/*.md"), *ROOT.glob("*.md")]:
+        for module in re.findall(r"python -m (stages[\w.]*\w)", path.read_text()):
+            assert file_of(module), f"{path}: {module}"
 
 
 def test_every_stage_names_the_modules_that_it_uses() -> None:
@@ -203,6 +219,6 @@ def test_no_command_of_the_graph_holds_what_params_say() -> None:
 def test_the_locks_record_no_stage_that_is_gone() -> None:
     with Repo(str(ROOT)) as repo:
         there = {stage.addressing.rpartition(":")[2] for stage in repo.index.stages}
-    for path in (ROOT / "dvc.lock", ROOT / LOCK):
-        recorded = yaml.safe_load(path.read_text())["stages"]
+    for path in LOCKS:
+        recorded = yaml.safe_load((ROOT / path).read_text())["stages"]
         assert not recorded.keys() - there, f"{path}: remove what has no stage"

@@ -28,7 +28,7 @@ def run(clone: Clone, recipe: str, **names: str) -> str:
 def test_results_and_experiments_reach_another_clone(
     ready: Clone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    share, take, imported = recipes("sh")
+    remote, share, take, imported = recipes("sh")
     bare = tmp_path / "origin.git"
     ready.run("git", "clone", "--quiet", "--bare", ".", str(bare))
     ready.run("git", "remote", "set-url", "origin", str(bare))
@@ -38,6 +38,21 @@ def test_results_and_experiments_reach_another_clone(
     ready.run("git", "clone", "--quiet", str(bare), str(other.root))
     assert ran(other.run("dvc", "repro").stdout) == []
     assert not (other.root / "data/cifar10").exists()
+
+    run(ready, remote, FOLDER=str(tmp_path / "remote"))
+    assert ready.run("dvc", "push", "--run-cache").stdout == "Everything is up to date.\n"
+    assert not (tmp_path / "remote").exists()
+    graph = ready.root / "dvc.yaml"
+    mine = "stages:\n  mine: {cmd: echo 1 > large, outs: [large]}\n"
+    graph.write_text(graph.read_text().replace("stages:\n", mine, 1))
+    ready.run("dvc", "repro", "--single-item", "mine")
+    ready.run("git", "add", "--all")
+    ready.run("git", "commit", "--quiet", "--message=What is large")
+    ready.run("git", "push", "--quiet", "origin", "HEAD:main")
+    assert ready.run("dvc", "push").stdout == "1 file pushed\n"
+    other.run("git", "pull", "--quiet")
+    other.run("dvc", "pull")
+    assert (other.root / "large").read_text() == "1\n"
 
     run(ready, share)
     run(other, take)

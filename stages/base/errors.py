@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -29,13 +30,28 @@ def run(main: Callable[[], None]) -> None:
     except (InputError, OSError) as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
-        if "DVC_EXP_NAME" in os.environ and ".dvc" not in Path.cwd().parts:  # in the working tree
-            back = "git checkout -- params.yaml dvc.lock metrics plots"
-            print(f"to put back what the experiment changed: {back}", file=sys.stderr)
+        _say_what_puts_back()
         sys.exit(1)
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
+        _say_what_puts_back()
         sys.exit(130)
+
+
+def _say_what_puts_back() -> None:
+    """How what an experiment changed in the working tree is put back, if this is a stage of one.
+
+    DVC may set a value in the second in which it has git look at params.yaml, which takes the file
+    for unchanged if it is as long as before: it becomes a second younger.
+    """
+    if "DVC_EXP_NAME" not in os.environ or ".dvc" in Path.cwd().parts:
+        return
+    params = Path("params.yaml")
+    with suppress(OSError):
+        was = params.stat()
+        os.utime(params, ns=(was.st_atime_ns, was.st_mtime_ns + 10**9))
+    back = f"git checkout -- {params} dvc.lock metrics plots"
+    print(f"to put back what the experiment changed: {back}", file=sys.stderr)
 
 
 def _end(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
@@ -44,6 +60,7 @@ def _end(kind: type[BaseException], error: BaseException, where: TracebackType |
         print(INTERRUPTED, file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, where)
+    _say_what_puts_back()
 
 
 sys.excepthook = _end  # a process that Python ends on an interrupt has its exit code, 130, already

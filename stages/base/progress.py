@@ -15,7 +15,10 @@ from stages.base import files
 PERIOD = 10.0
 """Seconds between two lines of a log."""
 LIVE = Path("metrics/live")
-"""The folder in a clone with metrics of what runs just now: a file a stage, which git ignores."""
+"""In a clone: metrics of what runs just now, a file a stage, which git passes over.
+
+One of a stage that was killed outright stays until the stage goes on, or `workspace.prepare`.
+"""
 LIVE_PERIOD = 2.0
 """Seconds between two states of such a file."""
 

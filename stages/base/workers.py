@@ -13,11 +13,14 @@ Apply = Callable[..., Iterable[Any]]
 """A function that is called and returns like the built-in `map`."""
 
 
+def allowed() -> list[int]:
+    """The processors that this process may use; none where the system does not tell."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
 def cores() -> int:
     """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(allowed()) or os.cpu_count() or 1
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from stages.base.errors import InputError
 from stages.base.progress import LIVE
 
 LOCKS = Path("dvc.lock"), Path("metrics/runs/dvc.lock")
+"""Of all stages but training, and of training."""
 LEAST = 50_000_000
 """Bytes that are free before anything starts, whatever the locks say."""
 COPIES = 3
@@ -43,6 +44,17 @@ def prepare(root: Path) -> None:
     for path in (root / LIVE).glob("*.json"):  # what runs just now is there again in a moment
         path.unlink(missing_ok=True)
     _mend_rwlock(root / ".dvc/tmp")
+
+
+def working_tree() -> Path:
+    """The clone that a stage runs in, or, of an experiment in a copy, the clone of whoever asked.
+
+    DVC runs `dvc exp run --temp` and `--queue` in copies of what is in git: no images are in them.
+    """
+    here = Path.cwd()
+    copies = (folder for folder in here.parents if folder.parts[-3:] == (".dvc", "tmp", "exps"))
+    copy = next(copies, None)
+    return copy.parents[2] if copy else here
 
 
 def see_free(root: Path, needed: int) -> None:

@@ -113,10 +113,8 @@ def _experiment() -> str | None:
     return git("for-each-ref", "--format=%(objectname)", ref).strip() or None
 
 
-def _run(overrides: list[str], stages: list[str]) -> None:
-    if _experiment():
-        dvc("exp", "remove", "--quiet", NAME)
-    p = params.load()
+def overrides(p: params.Params) -> list[str]:
+    """What makes the demo's grid of params.yaml, as DVC takes it."""
     given = [f"+images.demo.{key}={value}" for key, value in IMAGES_OF.items()]
     given += [f"~images.{name}" for name in p.images]
     given += [f"{key}={value}" for key, value in OVERRIDES.items()]
@@ -126,8 +124,14 @@ def _run(overrides: list[str], stages: list[str]) -> None:
     given += [f"~imports.{name}" for name in p.imports]
     given += [f"~parity.configurations.{name}" for name in configurations if name != PARITY]
     taught = p.students.configurations
-    given += [f"~students.configurations.{name}" for name in taught if name != STUDENTS]
-    flags = [part for override in given + overrides for part in ("--set-param", override)]
+    return given + [f"~students.configurations.{name}" for name in taught if name != STUDENTS]
+
+
+def _run(more: list[str], stages: list[str]) -> None:
+    if _experiment():
+        dvc("exp", "remove", "--quiet", NAME)
+    given = overrides(params.load()) + more
+    flags = [part for override in given for part in ("--set-param", override)]
     dvc("exp", "run", "--temp", "--name", NAME, *flags, *stages)
 
 

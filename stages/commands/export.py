@@ -1,6 +1,6 @@
 """A CNN sweep as TensorBoard's event files, for those who like to look there.
 
-    python -m stages.export_tensorboard SWEEP --out LOGDIR
+    python -m stages.commands.export SWEEP --out LOGDIR
 
 writes LOGDIR/n_<width>/seed_<seed>/events.out.tfevents.<...> for each run of SWEEP, with the tags,
 texts and steps that an import looks for by default: what is exported imports to the same table.

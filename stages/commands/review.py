@@ -26,7 +26,7 @@ from dvc.repo.graph import get_subgraph_of_nodes
 from stages.base import errors, files, progress
 from stages.base.errors import InputError
 from stages.base.processes import dvc_output, git
-from stages.pages.text import render
+from stages.pages.template import environment
 
 PAGE = Path(".dvc/tmp/plots.html")  # DVC's own folder: not in git, and `make clean` leaves it
 OUTPUT = Path("dvc_plots")
@@ -156,8 +156,9 @@ def markdown(title: str, commits: str, sections: list[Section]) -> str:
 
 def page(review: dict[str, Any] | None = None) -> str:
     """The page that `dvc plots` fills with charts and figures, below a review if there is one."""
+    name = "review.html"
     vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return render("review.html", review=review, vega=vega)
+    return environment(name).get_template(name).render(review=review, vega=vega)
 
 
 def install() -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from stages.base import workspace
 from stages.base.errors import InputError
 from stages.base.params import FolderImages
 from stages.base.params.images import MOST, sizes
@@ -66,8 +67,8 @@ def read(settings: FolderImages) -> Images:
 
 
 def place(settings: FolderImages) -> Path:
-    """Where the images lie: below the workspace, unless it says otherwise."""
-    return Path(os.path.expanduser(settings.folder)).resolve()
+    """Where the images lie: from the working tree on, unless it says otherwise."""
+    return (workspace.working_tree() / os.path.expanduser(settings.folder)).resolve()
 
 
 def _said(settings: FolderImages) -> str:

@@ -83,6 +83,8 @@ class Place:
 def stored(name: str, settings: ImageSet, root: Path = DATA, log: TextIO = sys.stderr) -> Images:
     """The images that the record of `name` is of: opened, or fetched or made where they are absent.
 
+    An experiment in a copy of the working tree opens those of the working tree.
+
     Raises:
         InputError: there is no record, it is of other settings, or they cannot be had.
     """
@@ -97,7 +99,10 @@ def stored(name: str, settings: ImageSet, root: Path = DATA, log: TextIO = sys.s
         fault = "damaged"
     if fault:
         raise InputError(f"{place.record}: {fault}; {remedy(place.record)}")
-    if not _are(place, recorded):
+    there = replace(place, root=workspace.working_tree() / root)
+    if _are(there, recorded):
+        place = there
+    elif not _are(place, recorded):
         with place.lock:
             if not _are(place, recorded):
                 workspace.see_free(root, workspace.COPIES * size)

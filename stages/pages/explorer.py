@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stages.base.params import Definition, Params, SharmaKaplan
 from stages.base.tables import spaced, where
 from stages.manifold import selection
-from stages.pages.text import TEMPLATES
+from stages.pages.template import TEMPLATES
 from stages.quanta.emergence import LEARNED
 from stages.statistics.equivalence import Target
 from stages.statistics.estimate import Estimate

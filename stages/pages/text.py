@@ -5,19 +5,16 @@ Numbers have as many digits as their intervals deserve; a missing one is a dash.
 
 import math
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from stages.base.params import Params, SharmaKaplan
 from stages.base.tables import where
 from stages.manifold import readings
+from stages.pages.template import environment as loader
 from stages.quanta.verdict import NOT_TRAINED
 from stages.statistics.equivalence import OUTCOMES, RULE
-
-TEMPLATES = Path(__file__).with_name("templates")
 
 CURVES = {
     "test_loss": "Test loss",
@@ -257,15 +254,8 @@ def significant(value: float | None) -> str:
 
 
 def render(template: str, **content: Any) -> str:
-    """Fill in a template of `templates/`; a name that it lacks is an error."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=template.endswith(".html"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    """Fill in a template of `templates/`, which may write numbers and names as above."""
+    environment = loader(template)
     environment.filters |= {"number": number, "percent": percent, "choice": choice}
     environment.filters |= {"significant": significant, "said": said}
     environment.filters["lower_first"] = lambda text: text[:1].lower() + text[1:]

@@ -27,6 +27,7 @@ import ray
 from numpy.typing import NDArray
 
 from stages.base.errors import InputError
+from stages.base.workers import allowed
 from stages.sweeping import work
 from stages.sweeping.work import Result, Share, Task
 
@@ -42,7 +43,7 @@ RETRIES = 3
 
 CODE = "stages"
 
-_ALLOWED = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+_ALLOWED = allowed()
 """Cores of this process before a stage has it keep to some of them."""
 
 

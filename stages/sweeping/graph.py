@@ -1,7 +1,7 @@
 """The workspace's DVC graph: which training stages are stale, and recording those that are done.
 
-The only module that uses DVC's Python API. That API is internal to DVC, and this is written for
-3.67: an upgrade runs tests/test_sweep.py first.
+It uses DVC's Python API, of which `commands/review.py` and `base/workspace.py` need two calls. That
+API is internal to DVC, and this is written for 3.67: an upgrade runs tests/sweeping first.
 
 It does what `dvc status` and `dvc commit` do, which read params.yaml and write dvc.lock again for
 every stage, in a time that grows with the square of their number. Here each file is read and hashed
@@ -31,11 +31,12 @@ from dvc.utils.serialize import dump_yaml, loads_yaml
 from filelock import FileLock, Timeout
 
 from stages.base.errors import InputError, remedy
+from stages.base.workspace import LOCKS
 from stages.sweeping.work import Task
 
 TRAINING = "metrics/runs/dvc.yaml"
 """The stages that a sweep trains, which take long and depend on no other such, and the imports."""
-LOCK = "metrics/runs/dvc.lock"
+LOCK = LOCKS[1].as_posix()
 IMPORT = "import_runs"
 """The one of these stages that trains nothing: `dvc repro` runs it."""
 

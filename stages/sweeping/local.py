@@ -17,6 +17,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import ParamSpec, Self, TypeVar
 
+from stages.base.workers import allowed, cores
 from stages.sweeping import work
 from stages.sweeping.work import Result, Share, Task
 
@@ -82,9 +83,8 @@ class Local:
             process = _Process(self.root)
             devices = process.call(work.gpus)
             process.kill()
-        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        default = devices or len(cores) or os.cpu_count() or 1
-        return work.shares(cores, devices, min(tasks, self._workers or default))
+        count = min(tasks, self._workers or devices or cores())
+        return work.shares(allowed(), devices, count)
 
 
 class _Lane(threading.Thread):

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterator
 from difflib import ndiff
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ruamel.yaml import YAML
 
 from stages.base import params
 from stages.base.errors import InputError
+from stages.base.params.fields import Section
 from tests.helpers import frozen
 from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
@@ -103,6 +105,8 @@ BAD: list[tuple[str, Any, str]] = [
     (f"{TASKS}.tasks", 0, "greater than 0 (got 0)"),
     (f"{TASKS}.bits", 257, "less than or equal to 256 (got 257)"),
     (f"{TASKS}.alpha", 0, "greater than 0 (got 0)"),
+    ("parity.alphas.values", [0.5, 9e-5], "greater than or equal to 0.0001 (got 9e-05)"),
+    ("parity.alphas.values", [float("inf")], "finite number (got inf)"),
     (f"{TASKS}.logits", 3, "1 or 2 (got 3)"),
     (f"{TASKS}.widths", [], "at least 1 item"),
     (f"{TASKS}.learned_below", 0.5, "less than 0.5 (got 0.5)"),
@@ -386,6 +390,56 @@ def test_an_override_changes_the_lines_that_it_names(
     assert (changes.count("+"), changes.count("-")) == lines
     key, _, value = override.partition("=")
     assert _value(YAML(typ="safe").load(after), key) == YAML(typ="safe").load(value)
+
+
+def _within(section: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Everything in params, by its path."""
+    for key, value in (section if isinstance(section, dict) else vars(section)).items():
+        yield f"{path}{key}", value
+        if isinstance(value, dict | Section):
+            yield from _within(value, f"{path}{key}.")
+
+
+REAL = (ROOT / "params.yaml").read_text()
+NAMED = [path for path, value in _within(params.load(ROOT / "params.yaml")) if type(value) is dict]
+
+
+@pytest.mark.parametrize("depth", range(5))
+def test_an_override_may_empty_any_list_and_what_has_names(tmp_path: Path, depth: int) -> None:
+    # DVC puts a comment behind such a key, or before the first name, between the key and its value.
+    expected = YAML(typ="safe").load(REAL)
+    overrides = []
+    for path, value in [*_within(expected)]:
+        if path.count(".") == depth and (path in NAMED or isinstance(value, list)):
+            is_list = isinstance(value, list)
+            overrides += [f"{path}=[]"] if is_list else [f"~{path}.{name}" for name in value]
+            value.clear()
+    assert overrides
+    (tmp_path / "params.yaml").write_text(REAL)
+    apply_overrides(tmp_path / "params.yaml", overrides)
+    assert YAML(typ="safe").load((tmp_path / "params.yaml").read_text()) == expected
+
+
+def test_an_override_changes_one_line_of_any_value(tmp_path: Path) -> None:
+    content = YAML(typ="safe").load(REAL)
+    values = {p: v for p, v in _within(content) if not isinstance(v, dict | list)}
+    others = {
+        path: f"{value}_other"
+        if isinstance(value, str)
+        else str(not value).lower()
+        if isinstance(value, bool)
+        else str(value + 1)
+        for path, value in values.items()
+    }
+    (tmp_path / "params.yaml").write_text(REAL)
+    apply_overrides(tmp_path / "params.yaml", [f"{path}={v}" for path, v in others.items()])
+    text = (tmp_path / "params.yaml").read_text()
+    lines = zip(REAL.splitlines(), text.splitlines(), strict=True)
+    assert sum(before != after for before, after in lines) == len(values)
+    now = YAML(typ="safe").load(text)
+    assert {path: _value(now, path) for path in others} == {
+        path: YAML(typ="safe").load(value) for path, value in others.items()
+    }
 
 
 def _value(content: Any, key: str) -> Any:

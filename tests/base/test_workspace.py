@@ -11,6 +11,7 @@ import pytest
 from dvc.lock import Lock
 
 from stages.base.errors import InputError
+from stages.base.progress import LIVE
 from stages.base.workspace import prepare
 
 
@@ -33,6 +34,14 @@ def test_a_list_of_readers_that_is_none_is_removed(folder: Path, content: bytes)
     rwlock.write_bytes(content)
     prepare(folder)
     assert not rwlock.exists()
+
+
+def test_what_a_killed_stage_last_said_of_itself_is_removed(folder: Path) -> None:
+    live = folder / LIVE / "train_cnn@paper-1.json"
+    live.parent.mkdir(parents=True)
+    live.write_text("{}")
+    prepare(folder)
+    assert not live.exists()
 
 
 def test_a_list_of_readers_stays(folder: Path) -> None:

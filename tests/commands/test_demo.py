@@ -1,10 +1,12 @@
 """`make demo`: the graph on generated images as an experiment, and what is left when it ends."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from stages.base import params
 from stages.commands import demo
@@ -72,22 +74,12 @@ def test_the_demo_ends_with_the_stage_that_rests_on_all_others() -> None:
     assert families > {"download", "train_cnn", "train_parity", "fit_cnn", "fit_parity", "verdict"}
 
 
-def test_the_overrides_of_the_demo_are_valid_and_small() -> None:
-    content = params.load(ROOT / "params.yaml").model_dump()
-    content |= {"images": {"demo": demo.IMAGES_OF}, "studies": {}}
-    content["cnn"]["sweeps"] = {demo.SWEEP: content["cnn"]["sweeps"][demo.SWEEP]}
-    configurations = content["parity"]["configurations"]
-    content["parity"]["configurations"] = {demo.PARITY: configurations[demo.PARITY]}
-    students = content["students"]
-    students["configurations"] = {demo.STUDENTS: students["configurations"][demo.STUDENTS]}
-    for path, value in demo.OVERRIDES.items():
-        *sections, key = path.split(".")
-        section = content
-        for name in sections:
-            section = section[name]
-        assert key in section, path
-        section[key] = yaml.safe_load(str(value))
-    p = params.Params.model_validate(content)
+def test_the_overrides_of_the_demo_are_valid_and_small(tmp_path: Path) -> None:
+    path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    apply_overrides(path, demo.overrides(params.load(path)))
+    p = params.load(path)
+    assert [*p.images, *p.trained, *p.drawn] == ["demo", demo.SWEEP, demo.SWEEP]
+    assert p.regime.studies == p.parity.alphas.values == []
     for sweep in p.cnn.sweeps.values():
         images = demo.IMAGES_OF["train"] * sweep.epochs * sweep.seeds * len(p.cnn.widths)
         assert images < 500_000

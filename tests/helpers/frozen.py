@@ -4,7 +4,6 @@ No test fails because a valid value of params.yaml was changed; a key that is ne
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -12,7 +11,7 @@ import yaml
 from stages.base import params
 from tests.helpers.root import ROOT
 
-PINNED = yaml.safe_load(Path(__file__).with_name("params.yaml").read_text())
+PINNED = yaml.safe_load((ROOT / "tests/helpers/params.yaml").read_text())
 NAMED = (
     "images",
     "cnn.sweeps",

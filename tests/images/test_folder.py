@@ -1,6 +1,7 @@
 """Images of one's own: taken as they are from arrays or pictures, or refused in one line."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,26 @@ def test_a_record_tells_what_they_are_and_not_where_they_lie(
     assert same(stored.stored("mine", settings(tmp_path / "elsewhere"), root), arrays)
     with pytest.raises(InputError, match="made with other params"):
         stored.stored("mine", settings(tmp_path / "mine", classes=4), root)
+
+
+def test_an_experiment_in_a_copy_has_the_images_of_the_working_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays, named = drawn(SHAPES[0]), settings(Path("../mine"))
+    as_arrays(tmp_path / "mine", arrays)
+    tree = tmp_path / "tree"
+    copy = tree / ".dvc/tmp/exps/standalone/tmp1"
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(tree)
+    stored.record("mine", named)
+    monkeypatch.chdir(copy)
+    Path("data").mkdir()
+    shutil.copy(tree / "data/mine.json", "data")
+    assert same(stored.stored("mine", named), arrays)
+    assert not Path("data/mine").exists()
+    shutil.rmtree(tree / "data/mine")
+    assert same(stored.stored("mine", named), arrays)
+    assert Path("data/mine").exists()
 
 
 def test_images_are_not_replaced_by_their_own_copy(tmp_path: Path) -> None:

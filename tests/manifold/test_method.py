@@ -25,36 +25,20 @@ from stages.base import params
 from stages.base.errors import InputError
 from stages.base.params import DimensionRule
 from stages.cnn.network import initial
-from stages.cnn.part import parameters, sweep_part
+from stages.cnn.part import sweep_part
 from stages.dimension.estimators import measure
 from stages.drawing import style
 from stages.drawing.method import draw
 from stages.images.stored import stored
 from stages.manifold import method
-from stages.statistics.bootstrap import Resampling
 from tests.helpers.frozen import FROZEN
 from tests.helpers.rows import rows
+from tests.helpers.simulated_cnn import RESAMPLING, WIDTHS, sweep
 from tests.helpers.tiny import write_params
 
 RULE = DimensionRule(
     sweep="paper", widths="all", layer="preactivation", estimator="ratio", neighbours=2
 )
-RESAMPLING = Resampling(confidence=0.95, resamples=200, seed=0)
-WIDTHS = [1, 2, 4, 6, 9, 13, 20]
-
-
-def sweep(dimension: float, known: int, bend: float = 0) -> pd.DataFrame:
-    """Runs whose loss falls as N^(-4 / dimension), faster or slower at large N by a bend."""
-    random = np.random.default_rng(known)
-    rows = []
-    for width in WIDTHS:
-        log_n = np.log(parameters(width) / parameters(WIDTHS[0]))
-        for seed in range(8):
-            log_loss = -4 / dimension * log_n + bend * log_n**2 + 0.01 * random.standard_normal()
-            rows.append((f"d{known}", width, parameters(width), seed, 1, np.exp(log_loss)))
-    names = ["sweep", "width", "parameters", "seed", "epoch", "validation_loss"]
-    frame = pd.DataFrame(rows, columns=names)
-    return frame.assign(train_loss=frame["validation_loss"])
 
 
 def measured(value: float) -> pd.DataFrame:
@@ -177,8 +161,8 @@ def test_the_stages_make_the_figure_and_the_same_bytes_again(
     assert len(pd.read_parquet(folder / "of_3.parquet")) == 3 * 2 * 2  # widths, seeds, epochs
 
     p = params.load()
-    for name, sweep in p.cnn.sweeps.items():
-        made = sweep_part(p.cnn_images, name, sweep, 1)
+    for name, settings in p.cnn.sweeps.items():
+        made = sweep_part(p.cnn_images, name, settings, 1)
         made.path.parent.mkdir(exist_ok=True)
         save_file(initial(1, 0).state_dict(), made.weights)
         made.write(rows(made))

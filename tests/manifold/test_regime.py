@@ -6,7 +6,7 @@ import pandas as pd
 
 from stages.base import tables
 from stages.manifold import regime
-from tests.manifold.test_method import RESAMPLING, sweep
+from tests.helpers.simulated_cnn import RESAMPLING, sweep
 
 
 def changed(known: int, **values: float) -> dict[str, pd.DataFrame]:

@@ -82,10 +82,14 @@ class ParityConfiguration(ParityTraining):
     alpha: PositiveReal
 
 
+Alpha = Annotated[int | float, Field(ge=1e-4, allow_inf_nan=False)]
+"""It names a stage, and of a smaller one (1e-05) the `-` would end its name."""
+
+
 class ParityAlphas(Section):
     """A family of problems, one for each alpha, that are trained alike."""
 
-    values: Annotated[list[Annotated[int | float, Field(gt=0)]], Distinct]
+    values: Annotated[list[Alpha], Distinct]
     training: ParityTraining
 
 
