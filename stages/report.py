@@ -27,7 +27,7 @@ TABLES = {
     "metrics/parity_tasks.parquet": "aggregate_parity",
     "plots/figure1.csv": "plot_theory",
     "plots/parity_learning_times.csv": "plot_parity",
-    "metrics/verdict.csv": "verdict",
+    "metrics/verdict_cnn.csv": "verdict",
     "metrics/verdict_curve.csv": "verdict",
     "metrics/verdict_shape.csv": "verdict",
     "metrics/verdict_smallest.csv": "verdict",
@@ -35,7 +35,7 @@ TABLES = {
     "metrics/cnn_fits.csv": "fit_cnn",
     "metrics/cnn_sensitivity.csv": "fit_cnn",
     "metrics/cnn_failed.csv": "fit_cnn",
-    "metrics/coverage.csv": "calibrate_fit",
+    "metrics/cnn_coverage.csv": "calibrate_cnn",
     "metrics/dimension.csv": "measure_dimension",
     "metrics/dimension_calibration.csv": "calibrate_dimension",
     "metrics/method.csv": "fit_method",
@@ -211,7 +211,7 @@ def content(p: params.Params) -> dict[str, Any]:
     rule = p.verdict.dimension
     networks = readings.by_estimator(read["dimension"], rule)
     judged = (
-        pages.verdict(read["verdict"], read["verdict_curve"], p)
+        pages.verdict(read["verdict_cnn"], read["verdict_curve"], p)
         | pages.dimension(read["dimension"], p)
         | pages.parity(read["verdict_parity"])
     )

@@ -1,9 +1,9 @@
 """Stage `verdict`: our numbers beside the published ones, by the rules in params.yaml.
 
-Writes metrics/verdict.csv (every comparison of the CNN's, with those of other choices),
+Writes metrics/verdict_cnn.csv (every comparison of the CNN's, with those of other choices),
 verdict_curve.csv, verdict_smallest.csv and verdict_shape.csv (Figure 6 point by point, as
 `stages.manifold.figure6` makes them), verdict_imports.csv (imported runs beside ours),
-verdict_parity.csv (every comparison of multitask sparse parity's), verdict.json and
+verdict_parity.csv (every comparison of multitask sparse parity's), verdict_cnn.json and
 verdict_parity.json (what the rules say) and verdict.md, the same to read. About 8 s.
 
 And headline.json, the few numbers that `dvc metrics` and `dvc exp show` list: 4/alpha of the test
@@ -117,7 +117,7 @@ def main() -> None:
     curve = figure6.points(cnn, theirs.figure_6, rule, p.fit)
     smallest = figure6.smallest(cnn, theirs.figure_6, rule, p.fit)
     shape = figure6.shape(cnn, p.verdict, p.fit)
-    written = {"verdict": table, "verdict_curve": curve, "verdict_smallest": smallest}
+    written = {"verdict_cnn": table, "verdict_curve": curve, "verdict_smallest": smallest}
     written |= {"verdict_shape": shape, "verdict_parity": of_parity}
     ours = p.verdict.notebook.sweep
     others = beside.by_width(cnn, [*p.imports], ours, p.fit.failed_above)
@@ -125,7 +125,7 @@ def main() -> None:
     for name, frame in written.items():
         tables.write(frame, METRICS / f"{name}.csv")
     found = by_rule(table)
-    tables.write_json(found, METRICS / "verdict.json")
+    tables.write_json(found, METRICS / "verdict_cnn.json")
     counts = quanta(of_parity)
     tables.write_json(counts, METRICS / "verdict_parity.json")
     numbers = headline(found, laws, p.verdict.parity.learning)

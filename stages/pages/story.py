@@ -176,7 +176,7 @@ def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[S
         ),
         of(
             f"How often such intervals hold a known exponent, {simulated} sweeps a case",
-            read["coverage"],
+            read["cnn_coverage"],
             *(*words("Case"), *shares("Nominal", "Measured: coverage")),
         ),
     ]

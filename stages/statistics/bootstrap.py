@@ -3,7 +3,7 @@
 From a stratum (width) of m runs m - 1 are drawn with replacement and weighted by m / (m - 1):
 the rescaled bootstrap of Rao & Wu (1988, JASA 83, 231-241). Drawing m runs instead would
 understate every variance by the factor (m - 1) / m, a half for the two seeds of a first try.
-The percentiles of the resampled estimates make the interval; `stages.calibrate_fit` measures
+The percentiles of the resampled estimates make the interval; `stages.calibrate_cnn` measures
 how often it holds the truth.
 """
 

@@ -449,7 +449,7 @@ def test_the_stage_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.Monke
     for name in [*cnn, "dimension.csv", "parity_tasks.parquet", *parity]:
         (tmp_path / "metrics" / name).symlink_to(ROOT / "metrics" / name)
     monkeypatch.chdir(tmp_path)
-    names = ["verdict.csv", "verdict_curve.csv", "verdict.json", "verdict.md"]
+    names = ["verdict_cnn.csv", "verdict_curve.csv", "verdict_cnn.json", "verdict.md"]
     names += ["verdict_parity.csv", "verdict_parity.json"]
     names += ["verdict_shape.csv", "verdict_smallest.csv"]
 
@@ -459,14 +459,14 @@ def test_the_stage_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.Monke
 
     first = made()
     assert made() == first
-    found = json.loads(first["verdict.json"])
+    found = json.loads(first["verdict_cnn.json"])
     assert [*found] == [*pages.QUANTITIES]
     text = first["verdict.md"].decode()
     for name, entry in found.items():
         line = next(line for line in text.splitlines() if pages.QUANTITIES[name] in line)
         assert entry["outcome"] in line
         assert entry["published"] in line
-    table = pd.read_csv(tmp_path / "metrics" / "verdict.csv")
+    table = pd.read_csv(tmp_path / "metrics" / "verdict_cnn.csv")
     for row in table.to_dict("records"):
         target = Target(row["published_low"], row["published_high"])
         ours = Estimate(row["ours"], row["low"], row["high"], row["status"])

@@ -343,7 +343,7 @@ def test_the_explorers_show_the_numbers_of_the_tables(page: str, tmp_path: Path)
     names = ["sweep", "metric", "epochs", "quantile", "widths", "failed"]
     # Some from everywhere in the table, and what the verdict judges by its rule.
     rows = fits.iloc[:: len(fits) // 17].to_dict("records")
-    judged = pd.read_csv(ROOT / "metrics/verdict.csv").query("choice == 'rule'")
+    judged = pd.read_csv(ROOT / "metrics/verdict_cnn.csv").query("choice == 'rule'")
     rule = params.load(ROOT / "params.yaml").verdict.fit.model_dump()
     quantities = {"test_loss": "validation_loss", "train_error": "train_error"}
     times = pd.read_csv(ROOT / "plots/parity_learning_times.csv").query("series == 'widths'")

@@ -1,6 +1,6 @@
-"""Stage `calibrate_fit`: how often the intervals of `fit_cnn` hold an exponent that is known.
+"""Stage `calibrate_cnn`: how often the intervals of `fit_cnn` hold an exponent that is known.
 
-Writes metrics/coverage.csv, one row per kind of simulated sweep; it depends on no run. Expect
+Writes metrics/cnn_coverage.csv, one row per kind of simulated sweep; it depends on no run. Expect
 coverages of 0.90 to 0.98 for intervals at 0.95. Takes a minute of processor time, on two cores.
 """
 
@@ -13,7 +13,7 @@ from stages.manifold import coverage
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("metrics/coverage.csv"))
+    parser.add_argument("--output", type=Path, default=Path("metrics/cnn_coverage.csv"))
     output = parser.parse_args().output
     p = params.load()
     with workers.processes() as apply:
