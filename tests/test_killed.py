@@ -58,15 +58,17 @@ def test_what_was_killed_gives_the_same_part_when_run_again(ready: Clone) -> Non
     change(ready, "cnn.sweeps.paper.epochs", 40)
     kept = ready.root / "stages/training/kept.py"
     kept.write_text(kept.read_text().replace("PERIOD = 10.0", "PERIOD = 0.0"))
+    made = [ready.root / PART, (ready.root / PART).with_suffix(".safetensors")]
+    before = [path.read_bytes() for path in made]
     stage = ["dvc", "repro", f"{TRAINING}:train_cnn@paper-1"]
     [live] = [v for k, v in kill_in_training(ready, *stage).items() if k.startswith(str(LIVE))]
     assert live["data"].keys() == {"epoch", "loss", "seconds_left"}
     assert 0 < live["data"]["epoch"] < 40
-    assert not (ready.root / PART).exists()
+    assert [path.read_bytes() for path in made] == before
     said = ready.run(*stage).stderr
     assert re.search(r"80 of 80 run-epochs, .* after [1-9]\d* taken up", said)
-    made = [ready.root / PART, (ready.root / PART).with_suffix(".safetensors")]
     after_kill = [path.read_bytes() for path in made]
+    assert after_kill != before
     ready.run("python", "-m", "stages.train_cnn", "paper", "1")
     assert [path.read_bytes() for path in made] == after_kill
     assert not list(ready.root.glob("metrics/**/.*.tmp"))
