@@ -18,6 +18,7 @@ from stages.classification import draws, splits
 from stages.classification.history import History, Report, Run, Trained
 from stages.classification.splits import Data, Split
 from stages.cnn import kernels
+from stages.cnn.fused import Fused
 from stages.cnn.network import initial
 from stages.images.arrays import CLASSES, Images
 from stages.networks.cnn import HIDDEN, Network
@@ -145,21 +146,27 @@ class Replicas:
         def buffer(*size: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.zeros(replicas, self.batch, *size, dtype=dtype, device=self._device)
 
+        self._fused = None
+        if sweep.precision == "float16":
+            self._fused = Fused(width, self.batch, chunk, self.weights, self._device)
         self._a, self._b = a, b = _padded(width), _padded(2 * width)
         sizes = (width, 2 * width, self.classes)
         n, m, logits = (max(16, triton.next_power_of_2(size)) for size in sizes)
         self._arguments = self.weights.arguments | {
             "batch": self.batch, "width": width, "low": low, "scale": (high - low) / 255,
-            "inputs": buffer(34, 34, 4),
-            "hidden1": buffer(18, 18, a), "gradient1": buffer(16, 16, a),
-            "hidden2": buffer(8, 8, b), "gradient2": buffer(18, 18, b),
             "hidden3": buffer(6, 6, 2 * width), "gradient3": buffer(10, 10, b),
             "gradient4": buffer(HIDDEN),
-            "place1": buffer(16, 16, a, dtype=torch.uint8),
-            "place2": buffer(8, 8, b, dtype=torch.uint8),
             "N": n, "M": m, "CLASSES": self.classes, "LOGITS": logits, "CHUNK": chunk,
-            "PRECISION": "tf32" if sweep.precision == "tf32" else "ieee",
+            "PRECISION": "ieee" if sweep.precision == "float32" else "tf32",
         }  # fmt: skip
+        if self._fused is None:
+            self._arguments |= {
+                "inputs": buffer(34, 34, 4),
+                "hidden1": buffer(18, 18, a), "gradient1": buffer(16, 16, a),
+                "hidden2": buffer(8, 8, b), "gradient2": buffer(18, 18, b),
+                "place1": buffer(16, 16, a, dtype=torch.uint8),
+                "place2": buffer(8, 8, b, dtype=torch.uint8),
+            }  # fmt: skip
 
         self._optimizer = Adam.of(sweep)
         evaluated = {"evaluation": data.train} if sweep.evaluate_training else {}
@@ -201,7 +208,19 @@ class Replicas:
         return Launcher(len(self.weights.values), self._arguments | p.arguments, WARPS_STAGES)
 
     def _forward(self, p: Pass, *, train: bool) -> None:
-        launch, batch, offsets = self._launcher(p), self.batch, self.weights.offsets
+        launch, offsets = self._launcher(p), self.weights.offsets
+        if self._fused is None:
+            self._convolve(launch)
+        else:
+            self._fused.forward(self._arguments | p.arguments, train=train)
+        launch(
+            kernels.head, (self._heads,), offset1=offsets["linear1"], offset2=offsets["linear2"],
+            offset_partials=self.weights.partial_offsets["linear2"],
+            K=LINEAR1_K, ROWS=HEAD_ROWS, TRAIN=train,
+        )  # fmt: skip
+
+    def _convolve(self, launch: Launcher) -> None:
+        batch, offsets = self.batch, self.weights.offsets
         launch(kernels.crop, (batch * kernels.IMAGE.value // CROP_BLOCK,), BLOCK=CROP_BLOCK)
         launch(
             kernels.conv1_forward, (batch * kernels.AREA1.value // CONV1_CELLS,), CELLS=CONV1_CELLS
@@ -214,11 +233,6 @@ class Replicas:
             kernels.conv3_forward, (-(-batch * kernels.AREA3.value // CONV3_ROWS),),
             offset=offsets["conv3"], K=K, ROWS=CONV3_ROWS,
         )  # fmt: skip
-        launch(
-            kernels.head, (self._heads,), offset1=offsets["linear1"], offset2=offsets["linear2"],
-            offset_partials=self.weights.partial_offsets["linear2"],
-            K=LINEAR1_K, ROWS=HEAD_ROWS, TRAIN=train,
-        )  # fmt: skip
 
     def _backward(self, p: Pass) -> None:
         launch, batch, chunks = self._launcher(p), self.batch, self._chunks
@@ -228,6 +242,9 @@ class Replicas:
             offset=offsets["linear1"], offset_partials=partial_offsets["linear1"],
             K=LINEAR1_K, ROWS=LINEAR1_ROWS,
         )  # fmt: skip
+        if self._fused is not None:
+            self._fused.backward(self._arguments | p.arguments)
+            return
         with self._branch():
             launch(
                 kernels.conv3_backward_weight, (chunks, -(-9 * self._b // K)),

@@ -26,7 +26,7 @@ class Training(Section):
     weight_decay: Annotated[Real, Field(ge=0)]
     batch_size: Annotated[int, Field(gt=0, le=2**24)]
     seeds: Annotated[int, Field(gt=0, le=10**4)]
-    precision: Literal["tf32", "float32"]
+    precision: Literal["tf32", "float32", "float16"]
 
 
 InitialWeights = Literal["pytorch", "keras"]
