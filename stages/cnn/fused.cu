@@ -138,10 +138,13 @@ __device__ inline Images images_of(const u8 *pixels, const int *draws, const int
 // Bias of two channels in each of the accumulators of a window's four corners.
 template <int TILES>
 __device__ inline void begin(float (&sum)[4][TILES][4], const float *bias, int channels) {
+#pragma unroll
     for (int j = 0; j < TILES; ++j)
+#pragma unroll
         for (int e = 0; e < 4; ++e) {
             int channel = j * 8 + lane() % 4 * 2 + e % 2;
             float value = channel < channels ? bias[channel] : 0;
+#pragma unroll
             for (int corner = 0; corner < 4; ++corner) sum[corner][j][e] = value;
         }
 }
@@ -150,12 +153,16 @@ __device__ inline void begin(float (&sum)[4][TILES][4], const float *bias, int c
 // (row 0..15, vector, what is in it for this lane, likewise the places).
 template <int TILES, class Store>
 __device__ inline void pool(const float (&sum)[4][TILES][4], Store store) {
+#pragma unroll
     for (int j = 0; j < TILES; ++j)
+#pragma unroll
         for (int half = 0; half < 2; ++half) {
             float best[2];
             u32 place[2];
+#pragma unroll
             for (int e = 0; e < 2; ++e) {
                 best[e] = 0, place[e] = 4;
+#pragma unroll
                 for (int corner = 0; corner < 4; ++corner) {
                     float value = sum[corner][j][half * 2 + e];
                     if (value > best[e]) best[e] = value, place[e] = corner;
@@ -170,12 +177,15 @@ __device__ inline void pool(const float (&sum)[4][TILES][4], Store store) {
 template <int ROWS, int TILES, class Window, class Gradient>
 __device__ inline void outer(float (&sum)[ROWS][TILES][4], Window window, Gradient gradient) {
     u32 b[(TILES + 1) / 2][4];
+#pragma unroll
     for (int j = 0; j < TILES; j += 2)
         tiles_transposed(b[j / 2], gradient(lane() % 16) + j + lane() / 16);
+#pragma unroll
     for (int t = 0; t < ROWS; ++t) {
         int group = 2 * (warp() + t * WARPS) + lane() / 8 % 2;
         u32 a[4];
         tiles_transposed(a, window(lane() % 8 + lane() / 16 * 8, group));
+#pragma unroll
         for (int j = 0; j < TILES; ++j)
             product(sum[t][j], a, b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
     }
@@ -185,8 +195,11 @@ __device__ inline void outer(float (&sum)[ROWS][TILES][4], Window window, Gradie
 template <int ROWS>
 __device__ inline void store(float *partials, const float (&sum)[ROWS][B][4], int inputs,
                              int vectors, float scale) {
+#pragma unroll
     for (int t = 0; t < ROWS; ++t)
+#pragma unroll
         for (int j = 0; j < B; ++j)
+#pragma unroll
             for (int e = 0; e < 4; ++e) {
                 int row = (warp() + t * WARPS) * 16 + lane() / 4 + e / 2 * 8;
                 int tap = row / 8 / vectors, input = row - tap * vectors * 8;
@@ -211,8 +224,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward(
     __syncthreads();
     load_weights(weights2, weights + offset2, N, A);
     u32 weights1[3][A][2];                   // a row of the window: four taps of four colours
+#pragma unroll
     for (int ky = 0; ky < 3; ++ky)
+#pragma unroll
         for (int j = 0; j < A; ++j)
+#pragma unroll
             for (int half = 0; half < 2; ++half) {
                 int kx = half * 2 + lane() % 4 / 2, c = lane() % 2 * 2, n = j * 8 + lane() / 4;
                 const float *weight = weights + ((ky * 3 + kx) * 3 + c) * N + n;
@@ -229,11 +245,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward(
         for (int y = part * 4; there && y < part * 4 + 4; ++y) {
             float sum[4][A][4];
             begin(sum, weights + TAPS * 3 * N, N);
+#pragma unroll
             for (int corner = 0; corner < 4; ++corner)
+#pragma unroll
                 for (int ky = 0; ky < 3; ++ky) {
                     u32 a[4];
                     tiles(a, pictures + corner % 2 * IMAGE + (2 * y + corner / 2 + ky) * 17 +
                                  lane() % 16 + lane() / 16);
+#pragma unroll
                     for (int j = 0; j < A; ++j)
                         product(sum[corner][j], a, weights1[ky][j][0], weights1[ky][j][1]);
                 }
@@ -254,12 +273,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward(
             for (int s = 0; s < STEPS2; ++s) {
                 int group = 2 * s + lane() / 16, tap = group / A, vector = group % A;
                 u32 b2[(B + 1) / 2][4];
+#pragma unroll
                 for (int j = 0; j < B; j += 2)
                     tiles_transposed(b2[j / 2], weights2 + (16 * s + lane() % 16) * SB + j + lane() / 16);
+#pragma unroll
                 for (int corner = 0; corner < 4; ++corner) {
                     int row = 2 * y + corner / 2 + tap / 3, column = 2 * x + corner % 2 + tap % 3;
                     u32 a[4];
                     tiles(a, tap < TAPS ? map + pixel1(row, column) * SA + vector : zero);
+#pragma unroll
                     for (int j = 0; j < B; ++j)
                         product(sum[corner][j], a, b2[j / 2][j % 2 * 2], b2[j / 2][j % 2 * 2 + 1]);
                 }
@@ -301,6 +323,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward3(
                 int group = 2 * s + lane() / 16, tap = group / B;
                 u32 a[4];
                 tiles(a, tap < TAPS ? corner + (tap / 3 * 8 + tap % 3) * SB + group % B : zero);
+#pragma unroll
                 for (int j = 0; j < HALF; j += 2) {
                     u32 b[4];
                     int vector = min(from + j + lane() / 16, SB - 1);
@@ -309,7 +332,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward3(
                     if (j + 1 < HALF) product(sum[j + 1], a, b[2], b[3]);
                 }
             }
+#pragma unroll
             for (int j = 0; j < HALF; ++j)
+#pragma unroll
                 for (int e = 0; e < 4; ++e) {
                     int at = unit / HALVES * 16 + lane() / 4 + e / 2 * 8;
                     int output = (from + j) * 8 + lane() % 4 * 2 + e % 2;
@@ -358,6 +383,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) backward3(
                 uint4 *at = frame + ((y + 2 - tap / 3) * 10 + x + 2 - tap % 3) * SB + group % B;
                 tiles(a, tap < TAPS ? at : zero);
                 group = 2 * s + lane() / 8 % 2, tap = group / B;
+#pragma unroll
                 for (int j = 0; j < B; j += 2) {
                     u32 b[4];
                     at = weights3 + ((tap * B + min(j + lane() / 16, B - 1)) * 8 + lane() % 8) * SB;
@@ -366,7 +392,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) backward3(
                     if (j + 1 < B) product(down[j + 1], a, b[2], b[3]);
                 }
             }
+#pragma unroll
             for (int j = 0; j < B; ++j)
+#pragma unroll
                 for (int half = 0; half < 2; ++half) {
                     long long at = (image * 64 + tile * 16 + lane() / 4 + half * 8) * SB + j;
                     u32 both = pair(down[j][half * 2], down[j][half * 2 + 1]);
@@ -414,6 +442,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) backward2(
             int cell = i / B, vector = i % B;
             uint4 gradient = gradient2[image * MAP2 + cell * SB + vector];
             uint4 place = place2[image * MAP2 + cell * SB + vector];
+#pragma unroll
             for (u32 corner = 0; corner < 4; ++corner) {
                 auto only = [&](u32 value, u32 at) {
                     return ((at & 0xffff) == corner ? value & 0xffff : 0) |
@@ -435,6 +464,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) backward2(
                 uint4 *at = frame + pixel1(y + 2 - tap / 3, x + 2 - tap % 3) * SB + group % B;
                 tiles(a, tap < TAPS ? at : zero);
                 group = 2 * s + lane() / 8 % 2, tap = group / B;
+#pragma unroll
                 for (int j = 0; j < A; j += 2) {
                     u32 b[4];
                     at = weights2 + ((tap * A + min(j + lane() / 16, A - 1)) * 8 + lane() % 8) * SB;
@@ -443,7 +473,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) backward2(
                     if (j + 1 < A) product(down[j + 1], a, b[2], b[3]);
                 }
             }
+#pragma unroll
             for (int j = 0; j < A; ++j)
+#pragma unroll
                 for (int half = 0; half < 2; ++half) {
                     int column = lane() / 4 * 2 + half;
                     long long at = (image * 256 + y * 16 + column) * SA + j;
@@ -489,25 +521,31 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) backward1(
         __syncthreads();
         for (int y = warp() * 2; y < warp() * 2 + 2; ++y) {
             u32 g[(A + 1) / 2][4], place[(A + 1) / 2][4];
+#pragma unroll
             for (int j = 0; j < A; j += 2) {
                 int at = (y * 16 + lane() % 16) * SA + j + lane() / 16;
                 tiles_transposed(g[j / 2], gradients + at);
                 tiles_transposed(place[j / 2], places + at);
             }
+#pragma unroll
             for (u32 corner = 0; corner < 4; ++corner) {
                 u32 b1[A][2];
+#pragma unroll
                 for (int j = 0; j < A; ++j)
+#pragma unroll
                     for (int half = 0; half < 2; ++half) {
                         u32 value = g[j / 2][j % 2 * 2 + half], at = place[j / 2][j % 2 * 2 + half];
                         b1[j][half] = ((at & 0xffff) == corner ? value & 0xffff : 0) |
                                       (at >> 16 == corner ? value & 0xffff0000 : 0);
                     }
+#pragma unroll
                 for (int t = 0; t < TILES; ++t) {
                     int group = 2 * t + lane() / 8 % 2, x = lane() % 8 + lane() / 16 * 8;
                     uint4 *at = copies + corner % 2 * IMAGE +
                                 (2 * y + corner / 2 + group / 2) * 17 + x + group % 2;
                     u32 a[4];
                     tiles_transposed(a, group < 6 ? at : group == 6 ? one : zero);
+#pragma unroll
                     for (int j = 0; j < A; ++j) product(sum[t][j], a, b1[j][0], b1[j][1]);
                 }
             }
@@ -516,8 +554,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) backward1(
     float *const all = reinterpret_cast<float *>(copies);  // (64, 8 A), the warps' sums in order
     for (int turn = 0; turn < WARPS; ++turn) {
         __syncthreads();
+#pragma unroll
         for (int t = 0; warp() == turn && t < TILES; ++t)
+#pragma unroll
             for (int j = 0; j < A; ++j)
+#pragma unroll
                 for (int e = 0; e < 4; ++e) {
                     int row = t * 16 + lane() / 4 + e / 2 * 8;
                     float &at = all[row * A * 8 + j * 8 + lane() % 4 * 2 + e % 2];
