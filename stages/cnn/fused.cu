@@ -99,14 +99,6 @@ __device__ inline void set(uint4 *map, int channel, float value) {
     reinterpret_cast<unsigned short *>(map)[channel] = pair(value, 0);
 }
 
-// A convolution's weights (9, inputs, outputs) as float16 in rows of SB vectors.
-__device__ inline void load_weights(uint4 *to, const float *from, int inputs, int vectors) {
-    for (int i = threadIdx.x; i < TAPS * inputs * M; i += THREADS) {
-        int input = i / M % inputs, tap = i / M / inputs;
-        set(to + (tap * vectors * 8 + input) * SB, i % M, from[i]);
-    }
-}
-
 // Both copies of image b as drawn: flipped, cropped, scaled. By the threads of whole warps.
 __device__ inline void crop(uint4 *copies, const Images &images, int b, int thread, int threads) {
     int draw = images.draws[b];
@@ -211,18 +203,38 @@ __device__ inline void store(float *partials, const float (&sum)[ROWS][B][4], in
             }
 }
 
+// A convolution's weights (9, inputs, outputs) as float16, in rows of SB vectors for each input,
+// those that are lacking 0. Grid (blocks of THREADS pairs, replicas).
+__device__ inline void pack(uint4 *to, const float *from, int i, int inputs, int vectors) {
+    int row = i / (SB * 4), output = i % (SB * 4) * 2, tap = row / (vectors * 8);
+    int input = row - tap * vectors * 8;
+    bool known = tap < TAPS && input < inputs && output < M;
+    const float *weight = from + (tap * inputs + input) * M + output;
+    reinterpret_cast<u32 *>(to)[i] = known ? pair(weight[0], weight[1]) : 0;
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) packed(
+    const float *weights, uint4 *weights2, uint4 *weights3, int total, int offset2, int offset3) {
+    weights += static_cast<long long>(blockIdx.y) * total;
+    int i = blockIdx.x * THREADS + threadIdx.x;
+    if (i < WEIGHTS2 * 4)
+        pack(weights2 + static_cast<long long>(blockIdx.y) * WEIGHTS2, weights + offset2, i, N, A);
+    else if (i < (WEIGHTS2 + WEIGHTS3) * 4)
+        pack(weights3 + static_cast<long long>(blockIdx.y) * WEIGHTS3, weights + offset3,
+             i - WEIGHTS2 * 4, M, B);
+}
+
 // conv1 and conv2, two images at a time. Grid (ceil(batch / per), replicas).
 extern "C" __global__ void __launch_bounds__(THREADS, 2) forward(
-    const u8 *pixels, const int *draws, const int *step, const float *weights, uint4 *hidden1,
-    uint4 *place1, uint4 *hidden2, uint4 *place2, int images, int batch, int total, int offset2,
+    const u8 *pixels, const int *draws, const int *step, const float *weights,
+    const uint4 *weights2, uint4 *hidden1, uint4 *place1, uint4 *hidden2, uint4 *place2, int images, int batch, int total, int offset2,
     int per, int train, double low, double scale) {
     uint4 *const zero = shared, *const copies = zero + CONSTANTS;
-    uint4 *const maps = copies + 4 * IMAGE, *const weights2 = maps + 2 * MAP1;
+    uint4 *const maps = copies + 4 * IMAGE, *const matrix = maps + 2 * MAP1;
     Images seen = images_of(pixels, draws, step, images, batch, low, scale);
     weights += static_cast<long long>(blockIdx.y) * total;
-    fill(shared, CONSTANTS + 4 * IMAGE + 2 * MAP1 + WEIGHTS2 + 1);
-    __syncthreads();
-    load_weights(weights2, weights + offset2, N, A);
+    fill(shared, CONSTANTS + 4 * IMAGE + 2 * MAP1);
+    copy(matrix, weights2 + static_cast<long long>(blockIdx.y) * WEIGHTS2, WEIGHTS2);
     u32 weights1[3][A][2];                   // a row of the window: four taps of four colours
 #pragma unroll
     for (int ky = 0; ky < 3; ++ky)
@@ -237,10 +249,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward(
             }
     const int own = warp() / 4, part = warp() % 4;  // of the two images; a quarter of it
     uint4 *const pictures = copies + own * 2 * IMAGE, *const map = maps + own * MAP1;
-    for (int b = blockIdx.x * per + own; b - own < min(int(blockIdx.x + 1) * per, seen.valid); b += 2) {
-        bool there = b < min(int(blockIdx.x + 1) * per, seen.valid);
+    const int end = min(int(blockIdx.x + 1) * per, seen.valid);
+    __syncthreads();
+    if (blockIdx.x * per + own < end)
+        crop(pictures, seen, blockIdx.x * per + own, threadIdx.x % 128, 128);
+    for (int b = blockIdx.x * per + own; b - own < end; b += 2) {
+        bool there = b < end;
         long long image = static_cast<long long>(blockIdx.y) * batch + b;
-        if (there) crop(pictures, seen, b, threadIdx.x % 128, 128);
         __syncthreads();
         for (int y = part * 4; there && y < part * 4 + 4; ++y) {
             float sum[4][A][4];
@@ -264,6 +279,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward(
             });
         }
         __syncthreads();
+        if (b + 2 < end) crop(pictures, seen, b + 2, threadIdx.x % 128, 128);
         if (there && train)
             for (int i = threadIdx.x % 128; i < MAP1; i += 128) hidden1[image * MAP1 + i] = map[i];
         if (there) {
@@ -275,7 +291,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward(
                 u32 b2[(B + 1) / 2][4];
 #pragma unroll
                 for (int j = 0; j < B; j += 2)
-                    tiles_transposed(b2[j / 2], weights2 + (16 * s + lane() % 16) * SB + j + lane() / 16);
+                    tiles_transposed(b2[j / 2], matrix + (16 * s + lane() % 16) * SB + j + lane() / 16);
 #pragma unroll
                 for (int corner = 0; corner < 4; ++corner) {
                     int row = 2 * y + corner / 2 + tap / 3, column = 2 * x + corner % 2 + tap % 3;
@@ -292,20 +308,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward(
                 if (train) reinterpret_cast<u32 *>(place2 + at)[lane() % 4] = place;
             });
         }
-        __syncthreads();
     }
 }
 
 // conv3 and its ReLU, SUB images at a time. Grid (ceil(batch / per), replicas).
 extern "C" __global__ void __launch_bounds__(THREADS, 2) forward3(
-    const int *step, const float *weights, const uint4 *hidden2, float *hidden3, int images,
-    int batch, int total, int offset3, int per) {
-    uint4 *const zero = shared, *const maps = zero + CONSTANTS, *const weights3 = maps + SUB * MAP2;
+    const int *step, const float *weights, const uint4 *weights3, const uint4 *hidden2,
+    float *hidden3, int images, int batch, int total, int offset3, int per) {
+    uint4 *const zero = shared, *const maps = zero + CONSTANTS, *const matrix = maps + SUB * MAP2;
     int left = images - *step * batch, valid = left < batch ? left : batch;
-    weights += static_cast<long long>(blockIdx.y) * total + offset3;
-    fill(shared, CONSTANTS + SUB * MAP2 + WEIGHTS3 + 1);
-    __syncthreads();
-    load_weights(weights3, weights, M, B);
+    const float *bias = weights + static_cast<long long>(blockIdx.y) * total + offset3 + TAPS * M * M;
+    fill(zero, CONSTANTS);
+    copy(matrix, weights3 + static_cast<long long>(blockIdx.y) * WEIGHTS3, WEIGHTS3);
     int end = min(int(blockIdx.x + 1) * per, valid);
     for (int first = blockIdx.x * per; first < end; first += SUB) {
         long long image = static_cast<long long>(blockIdx.y) * batch + first;
@@ -327,7 +341,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward3(
                 for (int j = 0; j < HALF; j += 2) {
                     u32 b[4];
                     int vector = min(from + j + lane() / 16, SB - 1);
-                    tiles_transposed(b, weights3 + (16 * s + lane() % 16) * SB + vector);
+                    tiles_transposed(b, matrix + (16 * s + lane() % 16) * SB + vector);
                     product(sum[j], a, b[0], b[1]);
                     if (j + 1 < HALF) product(sum[j + 1], a, b[2], b[3]);
                 }
@@ -339,7 +353,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward3(
                     int at = unit / HALVES * 16 + lane() / 4 + e / 2 * 8;
                     int output = (from + j) * 8 + lane() % 4 * 2 + e % 2;
                     if (at >= rows || output >= M || from + j >= B) continue;
-                    float value = sum[j][e] + weights[TAPS * M * M + output];
+                    float value = sum[j][e] + bias[output];
                     hidden3[(image * 36 + at) * M + output] = value > 0 ? value : 0;
                 }
         }
@@ -348,17 +362,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward3(
 
 // From conv3's output to its weights and hidden2. Grid (chunks, replicas).
 extern "C" __global__ void __launch_bounds__(THREADS, 2) backward3(
-    const int *step, const float *weights, const uint4 *hidden2, const float *gradient3,
-    uint4 *gradient2, float *partials, int images, int batch, int total, int offset3,
-    int total_partials, int offset3_partials, int chunk, double gradient_scale) {
+    const int *step, const uint4 *weights3, const uint4 *hidden2, const float *gradient3,
+    uint4 *gradient2, float *partials, int images, int batch, int total_partials, int offset3_partials, int chunk, double gradient_scale) {
     uint4 *const zero = shared, *const one = zero + 1, *const maps = zero + CONSTANTS;
-    uint4 *const frames = maps + SUB * MAP2, *const weights3 = frames + SUB * FRAME3;
+    uint4 *const frames = maps + SUB * MAP2, *const matrix = frames + SUB * FRAME3;
     int left = images - *step * batch, valid = left < batch ? left : batch;
     constexpr int PADDED = (M + 3) / 4 * 4, ROWS = (TILES3 + WARPS - 1) / WARPS;
-    fill(shared, CONSTANTS + SUB * MAP2 + SUB * FRAME3 + WEIGHTS3 + 1);
+    fill(shared, CONSTANTS + SUB * MAP2 + SUB * FRAME3);
+    copy(matrix, weights3 + static_cast<long long>(blockIdx.y) * WEIGHTS3, WEIGHTS3);
     __syncthreads();
     if (threadIdx.x == 0) set(one, 0, 1);
-    load_weights(weights3, weights + static_cast<long long>(blockIdx.y) * total + offset3, M, B);
     float sum[ROWS][B][4] = {};
     int end = min(int(blockIdx.x + 1) * chunk, valid);
     for (int first = blockIdx.x * chunk; first < end; first += SUB) {
@@ -386,7 +399,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) backward3(
 #pragma unroll
                 for (int j = 0; j < B; j += 2) {
                     u32 b[4];
-                    at = weights3 + ((tap * B + min(j + lane() / 16, B - 1)) * 8 + lane() % 8) * SB;
+                    at = matrix + ((tap * B + min(j + lane() / 16, B - 1)) * 8 + lane() % 8) * SB;
                     tiles(b, tap < TAPS ? at + group % B : zero);
                     product(down[j], a, b[0], b[1]);
                     if (j + 1 < B) product(down[j + 1], a, b[2], b[3]);
@@ -422,17 +435,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) backward3(
 
 // From hidden2 through pooling and ReLU to conv2's weights and hidden1. Grid (chunks, replicas).
 extern "C" __global__ void __launch_bounds__(THREADS, 2) backward2(
-    const int *step, const float *weights, const uint4 *hidden1, const uint4 *place2,
-    const uint4 *gradient2, uint4 *gradient1, float *partials, int images, int batch, int total,
-    int offset2, int total_partials, int offset2_partials, int chunk, double gradient_scale) {
+    const int *step, const uint4 *weights2, const uint4 *hidden1, const uint4 *place2,
+    const uint4 *gradient2, uint4 *gradient1, float *partials, int images, int batch,
+    int total_partials, int offset2_partials, int chunk, double gradient_scale) {
     constexpr int FRAME2 = 18 * 18 * SB, ROWS = (TILES2 + WARPS - 1) / WARPS;
     uint4 *const zero = shared, *const one = zero + 1, *const map = zero + CONSTANTS;
-    uint4 *const frame = map + MAP1, *const weights2 = frame + FRAME2;
+    uint4 *const frame = map + MAP1, *const matrix = frame + FRAME2;
     int left = images - *step * batch, valid = left < batch ? left : batch;
-    fill(shared, CONSTANTS + MAP1 + FRAME2 + WEIGHTS2 + 1);
+    fill(shared, CONSTANTS + MAP1 + FRAME2);
+    copy(matrix, weights2 + static_cast<long long>(blockIdx.y) * WEIGHTS2, WEIGHTS2);
     __syncthreads();
     if (threadIdx.x == 0) set(one, 0, 1);
-    load_weights(weights2, weights + static_cast<long long>(blockIdx.y) * total + offset2, N, A);
     float sum[ROWS][B][4] = {};
     for (int b = blockIdx.x * chunk; b < min(int(blockIdx.x + 1) * chunk, valid); ++b) {
         long long image = static_cast<long long>(blockIdx.y) * batch + b;
@@ -455,33 +468,40 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) backward2(
             }
         }
         __syncthreads();
-        for (int y = warp() * 2; y < warp() * 2 + 2; ++y) {
-            int x = lane() % 8 * 2 + lane() / 8 % 2;
-            float down[A][4] = {};
+        {
+            int y = warp() * 2, x = lane() % 8 * 2 + lane() / 8 % 2;  // two rows
+            float down[2][A][4] = {};
+#pragma unroll 2
             for (int s = 0; s < STEPS2_BACK; ++s) {
                 int group = 2 * s + lane() / 16, tap = group / B;
-                u32 a[4];
+                u32 a[2][4];
                 uint4 *at = frame + pixel1(y + 2 - tap / 3, x + 2 - tap % 3) * SB + group % B;
-                tiles(a, tap < TAPS ? at : zero);
+                tiles(a[0], tap < TAPS ? at : zero);
+                tiles(a[1], tap < TAPS ? at + 18 * SB : zero);
                 group = 2 * s + lane() / 8 % 2, tap = group / B;
 #pragma unroll
                 for (int j = 0; j < A; j += 2) {
                     u32 b[4];
-                    at = weights2 + ((tap * A + min(j + lane() / 16, A - 1)) * 8 + lane() % 8) * SB;
+                    at = matrix + ((tap * A + min(j + lane() / 16, A - 1)) * 8 + lane() % 8) * SB;
                     tiles(b, tap < TAPS ? at + group % B : zero);
-                    product(down[j], a, b[0], b[1]);
-                    if (j + 1 < A) product(down[j + 1], a, b[2], b[3]);
+#pragma unroll
+                    for (int row = 0; row < 2; ++row) {
+                        product(down[row][j], a[row], b[0], b[1]);
+                        if (j + 1 < A) product(down[row][j + 1], a[row], b[2], b[3]);
+                    }
                 }
             }
 #pragma unroll
-            for (int j = 0; j < A; ++j)
+            for (int row = 0; row < 2; ++row)
 #pragma unroll
-                for (int half = 0; half < 2; ++half) {
-                    int column = lane() / 4 * 2 + half;
-                    long long at = (image * 256 + y * 16 + column) * SA + j;
-                    u32 both = pair(down[j][half * 2], down[j][half * 2 + 1]);
-                    reinterpret_cast<u32 *>(gradient1 + at)[lane() % 4] = both;
-                }
+                for (int j = 0; j < A; ++j)
+#pragma unroll
+                    for (int half = 0; half < 2; ++half) {
+                        int column = lane() / 4 * 2 + half;
+                        long long at = (image * 256 + (y + row) * 16 + column) * SA + j;
+                        u32 both = pair(down[row][j][half * 2], down[row][j][half * 2 + 1]);
+                        reinterpret_cast<u32 *>(gradient1 + at)[lane() % 4] = both;
+                    }
         }
         for (int y = 0; y < 16; ++y)
             outer(

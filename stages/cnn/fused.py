@@ -80,6 +80,7 @@ class Fused:
         maps |= {"hidden2": 64 * b, "place2": 64 * b, "gradient2": 64 * b}
         conv2 = 16 * -(-9 * narrow // 2) * b
         vectors = {
+            "packed": 0,
             "forward": 4 * image + 2 * maps["hidden1"] + conv2,
             "forward3": 4 * maps["hidden2"] + conv3,
             "backward3": 4 * maps["hidden2"] + 4 * 100 * b + conv3,
@@ -94,6 +95,10 @@ class Fused:
             for name, size in maps.items()
         }
         self._arguments |= {
+            name: torch.zeros(self._replicas, size * VECTOR, dtype=torch.float16, device=device)
+            for name, size in (("weights2", conv2), ("weights3", conv3))
+        }
+        self._arguments |= {
             "chunk": chunk,
             "gradient_scale": float(RANGE * 2 ** (batch - 1).bit_length()),
         }
@@ -103,6 +108,8 @@ class Fused:
 
     def forward(self, arguments: Mapping[str, Any], *, train: bool) -> None:
         """From the images that are drawn to hidden3."""
+        pairs = 4 * sum(self._arguments[name][0].numel() // VECTOR for name in ("weights2", "weights3"))
+        self._launch("packed", -(-pairs // THREADS), arguments)
         for name, per in (("forward", FORWARD_IMAGES), ("forward3", CONV3_IMAGES)):
             per = min(per, -(-self._batch // 8))
             self._launch(name, -(-self._batch // per), {**arguments, "per": per, "train": int(train)})
