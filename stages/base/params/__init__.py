@@ -4,7 +4,9 @@ from stages.base.params.cnn import BY_HAND as BY_HAND
 from stages.base.params.cnn import Change as Change
 from stages.base.params.cnn import CnnSweep as CnnSweep
 from stages.base.params.cnn import InitialWeights as InitialWeights
+from stages.base.params.cnn import Moment as Moment
 from stages.base.params.cnn import Regime as Regime
+from stages.base.params.cnn import Snapshot as Snapshot
 from stages.base.params.cnn import Study as Study
 from stages.base.params.cnn import StudyTraining as StudyTraining
 from stages.base.params.cnn import Training as Training
