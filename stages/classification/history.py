@@ -108,7 +108,7 @@ class Trained(Generic[N]):
         """All weights of a width by their names in a file: a snapshot's prefix, `prefix`, its own.
 
         Those of the first run after its last epoch are as they are; of the others float32 becomes
-        float16, in which a measured dimension is the same to 0.1% (LOG.md).
+        float16, in which a measured dimension is the same to 0.03% (LOG.md).
         """
         named = {prefix + name: t for name, t in self.networks[width].state_dict().items()}
         for snapshot, weights in self.further[width].items():

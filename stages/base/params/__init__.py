@@ -1,6 +1,7 @@
 """params.yaml as typed, validated objects, a module for each part of it."""
 
 from stages.base.params.cnn import BY_HAND as BY_HAND
+from stages.base.params.cnn import FIRST as FIRST
 from stages.base.params.cnn import Change as Change
 from stages.base.params.cnn import CnnSweep as CnnSweep
 from stages.base.params.cnn import InitialWeights as InitialWeights

@@ -54,6 +54,10 @@ class Snapshot(NamedTuple):
         return seed if self.epochs == "last" else f"{seed}{self.epochs}/"
 
 
+FIRST = Snapshot()
+"""What is kept of every sweep and study."""
+
+
 class CnnSweep(Training):
     """One training protocol, run at every width with `seeds` seeds.
 
