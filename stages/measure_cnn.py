@@ -1,8 +1,8 @@
 """Stage `measure_cnn`: the intrinsic dimension of the last layers of each network of the sweeps.
 
-Seed 0 of every sweep and width, on the test images. Writes the rows as metrics/dimension_cnn.csv,
-unrounded: stage `measure_dimension` says what is measured, and puts all of it together. Some 2 s of
-one core per network.
+All weights that are kept of every sweep and width, on the test images. Writes the rows as
+metrics/dimension_cnn.csv, unrounded: stage `measure_dimension` says what is measured, and puts all
+of it together. Some 2 s of one core per network.
 """
 
 from collections.abc import Iterator
@@ -21,18 +21,22 @@ from stages.networks.cnn import Network
 
 
 def measured(p: params.Params, images: Images, apply: workers.Apply) -> Iterator[pd.DataFrame]:
-    """The rows of each sweep.
+    """The rows of each sweep and snapshot.
 
     Raises:
         InputError: weights are missing or damaged, from other params, or of another width.
     """
     widths = p.cnn.widths
     for name, sweep in p.cnn.sweeps.items():
-        parts = (sweep_part(p.cnn_images, name, sweep, width) for width in widths)
-        new = (Network(width, classes=images.classes) for width in widths)
-        networks = list(map(trained, parts, new))
-        hidden = last_hidden(networks, images.test_images, sweep.input_range, apply)
-        yield of_networks(name, widths, map(layers, networks, hidden), p.dimension, apply)
+        parts = {width: sweep_part(p.cnn_images, name, sweep, width) for width in widths}
+        for snapshot in sweep.snapshots:
+            networks = [
+                trained(part, Network(width, classes=images.classes), snapshot=snapshot)
+                for width, part in parts.items()
+            ]
+            hidden = last_hidden(networks, images.test_images, sweep.input_range, apply)
+            found = map(layers, networks, hidden)
+            yield of_networks(name, widths, snapshot, found, p.dimension, apply)
 
 
 def main() -> None:

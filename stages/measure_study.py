@@ -2,9 +2,9 @@
 
     python -m stages.measure_study mnist
 
-Seed 0 of every width, on the test images; and the images themselves. Writes the rows as
-metrics/dimension_studies/mnist.csv, unrounded: stage `measure_dimension` says what is measured, and
-puts all of it together. Some 2 s of one core per network, and 10 s for the images.
+All weights that are kept of every width, on the test images; and the images themselves. Writes the
+rows as metrics/dimension_studies/mnist.csv, unrounded: stage `measure_dimension` says what is
+measured, and puts all of it together. Some 2 s of one core per network, and 10 s for the images.
 """
 
 import argparse
@@ -28,17 +28,18 @@ from stages.networks.cnn import Network
 
 
 def by_hand(
-    part: Part, study: params.Study, images: Images, apply: Apply
+    part: Part, study: params.Study, snapshot: params.Snapshot, images: Images, apply: Apply
 ) -> Iterable[dict[params.Layer, Floats]]:
     """The layers of each width of the network of Figure 6."""
     images = images.for_cnn()
-    networks = [trained(part, Network(n, classes=images.classes), n) for n in study.widths]
+    new = {width: Network(width, classes=images.classes) for width in study.widths}
+    networks = [trained(part, network, width, snapshot) for width, network in new.items()]
     hidden = last_hidden(networks, images.test_images, study.training.input_range, apply)
     return map(layers, networks, hidden)
 
 
 def of_others(
-    part: Part, study: params.Study, images: Images, apply: Apply
+    part: Part, study: params.Study, snapshot: params.Snapshot, images: Images, apply: Apply
 ) -> Iterable[dict[params.Layer, Floats]]:
     """The layers of each width of any other network.
 
@@ -51,7 +52,7 @@ def of_others(
     for width in study.widths:
         if said[width] != (n := kind.parameters(width)):
             raise part.refused(f"N {said[width]} at width {width}, and the network has {n}")
-    networks = [trained(part, kind.build(width), width) for width in study.widths]
+    networks = [trained(part, kind.build(width), width, snapshot) for width in study.widths]
     scale = study.training.input_range
 
     def layers_of(network: torch.nn.Module) -> dict[params.Layer, Floats]:
@@ -74,10 +75,11 @@ def main() -> None:
     torch.set_num_threads(1)  # batches and networks are worked on side by side
     with workers.threads() as apply:
         of_kind = by_hand if study.network == params.BY_HAND else of_others
-        found = of_kind(part, study, images, apply)
-        table = of_networks(name, study.widths, found, p.dimension, apply)
-        of_these = of_images(source(named.name), images.test_images, p.dimension, apply)
-    table = pd.concat([of_these, table])
+        found = [of_images(source(named.name), images.test_images, p.dimension, apply)]
+        for snapshot in study.training.snapshots:
+            networks = of_kind(part, study, snapshot, images, apply)
+            found.append(of_networks(name, study.widths, snapshot, networks, p.dimension, apply))
+    table = pd.concat(found)
     tables.write(table, Path(f"metrics/dimension_studies/{name}.csv"), digits=tables.PASSED_ON)
 
 

@@ -209,7 +209,7 @@ def content(p: params.Params) -> dict[str, Any]:
     compare = read["dimension_calibration"]
     compare = compare[compare["known"] == p.dimension.known.compare]
     rule = p.verdict.dimension
-    networks = readings.by_estimator(read["dimension"], rule)
+    networks = readings.measured(read["dimension"], rule)
     judged = (
         pages.verdict(read["verdict_cnn"], read["verdict_curve"], p)
         | pages.dimension(read["dimension"], p)

@@ -36,7 +36,7 @@ def main() -> None:
 
     with files.aside(part.weights) as path:
         metadata = {"fingerprint": part.fingerprint}
-        save_file(trained.networks[width].state_dict(), path, metadata=metadata)
+        save_file(trained.tensors(width), path, metadata=metadata)
     part.write(trained.history.frame(name, partial(cnn_part.parameters, classes=images.classes)))
     keeping.remove()
 

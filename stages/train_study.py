@@ -4,9 +4,9 @@
     python -m stages.train_study manifold_4 --regime
 
 A study (section `studies` of params.yaml) is a network of stages/networks on images of section
-`images`, at widths of its own. Beside the part go the weights of each width's seed 0. Meant for a
-GPU: 13 widths of the CNN with 10 seeds of 50 epochs of batches of 32 are some minutes on an H200,
-7 widths of Sharma & Kaplan's network for MNIST four on an H100; on two cores either takes hours.
+`images`, at widths of its own. Beside the part go weights of each width. Meant for a GPU: 13 widths
+of the CNN with 10 seeds of 50 epochs of batches of 32 are some minutes on an H200, 7 widths of
+Sharma & Kaplan's network for MNIST four on an H100; on two cores either takes hours.
 
 Stage `train_regime` trains a study again with each change of section `regime`, into one part.
 """

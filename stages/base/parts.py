@@ -128,7 +128,7 @@ class Part(PartFile):
 
     @property
     def weights(self) -> Path:
-        """Where the final weights of seed 0 lie, for parts that have them."""
+        """Where the weights of its networks lie, for parts that have them."""
         return self.path.with_suffix(".safetensors")
 
     def hashes(self) -> dict[str, str]:

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+from stages.base.params import Snapshot
 
 METRICS = {
     "training": ("train_loss", "train_accuracy"),
@@ -19,6 +22,8 @@ Pair = tuple[float, float] | tuple[npt.NDArray[np.float64], npt.NDArray[np.float
 Report = Callable[[int, float], None]
 """Called with the run-epochs that have just ended and their mean training loss (nats)."""
 N = TypeVar("N", bound=nn.Module)
+Tensors = dict[str, Tensor]
+"""A network's tensors by their names in its module."""
 
 
 class Run(NamedTuple):
@@ -42,6 +47,16 @@ class History:
             for metric, value in zip(METRICS[name], pair, strict=True):
                 self.values[metric][rows, epoch - 1] = value
 
+    def improved(self, rows: Sequence[int], epoch: int) -> npt.NDArray[np.bool_]:
+        """Whether an epoch is the best so far of each of some runs: (rows,).
+
+        In float32, as parts have losses, so that the best epoch is that which a table says.
+        """
+        losses = self.values["validation_loss"][rows, :epoch].astype(np.float32)
+        best = np.where(np.isnan(losses), np.inf, losses).argmin(axis=1)
+        improved: npt.NDArray[np.bool_] = best == epoch - 1
+        return improved
+
     def state(self, rows: slice | int) -> list[npt.NDArray[np.float64]]:
         """What is known of some runs: views."""
         return [values[rows] for values in self.values.values()]
@@ -61,7 +76,43 @@ class History:
 
 @dataclass(frozen=True)
 class Trained(Generic[N]):
-    """The history of every run, and the trained network of the first run of each width."""
+    """The history of every run, and weights of some.
+
+    Attributes:
+        networks: the trained network of the first run of each width.
+        further: the other weights that are kept, by width.
+    """
 
     history: History
     networks: dict[int, N]
+    further: dict[int, dict[Snapshot, Tensors]]
+
+    @classmethod
+    def of(
+        cls, history: History, networks: Mapping[int, N], best: Mapping[int, Tensors], seeds: int
+    ) -> Self:
+        """What is kept of so many seeds, from the networks and the best weights of some rows."""
+        firsts: dict[int, N] = {}
+        further: dict[int, dict[Snapshot, Tensors]] = {run.width: {} for run in history.runs}
+        for row, network in networks.items():
+            width, seed = history.runs[row]
+            firsts.setdefault(width, network)
+            if 0 < seed < seeds:
+                further[width][Snapshot(seed)] = network.state_dict()
+        for row, weights in best.items():
+            width, seed = history.runs[row]
+            further[width][Snapshot(seed, "best")] = weights
+        return cls(history, firsts, further)
+
+    def tensors(self, width: int, prefix: str = "") -> Tensors:
+        """All weights of a width by their names in a file: a snapshot's prefix, `prefix`, its own.
+
+        Those of the first run after its last epoch are as they are; of the others float32 becomes
+        float16, in which a measured dimension is the same to 0.03% (LOG.md).
+        """
+        named = {prefix + name: t for name, t in self.networks[width].state_dict().items()}
+        for snapshot, weights in self.further[width].items():
+            for name, t in weights.items():
+                half = t.half() if t.dtype == torch.float32 else t
+                named[f"{snapshot.prefix}{prefix}{name}"] = half.contiguous()
+        return named

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from stages.base.params import CnnSweep
 from stages.classification import draws
-from stages.classification.history import History, N, Pair, Report, Run, Trained
+from stages.classification.history import History, N, Pair, Report, Run, Tensors, Trained
 from stages.classification.splits import Data, Split, mean_loss
 from stages.training import cpu, kept
 from stages.training.adam import Adam
@@ -100,11 +100,13 @@ def train(
     stop = Event()
     # here, not on the threads: PyTorch has one generator of initial weights per process
     replicas = [Replica(initial(run), logits, sweep, rates) for run in runs]
+    best = best_weights(sweep, runs, [replica.network for replica in replicas])
     images = _of_epoch(data)
 
     def trained(row: int) -> Generator[None, None, N]:
         (width, seed), replica = runs[row], replicas[row]
         state: list[kept.Array] = [*replica.state, *history.state(row)]
+        state += best.get(row, {}).values()
         kept_run = keeping.run(f"{width}-{seed}", state, sweep.epochs)
         for epoch in range(kept_run.done + 1, sweep.epochs + 1):
             seen = images(epoch)
@@ -117,19 +119,32 @@ def train(
             order = draws.validation(len(data.validation), seed, epoch, sweep.augment_validation)
             found["validation"] = replica.epoch(data.validation, order, train=False, stop=stop)
             history.record(row, epoch, found)
+            if row in best and history.improved([row], epoch).item():
+                take(best[row], replica.network)
             report(1, training[0])
             kept_run.keep(epoch)
             yield
         return replica.network.to(memory_format=torch.contiguous_format)
 
     networks = cpu.side_by_side(trained, len(runs), stop)
-    return Trained(history, first_of_width(runs, networks))
+    return Trained.of(history, dict(enumerate(networks)), best, sweep.weights_seeds)
 
 
-def first_of_width(runs: Sequence[Run], networks: Sequence[N]) -> dict[int, N]:
-    """The network of each width's first run."""
-    pairs = zip(reversed(runs), reversed(networks), strict=True)
-    return {run.width: network for run, network in pairs}
+def best_weights(
+    sweep: CnnSweep, runs: Sequence[Run], networks: Sequence[nn.Module]
+) -> dict[int, Tensors]:
+    """Room for the weights at the best epoch, by the rows of the runs of which these are kept."""
+    return {
+        row: {name: t.clone() for name, t in networks[row].state_dict().items()}
+        for row, run in enumerate(runs)
+        if sweep.best_weights and run.seed < sweep.weights_seeds
+    }
+
+
+def take(weights: Tensors, network: nn.Module) -> None:
+    """Set weights, in place, to those that a network has."""
+    for name, t in network.state_dict().items():
+        weights[name].copy_(t)
 
 
 def plainly(sweep: CnnSweep) -> Logits[nn.Module]:

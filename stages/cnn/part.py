@@ -47,7 +47,7 @@ def sweep_part(images: NamedImages, name: str, sweep: CnnSweep, width: int) -> P
         FOLDER / f"{name}-{width}.parquet",
         SCHEMA,
         RANGES,
-        made | {"params": sweep.model_dump()},
+        made | {"params": sweep.configuration},
         keys(_rows(name, sweep, width) | {"parameters": [parameters(width, classes)]}),
         images.record,
         has_weights=True,

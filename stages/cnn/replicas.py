@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stages.base.params import CnnSweep
 from stages.classification import draws, splits
-from stages.classification.history import History, Report, Run, Trained
+from stages.classification.history import History, Report, Run, Tensors, Trained
 from stages.classification.splits import Data, Split
 from stages.cnn import kernels
 from stages.cnn.fused import Fused
@@ -303,6 +303,29 @@ def unflatten(values: Tensor, width: int, classes: int = CLASSES) -> Network:
     return network
 
 
+class Best:
+    """The weights of some replicas at their best epoch so far: `values`, (rows, N), on the device.
+
+    Which epoch is the best is known only while the device is at the next one. So an epoch's weights
+    are copied at its end, before that begins, and the host waits for nothing.
+    """
+
+    def __init__(self, replicas: Replicas, rows: Sequence[int]) -> None:
+        self.rows, self._all = rows, replicas.weights.values
+        self._index = torch.tensor(rows, dtype=torch.int64, device=self._all.device)
+        self.values = self.now()
+
+    def now(self) -> Tensor:
+        """A copy of the present weights, (rows, N)."""
+        copied: Tensor = self._all.index_select(0, self._index)
+        return copied
+
+    def take(self, weights: Tensor, better: np.ndarray) -> None:
+        """Keep the rows of some weights that are better than those so far."""
+        for i in np.flatnonzero(better).tolist():
+            self.values[i].copy_(weights[i])
+
+
 def train(
     sweep: CnnSweep,
     width: int,
@@ -326,12 +349,16 @@ def train(
     if device.type == "cuda":
         sizes = devices.groups(len(seeds), build, f"width {width}, batch {sweep.batch_size}")
     history = History([Run(width, seed) for seed in seeds], sweep.epochs)
-    networks: list[Network] = []
+    networks: dict[int, Network] = {}
+    bests: dict[int, Tensors] = {}
 
-    def record(first: int, epoch: int, results: dict[str, Results]) -> None:
+    def record(
+        first: int, best: Best, epoch: int, results: dict[str, Results], weights: Tensor
+    ) -> None:
         found = {n: r.means(over_batches=n == "training") for n, r in results.items()}
         losses, _ = found["training"]
         history.record(slice(first, first + len(losses)), epoch, found)
+        best.take(weights, history.improved([first + row for row in best.rows], epoch))
         report(len(losses), float(losses.mean()))
 
     at = 0
@@ -341,33 +368,37 @@ def train(
         replicas.load(
             [initial(width, seeds[i], images.classes, sweep.initial_weights) for i in group]
         )
+        ours = [row for row in range(size) if seeds[at + row] < sweep.weights_seeds]
+        best = Best(replicas, ours if sweep.best_weights else [])
         kept_run = keeping.run(
             f"{width}-{seeds[at]}-{size}",
-            [*replicas.state, *history.state(slice(at, at + size))],
+            [*replicas.state, *history.state(slice(at, at + size)), best.values],
             sweep.epochs,
             size,
         )
         done = kept_run.done
         orders = _orders(replicas, sweep, [seeds[i] for i in group], done + 1)
-        before: dict[str, Results] | None = None
+        before: tuple[dict[str, Results], Tensor] | None = None
         for epoch in range(done + 1, sweep.epochs + 1):
             if data.fresh is not None:
                 data.train.set(data.fresh(epoch))
-            results = _launch_epoch(replicas, orders)
+            results = _launch_epoch(replicas, orders), best.now()
             # while the device works: the draws of the next epoch, the means of the one before
             if epoch < sweep.epochs:
                 orders = _orders(replicas, sweep, [seeds[i] for i in group], epoch + 1)
             if before is not None:
-                record(at, epoch - 1, before)
+                record(at, best, epoch - 1, *before)
             before = results
             if epoch == sweep.epochs or kept_run.due(epoch):
-                record(at, epoch, results)  # now: what is kept has its history
+                record(at, best, epoch, *results)  # now: what is kept has its history
                 kept_run.keep(epoch)
                 before = None
-        networks.append(replicas.network(0))
+        networks |= {at + row: replicas.network(row) for row in {0, *ours}}
+        for row, values in zip(best.rows, best.values.cpu(), strict=True):
+            bests[at + row] = unflatten(values, width, images.classes).state_dict()
         at += size
-        del replicas  # before the next group takes its memory
-    return Trained(history, {width: networks[0]})
+        del replicas, best  # before the next group takes its memory
+    return Trained.of(history, networks, bests, sweep.weights_seeds)
 
 
 Orders = dict[str, list[draws.Draws]]

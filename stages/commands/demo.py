@@ -26,7 +26,7 @@ from stages.manifold import readings
 from stages.manifold.method import MEDIAN
 from stages.manifold.students import OVER_ALL
 from stages.manifold.verdict import ALL
-from stages.statistics.estimate import Estimate, over_networks
+from stages.statistics.estimate import Estimate
 
 NAME = "demo"
 LAST = "report"
@@ -70,14 +70,13 @@ def table(
     `fits` and `dimensions` are metrics/cnn_fits.csv and metrics/dimension.csv.
     """
     rule = p.verdict.dimension
-    read = readings.by_estimator(dimensions, rule)
+    read = readings.measured(dimensions, rule)
     image = where(read, source=IMAGES).iloc[0]
     interval = image["dimension"], image["low"], image["high"], str(image["status"])
     rows = [("images, measured", Estimate(*interval))]
     for sweep in p.cnn.sweeps:
         networks = where(read, source=sweep, layer=rule.layer)
-        values, statuses = networks["dimension"].tolist(), networks["status"].tolist()
-        found = over_networks(values, statuses, p.fit.confidence)
+        found = readings.mean(networks, p.fit.confidence)
         rows.append((f"last hidden layer, measured, sweep {sweep}", found))
     best = where(fits, metric="validation_loss", epochs="best", quantile=MEDIAN, widths=ALL)
     for _, fit in where(best, failed="included").iterrows():

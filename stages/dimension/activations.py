@@ -3,7 +3,7 @@
 The paper says "the last hidden layer", not whether before its ReLU or after; what it released
 measures student networks before it. Measured are both, and the logits.
 
-From the weights of seed 0 beside each part; on the CPU wherever it trained, so that no number hangs
+From the weights beside each part; on the CPU wherever it trained, so that no number hangs
 on the device. A sweep's networks read the same pixels, so their first convolutions are made as one
 product for each of the four places that are pooled, which for three colours takes less than
 PyTorch's: some 12 s of one core for 10,000 images and the widths 1 to 20. Other networks than
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stages.base.errors import InputError
-from stages.base.params import Layer
+from stages.base.params import FIRST, Layer, Snapshot
 from stages.base.parts import Part
 from stages.base.workers import Apply
 from stages.classification.modules import watched
@@ -35,15 +35,16 @@ Floats = NDArray[np.float32]
 M = TypeVar("M", bound=nn.Module)
 
 
-def trained(part: Part, network: M, width: int | None = None) -> M:
-    """A network with the weights of seed 0 that lie beside `part`: of one width, where of several.
+def trained(part: Part, network: M, width: int | None = None, snapshot: Snapshot = FIRST) -> M:
+    """A network with weights that lie beside `part`: of one width, where of several.
 
     Raises:
         InputError: the weights are missing or damaged, from other params, or of another network.
     """
-    prefix = f"{width}." if width else ""
+    prefix = snapshot.prefix + (f"{width}." if width else "")
     of_all = load(part.read_weights())
-    own = {name.removeprefix(prefix): w for name, w in of_all.items() if name.startswith(prefix)}
+    names = {name: name.removeprefix(prefix) for name in of_all if name.startswith(prefix)}
+    own = {of: of_all[name] for name, of in names.items() if "/" not in of}
     try:
         network.load_state_dict(own)
     except RuntimeError as error:

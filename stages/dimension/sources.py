@@ -1,7 +1,10 @@
-"""What rows of measured dimensions are of, by their column `source`."""
+"""What rows of measured dimensions are of, by their first columns."""
 
 IMAGES = "images"
-"""The images that the sweeps are of. Of a network it is the name of its sweep or study."""
+"""The `source` of the images that the sweeps are of; of a network it is its sweep or study."""
+COLUMNS = ["source", "width", "seed", "epochs", "layer"]
+"""Images have a `source` alone."""
+WHOLE = {"width": "Int64", "seed": "Int64"}
 
 
 def source(images: str, of_sweeps: str = "") -> str:

@@ -5,8 +5,9 @@ and widths; the dimension of its layer and estimator. 2p/alpha stands for 4/alph
 as |error|^p. The claim is the line on which the two are the same.
 
 An interval of students is over teachers, both ways; the dimension is of each teacher's widest
-student. Of networks on images 4/alpha's is over runs, and the dimension's over widths. Imported
-runs come without weights: the dimension of ours by the same protocol stands for theirs.
+student. Of networks on images 4/alpha's is over runs, and the dimension's over widths, and seeds
+where several were measured. Imported runs come without weights: the dimension of ours by the same
+protocol stands for theirs.
 """
 
 import math
@@ -19,7 +20,7 @@ from stages.base.params import SharmaKaplan, StudentConfiguration, Verdict
 from stages.base.tables import where
 from stages.manifold import readings
 from stages.manifold.students import OVER_ALL, kind
-from stages.statistics.estimate import Estimate, missing, over_networks
+from stages.statistics.estimate import Estimate, missing
 
 STUDENTS, KNOWN, NETWORKS = "students of teachers", "generated images", "images"
 """The panels of figure 1, in column `panel` of its table."""
@@ -71,8 +72,9 @@ def of_known(table: pd.DataFrame, rules: Verdict) -> Iterator[Mark]:
     whole = where(table, widths="all").rename(columns={"dimension": "value"})
     for known, rows in whole.groupby("known"):
         value = _estimate(where(rows, quantity="test_loss"))
-        dimension = _estimate(where(rows, quantity=rules.dimension.layer))
-        yield Mark(KNOWN, "hard labels", f"d = {known}", dimension, value, "widths", "runs")
+        layer = where(rows, quantity=rules.dimension.layer)
+        over = next(iter(layer["over"]), "")
+        yield Mark(KNOWN, "hard labels", f"d = {known}", _estimate(layer), value, over, "runs")
 
 
 def of_networks(
@@ -95,14 +97,13 @@ def of_networks(
         alike = name if name in sweeps else like
         rule = rules.dimension.model_copy(update={"sweep": alike})
         rows = readings.networks(dimensions, rule, ranges)
-        values, statuses = rows["dimension"].tolist(), rows["status"].tolist()
-        dimension = over_networks(values, statuses, confidence)
+        dimension, over = readings.mean(rows, confidence), readings.over(rows)
         wanted = rules.fit.model_dump(include={"failed", "epochs", "quantile"})
         chosen = where(fits, sweep=name, metric="validation_loss", **wanted)
         named = where(chosen, widths=rules.fit.widths)
         law = named if len(named) else where(chosen, widths="all")
         value = _estimate(law[[*bounds, "status"]].rename(columns=bounds))
-        over = "widths" if name in sweeps else f"widths, of {like}"
+        over = over if name in sweeps else f"{over}, of {like}"
         yield Mark(NETWORKS, shown, name, dimension, value, over, "runs")
 
 

@@ -17,7 +17,7 @@ from stages.manifold import readings, samples, selection
 from stages.statistics import power_law
 from stages.statistics.bootstrap import Resampling
 from stages.statistics.equivalence import OUTCOMES, Target, judge
-from stages.statistics.estimate import OK, Estimate, missing, over_networks
+from stages.statistics.estimate import OK, Estimate, missing
 
 LOSSES = {"test_loss": "validation_loss", "train_loss": "train_loss"}
 MEDIAN = 0.5
@@ -70,13 +70,13 @@ def measured(
 
     `dimensions` are the rows of both in metrics/dimension.csv.
     """
-    rows = readings.by_estimator(dimensions, rule)
+    rows = readings.measured(dimensions, rule)
     of_images = rows["width"].isna()
     for row in rows[of_images][NUMBERS].to_numpy():
         yield "images", "all", Estimate(*row)
     for layer, networks in rows[~of_images].groupby("layer", sort=False):
-        values, statuses = networks["dimension"].tolist(), networks["status"].tolist()
-        yield str(layer), "all", over_networks(values, statuses, confidence)
+        estimate = readings.mean(networks, confidence)
+        yield str(layer), "all", estimate._replace(over=readings.over(networks))
 
 
 def cube(calibration: pd.DataFrame, known: int, rule: DimensionRule) -> Estimate:
@@ -111,7 +111,10 @@ def table(
     tolerance: float,
     resampling: Resampling,
 ) -> pd.DataFrame:
-    """One row per known dimension, quantity and range of widths, as `judged` says."""
+    """One row per known dimension, quantity and range of widths, as `judged` says.
+
+    Of a layer's dimension `over` says what its interval is over.
+    """
     rows: list[dict[str, Any]] = []
     for known, sweep in runs.items():
         found = [
@@ -121,8 +124,9 @@ def table(
         ]
         for quantity, widths, estimate in found:
             labels = {"known": known, "quantity": quantity, "widths": widths}
-            rows.append(labels | judged(estimate, known, tolerance))
-    return pd.DataFrame(rows, columns=["known", "quantity", "widths", *JUDGED])
+            numbers = judged(estimate, known, tolerance)
+            rows.append(labels | numbers | {"over": estimate.over})
+    return pd.DataFrame(rows, columns=["known", "quantity", "widths", *JUDGED, "over"])
 
 
 def losses(runs: dict[int, pd.DataFrame], epochs: str) -> pd.DataFrame:

@@ -1,11 +1,17 @@
-"""The table of measured dimensions, and which of its rows a rule names."""
+"""The table of measured dimensions: which of its rows a rule names, and their mean."""
 
 from collections.abc import Mapping
+from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from stages.base.params import DimensionRule
 from stages.base.tables import where
+from stages.statistics.estimate import Estimate, over_networks, over_seeds
+
+READING = "dimension"
+Over = Literal["both", "widths", "seeds"]
 
 
 def by_estimator(table: pd.DataFrame, rule: DimensionRule) -> pd.DataFrame:
@@ -13,12 +19,49 @@ def by_estimator(table: pd.DataFrame, rule: DimensionRule) -> pd.DataFrame:
     return where(table, estimator=rule.estimator, neighbours=rule.neighbours, blocks=1)
 
 
+def measured(table: pd.DataFrame, rule: DimensionRule) -> pd.DataFrame:
+    """Those of images, and of networks after the epochs that the rule names."""
+    rows = by_estimator(table, rule)
+    return rows[rows["width"].isna() | (rows["epochs"] == rule.epochs)]
+
+
 def networks(
     table: pd.DataFrame, rule: DimensionRule, ranges: Mapping[str, list[int]]
 ) -> pd.DataFrame:
     """Those of the layer and networks that the rule names; `ranges` are first and last widths."""
-    rows = where(by_estimator(table, rule), source=rule.sweep, layer=rule.layer)
+    rows = where(measured(table, rule), source=rule.sweep, layer=rule.layer)
     if rule.widths in ranges:
         first, last = ranges[rule.widths]
         rows = rows[rows["width"].between(first, last)]
     return rows
+
+
+def seeds(rows: pd.DataFrame) -> int:
+    """How many seeds' networks there are at each width."""
+    return int(rows["seed"].nunique())
+
+
+def over(rows: pd.DataFrame) -> str:
+    """What the interval of `mean` is over, in words."""
+    return "widths" if seeds(rows) < 2 else "widths and seeds"
+
+
+def mean(
+    rows: pd.DataFrame, confidence: float, column: str = READING, interval: Over = "both"
+) -> Estimate:
+    """The geometric mean over networks, of the same seeds at each width, by `over_seeds`.
+
+    Of one seed its interval is that of `over_networks`, over widths alone.
+    """
+    statuses = rows["status"].tolist()
+    if seeds(rows) < 2:
+        return over_networks(rows[column].tolist(), statuses, confidence)
+    values = rows.pivot(index="seed", columns="width", values=column).to_numpy(float)
+    return over_seeds(values, statuses, confidence)[interval]
+
+
+def by_width(rows: pd.DataFrame, column: str = READING) -> pd.DataFrame:
+    """The geometric mean over the seeds at each width: columns `width` and that of the reading."""
+    logs = np.log(rows[column]).groupby(rows["width"]).mean()
+    means: pd.DataFrame = np.exp(logs).rename(column).reset_index()
+    return means

@@ -16,12 +16,11 @@ from stages.manifold import readings, selection
 from stages.manifold.figure6 import level, points, slope_dimension
 from stages.manifold.selection import FIGURE_6
 from stages.statistics.equivalence import RULE, Target, compared
-from stages.statistics.estimate import Estimate, missing, over_networks
+from stages.statistics.estimate import Estimate, missing
 
 ALL = "all"  # widths
-READING = "dimension"
 EQUIVALENTS = {"gaussian": "as_gaussian", "uniform": "as_uniform"}
-"""Columns of metrics/dimension.csv: what is read, and where known data would read the same."""
+"""Columns of metrics/dimension.csv: where known data would read the same."""
 
 LEVEL, DRAWN = "level", "drawn"
 """What is judged of a curve: the ratio of our values to theirs; 4/alpha of the points as drawn."""
@@ -29,6 +28,8 @@ DIMENSION, RATIO, NOTEBOOK = "intrinsic_dimension", "dimension_ratio", "notebook
 THEIRS = "runs of theirs: the interval is of their scatter"
 NETWORKS = "networks of more seeds: one was measured at each width"
 Rule = TypeVar("Rule", FitRule, DimensionRule)
+SOURCES: tuple[readings.Over, ...] = ("widths", "seeds")
+"""What the interval of the dimension is over, each alone."""
 Choice = tuple[str, Estimate]  # what is made otherwise, or `RULE`, and what comes of it
 
 
@@ -67,8 +68,9 @@ def verdicts(
         levels = [(choice, level(where(of, curve=name), fit.confidence)) for choice, of in curves]
         add(f"{name}_{LEVEL}", Target(1, 1), levels, THEIRS)
     measured = Target(published.intrinsic_dimension, published.intrinsic_dimension)
-    add(DIMENSION, measured, _measured(dimensions, rules.dimension, fit), NETWORKS)
-    add(RATIO, Target(1, 1), _ratios(fits, dimensions, rules, fit), NETWORKS)
+    lacking = _lacking(dimensions, rules.dimension, fit)
+    add(DIMENSION, measured, _measured(dimensions, rules.dimension, fit), lacking)
+    add(RATIO, Target(1, 1), _ratios(fits, dimensions, rules, fit), lacking)
     notebook = _fitted(fits, "test_loss", rules.notebook)
     add(NOTEBOOK, Target(*published.expected), notebook)
     return pd.DataFrame(rows)
@@ -113,17 +115,40 @@ def _fitted(fits: pd.DataFrame, curve: str, rule: FitRule) -> Iterator[Choice]:
 
 
 def _dimension(
-    dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit, column: str = READING
+    dimensions: pd.DataFrame,
+    rule: DimensionRule,
+    fit: Fit,
+    column: str = readings.READING,
+    interval: readings.Over = "both",
 ) -> Estimate:
     rows = readings.networks(dimensions, rule, fit.widths)
-    return over_networks(rows[column].tolist(), rows["status"].tolist(), fit.confidence)
+    return readings.mean(rows, fit.confidence, column, interval)
+
+
+def _lacking(dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit) -> str:
+    """What would narrow the interval of the dimension."""
+    seeds = readings.seeds(readings.networks(dimensions, rule, fit.widths))
+    if seeds < 2:
+        return NETWORKS
+    of_widths, of_seeds = (_dimension(dimensions, rule, fit, interval=i) for i in SOURCES)
+    if of_seeds.high > of_widths.high:  # about the same mean
+        return f"networks of more seeds than {seeds}"
+    return f"not networks of more seeds than {seeds}: the widths differ more"
 
 
 def _other_dimensions(dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit) -> Iterator[Choice]:
-    """Readings of other layers, by other estimators, and where known data would read the same."""
+    """Readings of other layers, of other epochs, by other estimators, and where known data would
+    read the same; and where there are several seeds the intervals over widths and seeds alone.
+    """
     networks = dimensions[dimensions["width"].notna()]
-    for choice, each in islice(_varied(rule, layer=networks["layer"].unique()), 1, None):
+    epochs = where(networks, source=rule.sweep)["epochs"].unique()
+    others = _varied(rule, layer=networks["layer"].unique(), epochs=epochs)
+    for choice, each in islice(others, 1, None):
         yield choice, _dimension(dimensions, each, fit)
+    if readings.seeds(readings.networks(dimensions, rule, fit.widths)) > 1:
+        for interval in SOURCES:
+            estimate = _dimension(dimensions, rule, fit, interval=interval)
+            yield f"interval=over_{interval}_alone", estimate
     pairs = networks[["estimator", "neighbours"]].drop_duplicates()
     for estimator, neighbours in pairs.itertuples(index=False):
         if (estimator, neighbours) != (rule.estimator, rule.neighbours):

@@ -143,7 +143,7 @@ def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[S
     widths = Column("Widths", lambda row: f"{row['first_width']}–{row['last_width']}")  # noqa: RUF001
     floors = where(read["cnn_sensitivity"], factor="model", model="irreducible_loss")
     floor = (*values(3, "E, nats: irreducible"), between(confidence, "irreducible_", 3))
-    networks = readings.by_estimator(read["dimension"], p.verdict.dimension)
+    networks = readings.measured(read["dimension"], p.verdict.dimension)
     layers = networks[networks["layer"] != "logits"]
     quanta = f"{percent(p.quanta.confidence)} interval"
     close = Column(quanta, lambda row: text.close(row["low"], row["high"]), numeric=True)
@@ -208,7 +208,8 @@ def sections(read: Mapping[str, pd.DataFrame], p: Params, judged: Row) -> list[S
     dimension = of(
         "Dimension of images and hidden layers",
         layers,
-        *(*words("Source"), *values(0, "Width"), *words("Layer"), *values(0, "Coordinates")),
+        *(*words("Source"), *values(0, "Width", "Seed"), *words("Layer")),
+        *values(0, "Coordinates"),
         *(*values(1, "Read: dimension"), to_tenths, *values(1, "As Gaussian", "As uniform")),
         STATUS,
     )

@@ -197,17 +197,20 @@ def nearest(smallest: pd.DataFrame, published: SharmaKaplan) -> dict[str, int]:
 
 
 def dimension(table: pd.DataFrame, p: Params) -> dict[str, Any]:
-    """What the verdict's dimension is of, for a template: `read`, at each width; and of the same
-    networks behind the ReLU `live`, the fewest and the most units that live, and `live_correlation`
-    of their number's rank with the reading's.
+    """What the verdict's dimension is of, for a template: `read`, the mean over `seeds` at each
+    width, and what its interval is `dimension_over`; and of the same networks behind the ReLU
+    `live`, the fewest and the most units that live, and `live_correlation` of their number's rank
+    with the reading's.
     """
     rule = p.verdict.dimension
     behind = rule.model_copy(update={"layer": "activation"})
-    read = readings.networks(table, rule, p.fit.widths).sort_values("width")
+    networks = readings.networks(table, rule, p.fit.widths)
     activation = readings.networks(table, behind, p.fit.widths)
     live = activation["coordinates"]
     return {
-        "read": read.to_dict("records"),
+        "read": readings.by_width(networks).to_dict("records"),
+        "seeds": readings.seeds(networks),
+        "dimension_over": readings.over(networks),
         "live": (live.min(), live.max()),
         "live_correlation": live.rank().corr(activation["dimension"].rank()),
     }

@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.statistics.intervals import scatter_margin
 
@@ -60,13 +61,51 @@ def over_networks(
     times the scatter within one, which says how well a network is measured, not what another of
     the same training would have had.
     """
-    if len(values) < FEW:
-        return missing(f"fewer than {FEW} {each}s")
-    for value, status in zip(values, statuses, strict=True):
-        if status not in (OK, "no interval"):
-            return missing(f"a {each} without a dimension: {status}")
-        if not (math.isfinite(value) and value > 0):
-            return missing(f"a {each} without a dimension")
+    if fault := _fault(values, statuses, len(values), each):
+        return missing(fault)
     logs = np.log(values)
     margin = scatter_margin(logs, confidence)
     return geometric(float(logs.mean()), margin, f"{each}s")._replace(runs=len(logs))
+
+
+def over_seeds(
+    values: NDArray[np.float64], statuses: list[str], confidence: float
+) -> dict[str, Estimate]:
+    """The geometric mean of the dimensions of networks, (seeds, widths), both two or more.
+
+    By what its interval holds, in logarithms:
+
+    - `seeds`: other seeds at these widths. Each seed is an independent replicate of the whole
+      curve, so this is Student's interval of the seeds' means over the widths, whatever networks of
+      one seed have in common.
+    - `widths`: other widths, as `over_networks` has it of one seed, of the widths' means over the
+      seeds. The widths are a fixed design, of which `seeds` says all. But a published dimension is
+      of networks of unstated widths, and readings differ between widths.
+    - `both`: the root of the sum of the squares of these two margins. The variance of a mean over
+      seeds and widths is the sum of what seeds have in common, what widths have, and what is of
+      single networks; each of the two margins holds one of the first two, and the last, which so
+      counts twice: that errs on the wide side. The wider of the two lacks the other, and where they
+      are alike holds the truth less often than it says.
+    """
+    flat = values.ravel().tolist()
+    if fault := _fault(flat, statuses, values.shape[1], "network"):
+        return dict.fromkeys(["both", "widths", "seeds"], missing(fault))
+    logs = np.log(values)
+    widths, seeds = (scatter_margin(logs.mean(axis), confidence) for axis in (0, 1))
+    margins = {"both": math.hypot(widths, seeds), "widths": widths, "seeds": seeds}
+    overs = {"both": "widths and seeds"}
+    return {
+        name: geometric(float(logs.mean()), margin, overs.get(name, name))
+        for name, margin in margins.items()
+    }
+
+
+def _fault(values: list[float], statuses: list[str], groups: int, each: str) -> str:
+    """Why some dimensions, in so many groups, give no mean; empty if they do."""
+    if groups < FEW:
+        return f"fewer than {FEW} {each}s"
+    if faults := [status for status in statuses if status not in (OK, "no interval")]:
+        return f"a {each} without a dimension: {faults[0]}"
+    if not all(math.isfinite(value) and value > 0 for value in values):
+        return f"a {each} without a dimension"
+    return ""

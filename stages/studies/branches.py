@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,8 @@ from torch import Tensor, nn
 from stages.base.errors import InputError
 from stages.base.params import CnnSweep
 from stages.classification import draws
-from stages.classification.history import METRICS, History, Report, Run, Trained
-from stages.classification.one import first_of_width
+from stages.classification.history import METRICS, History, Report, Run, Tensors, Trained
+from stages.classification.one import best_weights, take
 from stages.classification.splits import Data, Split, mean_loss
 from stages.training import device as devices
 from stages.training import kept
@@ -225,6 +226,7 @@ def train(
     """
     history = History(runs, sweep.epochs)
     networks: list[nn.Module] = []
+    best: dict[int, Tensors] = {}
     with _reproducible(sweep.precision == "tf32"):
         there = Data(data.train.to(device), data.validation.to(device), data.fresh)
 
@@ -241,7 +243,9 @@ def train(
             rows = slice(at, at + size)
             ensemble = build(runs[rows])
             seeds = [run.seed for run in runs[rows]]
+            here = best_weights(sweep, runs[rows], ensemble.networks)
             state: list[kept.Array] = [*ensemble.state, *history.state(rows)]
+            state += [t for weights in here.values() for t in weights.values()]
             name = "-".join(map(str, (*runs[at], size)))
             kept_run = keeping.run(name, state, sweep.epochs, size)
             for epoch in range(kept_run.done + 1, sweep.epochs + 1):
@@ -253,13 +257,17 @@ def train(
                     for name, each in ensemble.passes.items()
                 }
                 history.record(rows, epoch, found)
+                better = history.improved([at + i for i in here], epoch)
+                for i in compress(here, better):
+                    take(here[i], ensemble.networks[i])
                 report(size, float(found["training"][0].mean()))
                 kept_run.keep(epoch)
             networks += [network.cpu() for network in ensemble.networks]
+            best |= {at + i: {n: t.cpu() for n, t in here[i].items()} for i in here}
             at += size
             del ensemble  # before the next group takes its memory
     contiguous = [n.to(memory_format=torch.contiguous_format) for n in networks]
-    return Trained(history, first_of_width(runs, contiguous))
+    return Trained.of(history, dict(enumerate(contiguous)), best, sweep.weights_seeds)
 
 
 def _orders(

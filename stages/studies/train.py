@@ -26,7 +26,7 @@ Found = list[Trained[Network]] | list[Trained[nn.Module]]
 def train(part: Part, name: str, study: Study, images: Images, device: torch.device) -> None:
     """Train every width and seed of a study, which is called `name`, into its part.
 
-    Beside it go the weights of each width's seed 0, by names that begin with the width.
+    Beside it go the weights of each width, by names in which the width comes before a tensor's own.
 
     Raises:
         InputError: the network is not what `stages.classification.modules` asks for, does not take
@@ -35,8 +35,8 @@ def train(part: Part, name: str, study: Study, images: Images, device: torch.dev
     found, frame, keeping = _trained(part, name, study, images, device)
     weights: dict[str, Tensor] = {}
     for trained in found:
-        for width, network in trained.networks.items():
-            weights |= {f"{width}.{key}": value for key, value in network.state_dict().items()}
+        for width in trained.networks:
+            weights |= trained.tensors(width, f"{width}.")
     with files.aside(part.weights) as path:
         save_file(weights, path, metadata={"fingerprint": part.fingerprint})
     part.write(frame)

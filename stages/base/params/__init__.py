@@ -1,10 +1,13 @@
 """params.yaml as typed, validated objects, a module for each part of it."""
 
 from stages.base.params.cnn import BY_HAND as BY_HAND
+from stages.base.params.cnn import FIRST as FIRST
 from stages.base.params.cnn import Change as Change
 from stages.base.params.cnn import CnnSweep as CnnSweep
 from stages.base.params.cnn import InitialWeights as InitialWeights
+from stages.base.params.cnn import Moment as Moment
 from stages.base.params.cnn import Regime as Regime
+from stages.base.params.cnn import Snapshot as Snapshot
 from stages.base.params.cnn import Study as Study
 from stages.base.params.cnn import StudyTraining as StudyTraining
 from stages.base.params.cnn import Training as Training

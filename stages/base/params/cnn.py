@@ -1,6 +1,6 @@
 """Sections `cnn`, `studies` and `regime`: training protocols, of which networks and images."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -33,8 +33,38 @@ InitialWeights = Literal["pytorch", "keras"]
 """Whose default distribution a network's weights are drawn from."""
 
 
+Moment = Literal["last", "best"]
+"""When a run's weights are kept: after its last epoch, or after that of its least validation loss,
+the first of equals."""
+
+
+class Snapshot(NamedTuple):
+    """The weights of a run that are kept: which seed's, and those after which of its epochs."""
+
+    seed: int = 0
+    epochs: Moment = "last"
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the names of its tensors in a file: nothing for seed 0's last ones.
+
+        It ends with a slash, which the names of a module's own tensors do not hold.
+        """
+        seed = f"seed{self.seed}/" if self.seed else ""
+        return seed if self.epochs == "last" else f"{seed}{self.epochs}/"
+
+
+FIRST = Snapshot()
+"""What is kept of every sweep and study."""
+
+
 class CnnSweep(Training):
-    """One training protocol, run at every width with `seeds` seeds."""
+    """One training protocol, run at every width with `seeds` seeds.
+
+    Attributes:
+        weights_seeds: of how many seeds the weights after the last epoch are kept: 0, 1, ...
+        best_weights: whether those of the same seeds after their best epoch are kept, too.
+    """
 
     initial_weights: InitialWeights
     augment: bool
@@ -42,6 +72,27 @@ class CnnSweep(Training):
     evaluate_training: bool
     input_range: Annotated[list[Real], Field(min_length=2, max_length=2)]
     epochs: Positive
+    weights_seeds: Positive = 1
+    best_weights: bool = False
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The protocol as parts name it: without settings that have their defaults."""
+        return self.model_dump(exclude_defaults=True)
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        """The weights that are kept of each width."""
+        moments: list[Moment] = ["last", "best"] if self.best_weights else ["last"]
+        return [Snapshot(seed, when) for when in moments for seed in range(self.weights_seeds)]
+
+    @model_validator(mode="after")
+    def _weights_are_of_seeds(self) -> Self:
+        if self.weights_seeds > self.seeds:
+            raise ValueError(
+                f"weights_seeds must be at most seeds ({self.seeds}; got {self.weights_seeds})"
+            )
+        return self
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> Self:
@@ -77,11 +128,6 @@ class StudyTraining(CnnSweep):
     def of(cls, sweep: CnnSweep) -> Self:
         """A sweep's protocol as a study's, if it is not one."""
         return sweep if isinstance(sweep, cls) else cls(**sweep.model_dump())
-
-    @property
-    def configuration(self) -> dict[str, Any]:
-        """The protocol as parts name it: without settings that have their defaults."""
-        return self.model_dump(exclude_defaults=True)
 
 
 BY_HAND = "cnn"
@@ -146,8 +192,8 @@ class Regime(Section):
     changes: Annotated[dict[Name, Change], Field(min_length=1)]
 
     def changed(self, study: Study) -> dict[str, Study]:
-        """A study with each change of its training."""
-        usual = study.training.model_dump()
+        """A study with each change of its training, of which no weights are kept."""
+        usual = study.training.model_dump(exclude={"weights_seeds", "best_weights"})
         return {
             name: study.model_copy(update={"training": StudyTraining(**usual | change.settings)})
             for name, change in self.changes.items()

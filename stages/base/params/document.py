@@ -151,12 +151,18 @@ class Params(Section):
             "quantile": self.fit.quantiles,
             "widths": ["all", *self.fit.widths],
         }
-        measured = allowed | {"sweep": [*self.trained]}  # of imported runs there are no weights
+        # of imported runs there are no weights
+        measured = allowed | {"sweep": [*self.trained], "epochs": ["last", "best"]}
         for name, among in {"fit": allowed, "notebook": allowed, "dimension": measured}.items():
             for key, got in getattr(self.verdict, name).model_dump().items():
                 if key in among and got not in among[key]:
                     known = ", ".join(str(value) for value in among[key])
                     raise ValueError(f"verdict.{name}.{key} must be one of {known} (got {got!r})")
+        rule = self.verdict.dimension
+        if rule.epochs == "best" and not self.trained[rule.sweep].training.best_weights:
+            raise ValueError(
+                f"verdict.dimension.epochs: best needs best_weights: true of {rule.sweep}"
+            )
         return self
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from stages.base.params.cnn import Moment
 from stages.base.params.fields import Name, Neighbours, PositiveReal, Real, Section, Share
 from stages.base.params.fits import Epochs
 
@@ -23,13 +24,17 @@ Layer = Literal["preactivation", "activation", "logits"]
 
 
 class DimensionRule(Section):
-    """The measured dimension of a range of networks, by their rows in metrics/dimension.csv."""
+    """The measured dimension of a range of networks, by their rows in metrics/dimension.csv.
+
+    `epochs`: with the weights after a run's last epoch, or after its best (`best_weights`).
+    """
 
     sweep: Name
     widths: Name
     layer: Layer
     estimator: Literal["twonn", "ratio", "likelihood"]
     neighbours: Neighbours
+    epochs: Moment = "last"
 
 
 Definition = Literal["first_under", "for_good"]
