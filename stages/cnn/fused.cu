@@ -38,7 +38,7 @@ constexpr int IMAGE = 34 * 17, MAP1 = 18 * 18 * SA, MAP2 = 64 * SB, FRAME3 = 100
 constexpr int STEPS2 = (TAPS * A + 1) / 2, STEPS2_BACK = (TAPS * B + 1) / 2;  // of 16 inputs
 constexpr int STEPS3 = STEPS2_BACK;
 constexpr int WEIGHTS2 = STEPS2 * 16 * SB, WEIGHTS3 = STEPS3 * 16 * SB;
-constexpr int TILES2 = TAPS * A / 2 + 1, TILES3 = TAPS * B / 2 + 1;  // of 16 rows of a weight gradient
+constexpr int TILES2 = TAPS * A / 2 + 1, TILES3 = TAPS * B / 2 + 1;  // of a gradient's 16 rows
 constexpr int SUB = 4;                       // images whose conv3 is computed together
 constexpr int CONSTANTS = 2;                 // a vector of zeros, and one of 1, 0, 0, ...
 
@@ -213,7 +213,7 @@ __device__ inline void pack(uint4 *to, const float *from, int i, int inputs, int
     reinterpret_cast<u32 *>(to)[i] = known ? pair(weight[0], weight[1]) : 0;
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) packed(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) packed(
     const float *weights, uint4 *weights2, uint4 *weights3, int total, int offset2, int offset3) {
     weights += static_cast<long long>(blockIdx.y) * total;
     int i = blockIdx.x * THREADS + threadIdx.x;
@@ -225,10 +225,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) packed(
 }
 
 // conv1 and conv2, two images at a time. Grid (ceil(batch / per), replicas).
-extern "C" __global__ void __launch_bounds__(THREADS, 2) forward(
+extern "C" __global__ void __launch_bounds__(THREADS, A == 1 ? 3 : 2) forward(
     const u8 *pixels, const int *draws, const int *step, const float *weights,
-    const uint4 *weights2, uint4 *hidden1, uint4 *place1, uint4 *hidden2, uint4 *place2, int images, int batch, int total, int offset2,
-    int per, int train, double low, double scale) {
+    const uint4 *weights2, uint4 *hidden1, uint4 *place1, uint4 *hidden2, uint4 *place2, int images,
+    int batch, int total, int offset2, int per, int train, double low, double scale) {
     uint4 *const zero = shared, *const copies = zero + CONSTANTS;
     uint4 *const maps = copies + 4 * IMAGE, *const matrix = maps + 2 * MAP1;
     Images seen = images_of(pixels, draws, step, images, batch, low, scale);
@@ -291,7 +291,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward(
                 u32 b2[(B + 1) / 2][4];
 #pragma unroll
                 for (int j = 0; j < B; j += 2)
-                    tiles_transposed(b2[j / 2], matrix + (16 * s + lane() % 16) * SB + j + lane() / 16);
+                    tiles_transposed(b2[j / 2],
+                                     matrix + (16 * s + lane() % 16) * SB + j + lane() / 16);
 #pragma unroll
                 for (int corner = 0; corner < 4; ++corner) {
                     int row = 2 * y + corner / 2 + tap / 3, column = 2 * x + corner % 2 + tap % 3;
@@ -312,12 +313,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward(
 }
 
 // conv3 and its ReLU, SUB images at a time. Grid (ceil(batch / per), replicas).
-extern "C" __global__ void __launch_bounds__(THREADS, 2) forward3(
+extern "C" __global__ void __launch_bounds__(THREADS, 3) forward3(
     const int *step, const float *weights, const uint4 *weights3, const uint4 *hidden2,
     float *hidden3, int images, int batch, int total, int offset3, int per) {
     uint4 *const zero = shared, *const maps = zero + CONSTANTS, *const matrix = maps + SUB * MAP2;
     int left = images - *step * batch, valid = left < batch ? left : batch;
-    const float *bias = weights + static_cast<long long>(blockIdx.y) * total + offset3 + TAPS * M * M;
+    const float *bias =
+        weights + static_cast<long long>(blockIdx.y) * total + offset3 + TAPS * M * M;
     fill(zero, CONSTANTS);
     copy(matrix, weights3 + static_cast<long long>(blockIdx.y) * WEIGHTS3, WEIGHTS3);
     int end = min(int(blockIdx.x + 1) * per, valid);
@@ -361,9 +363,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) forward3(
 }
 
 // From conv3's output to its weights and hidden2. Grid (chunks, replicas).
-extern "C" __global__ void __launch_bounds__(THREADS, 2) backward3(
+extern "C" __global__ void __launch_bounds__(THREADS, A == 1 ? 3 : 2) backward3(
     const int *step, const uint4 *weights3, const uint4 *hidden2, const float *gradient3,
-    uint4 *gradient2, float *partials, int images, int batch, int total_partials, int offset3_partials, int chunk, double gradient_scale) {
+    uint4 *gradient2, float *partials, int images, int batch, int total_partials,
+    int offset3_partials, int chunk, double gradient_scale) {
     uint4 *const zero = shared, *const one = zero + 1, *const maps = zero + CONSTANTS;
     uint4 *const frames = maps + SUB * MAP2, *const matrix = frames + SUB * FRAME3;
     int left = images - *step * batch, valid = left < batch ? left : batch;
@@ -434,7 +437,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) backward3(
 }
 
 // From hidden2 through pooling and ReLU to conv2's weights and hidden1. Grid (chunks, replicas).
-extern "C" __global__ void __launch_bounds__(THREADS, 2) backward2(
+extern "C" __global__ void __launch_bounds__(THREADS, A == 1 ? 4 : A == 2 ? 3 : 2) backward2(
     const int *step, const uint4 *weights2, const uint4 *hidden1, const uint4 *place2,
     const uint4 *gradient2, uint4 *gradient1, float *partials, int images, int batch,
     int total_partials, int offset2_partials, int chunk, double gradient_scale) {
@@ -520,7 +523,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) backward2(
 }
 
 // From hidden1 through pooling and ReLU to conv1's weights. Grid (chunks, replicas).
-extern "C" __global__ void __launch_bounds__(THREADS, 2) backward1(
+extern "C" __global__ void __launch_bounds__(THREADS, A == 1 ? 4 : 3) backward1(
     const u8 *pixels, const int *draws, const int *step, const uint4 *place1,
     const uint4 *gradient1, float *partials, int images, int batch, int total_partials, int chunk,
     double gradient_scale, double low, double scale) {
@@ -586,7 +589,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2) backward1(
                 }
     }
     __syncthreads();
-    partials += static_cast<long long>(blockIdx.y) * total_partials + blockIdx.x * (TAPS * 3 + 1) * N;
+    partials += static_cast<long long>(blockIdx.y) * total_partials;
+    partials += blockIdx.x * (TAPS * 3 + 1) * N;
     for (int i = threadIdx.x; i < (TAPS * 3 + 1) * N; i += THREADS) {
         int ky = i / N / 9, kx = i / N % 9 / 3, c = i / N % 3;
         int row = ky < 3 ? ky * 16 + kx * 4 + c : 48;

@@ -1,7 +1,7 @@
-"""The kernels of stages/cnn/fused.cu on a CPU: the same source, its threads in turn."""
+"""The kernels of stages/cnn/fused.cu on a CPU: the same source, the threads of a block in turn."""
 
 import ctypes
-import re
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -13,36 +13,31 @@ import torch
 from stages.cnn import fused
 
 HEADER = Path(__file__).with_suffix(".h")
+COMPILER = shutil.which("g++")
 
 
 @cache
 def compiled(width: int) -> dict[str, fused.Launch]:
-    """As `fused.compiled`, of arguments on the CPU."""
+    """As `fused.compiled`, for arguments on the CPU."""
     source = fused.SOURCE.read_text()
-    wrappers = []
-    for name, arguments in re.findall(
-        r"__launch_bounds__\([^)]*\)\s*(\w+)\((.*?)\)\s*\{", source, re.DOTALL
-    ):
-        names = ", ".join(fused.signatures(source)[name])
-        wrappers.append(
-            f'extern "C" void run_{name}(int x, int y, int bytes, {arguments}) '
-            f"{{ launch(x, y, bytes, [=] {{ {name}({names}); }}); }}"
-        )
+    kernels = fused.signatures(source)
+    wrappers = [
+        f'extern "C" void on_cpu_{name}(int columns, int rows, int bytes, {declared}) '
+        f"{{ launch(columns, rows, bytes, [=] {{ {name}({', '.join(names)}); }}); }}"
+        for name, (declared, names) in kernels.items()
+    ]
     folder = Path(mkdtemp())
     (folder / "all.cpp").write_text("\n".join([source, *wrappers]))
-    library = folder / "all.so"
-    command = ["g++", "-std=c++17", "-O1", "-w", "-fPIC", "-shared", f"-DWIDTH={width}"]
-    command += ["-include", str(HEADER), "-o", str(library), str(folder / "all.cpp")]
-    subprocess.run(command, check=True)
-    found = ctypes.CDLL(str(library))
+    command = [COMPILER or "g++", "-std=c++17", "-O1", "-w", "-fPIC", "-shared"]
+    command += [f"-DWIDTH={width}", "-include", str(HEADER), "-o", "all.so", "all.cpp"]
+    subprocess.run(command, cwd=folder, check=True)
+    library = ctypes.CDLL(str(folder / "all.so"))
 
-    def launch(name: str) -> fused.Launch:
-        def run(grid: tuple[int, int], shared: int, arguments: list[Any]) -> None:
-            getattr(found, f"run_{name}")(*grid, shared, *map(_passed, arguments))
+    def of(name: str) -> fused.Launch:
+        function = getattr(library, f"on_cpu_{name}")
+        return lambda grid, shared, arguments: function(*grid, shared, *map(_passed, arguments))
 
-        return run
-
-    return {name: launch(name) for name in fused.signatures(source)}
+    return {name: of(name) for name in kernels}
 
 
 def _passed(value: Any) -> Any:

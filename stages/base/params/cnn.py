@@ -62,10 +62,12 @@ class CnnSweep(Training):
     """One training protocol, run at every width with `seeds` seeds.
 
     Attributes:
+        precision: of the products on NVIDIA GPUs; sums are float32, and CPUs compute in float32.
         weights_seeds: of how many seeds the weights after the last epoch are kept: 0, 1, ...
         best_weights: whether those of the same seeds after their best epoch are kept, too.
     """
 
+    precision: Literal["float16", "tf32", "float32"]
     initial_weights: InitialWeights
     augment: bool
     augment_validation: bool
@@ -158,6 +160,12 @@ class Study(Section):
     network: Annotated[str, matching(NAME, IS_FILE)]
     widths: Widths
     training: StudyTraining
+
+    @model_validator(mode="after")
+    def _kernels_have_the_precision(self) -> Self:
+        if (self.training.precision, self.network != BY_HAND) == ("float16", True):
+            raise ValueError(f"precision must be tf32 or float32 but for network {BY_HAND}")
+        return self
 
     @model_validator(mode="after")
     def _rows_of_a_part_fit(self) -> Self:

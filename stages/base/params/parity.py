@@ -47,6 +47,7 @@ class ParityTraining(Training):
     them on fixed training sets.
     """
 
+    precision: Literal["tf32", "float32"]
     tasks: Annotated[int, Field(gt=0, le=2**16)]
     bits: Annotated[int, Field(gt=0, le=256)]  # as many as the GPU's kernels hold at once
     subset_size: Positive
