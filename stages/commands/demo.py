@@ -48,6 +48,7 @@ OVERRIDES = {
     "cnn.widths": [1, 2, 4, 8],
     f"cnn.sweeps.{SWEEP}.augment": "false",
     **{f"cnn.sweeps.{SWEEP}.{key}": value for key, value in SMALL.items()},
+    f"++cnn.sweeps.{SWEEP}.weights_seeds": 1,  # more than `seeds` there cannot be
     "verdict.fit.sweep": SWEEP,
     "verdict.dimension.sweep": SWEEP,
     f"parity.configurations.{PARITY}.steps": 500,

@@ -84,8 +84,8 @@ def over_seeds(
     - `both`: the root of the sum of the squares of these two margins. The variance of a mean over
       seeds and widths is the sum of what seeds have in common, what widths have, and what is of
       single networks; each of the two margins holds one of the first two, and the last, which so
-      counts twice: that errs on the wide side. The wider of the two lacks the other, and where they
-      are alike holds the truth less often than it says.
+      counts twice: that errs on the wide side. The wider of the two lacks the other, and in
+      simulation holds the truth less often than it says.
     """
     flat = values.ravel().tolist()
     if fault := _fault(flat, statuses, values.shape[1], "network"):

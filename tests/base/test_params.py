@@ -77,6 +77,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("images.cifar10", {"source": "imagenet"}, "'imagenet' found using 'source'"),
     ("images.cifar10", MADE | {"dimension": 0}, "greater than or equal to 1 (got 0)"),
     ("images.cifar10", MADE | {"train": 200000}, "less than or equal to 131072 (got 200000)"),
+    (f"{PAPER}.weights_seeds", 0, "greater than 0 (got 0)"),
     ("cnn.images", "mnist", "must be one of cifar10 (got 'mnist')"),
     ("studies.paper_keras.images", "mnist", "must be one of cifar10 (got 'mnist')"),
     ("studies.paper_keras.network", "torchvision.ops:MLP", "docs/network.md, 'A class that lies "
@@ -137,6 +138,7 @@ def test_a_bad_value_is_one_line_with_its_path_what_is_allowed_and_what_it_is(
 # Values that are each allowed, but not together: the line has the section's path.
 IMPOSSIBLE: list[tuple[str, Any, str, str]] = [
     (f"{PAPER}.input_range", [1, 0], PAPER, "input_range must be [low, high] with low < high"),
+    (f"{PAPER}.weights_seeds", 3, PAPER, "weights_seeds must be at most seeds (2; got 3)"),
     (f"{TASKS}.subset_size", 9, TASKS, "subset_size must be at most bits (8)"),
     (f"{TASKS}.tasks", 29, TASKS, "tasks must be at most 28"),
     (f"{TASKS}.evaluate_every", 3, TASKS, "evaluate_every must divide steps (20)"),
@@ -172,6 +174,16 @@ def test_a_rate_that_falls_with_decoupled_decay_is_refused(
     change(tiny_params, path, training | {"weight_decay": 0.01})
     (line,) = faults(tiny_params, tmp_path)
     assert line.startswith(f"{path}: weight_decay must be 0 where adamw has schedule: linear")
+
+
+def test_a_dimension_at_best_epochs_is_judged_only_where_their_weights_are_kept(
+    tiny_params: dict[str, Any], tmp_path: Path
+) -> None:
+    change(tiny_params, "verdict.dimension.epochs", "best")
+    (line,) = faults(tiny_params, tmp_path)
+    assert line == "verdict.dimension.epochs: best needs best_weights: true of paper"
+    change(tiny_params, f"{PAPER}.best_weights", True)
+    load(dumped(tiny_params), tmp_path)
 
 
 def test_the_regime_is_of_the_network_that_its_stage_depends_on(

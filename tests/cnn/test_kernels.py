@@ -6,6 +6,8 @@ cases are small.
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,12 +18,15 @@ from tests.helpers.frozen import FROZEN
 
 pytest.importorskip("triton", reason="PyTorch brings no Triton on this platform")
 
-from stages.base.params import CnnSweep, Manifold, StudyTraining
+from stages.base.params import CnnSweep, Manifold, Snapshot, StudyTraining
 from stages.classification import draws, splits
+from stages.classification.history import Trained
 from stages.cnn import one, replicas
 from stages.cnn.network import initial
 from stages.images import generated
 from stages.images.arrays import Images, open_images
+from stages.networks.cnn import Network
+from stages.training import device as devices
 from stages.training import kernels
 from stages.training.adam import Adam
 from stages.training.kernels import Launcher, Layer, Weights
@@ -150,6 +155,34 @@ def test_an_epochs_results_are_its_own(images: Images) -> None:
     for metric, values in two.history.values.items():
         assert values[0, 0] == one.history.values[metric][0, 0], metric
     assert two.history.values["train_loss"][0, 1] != two.history.values["train_loss"][0, 0]
+
+
+def test_the_best_epochs_weights_are_those_of_a_run_that_ends_there(
+    images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one group of replicas and in several; only of the seeds that are asked for."""
+    kept = {"weights_seeds": 2, "best_weights": True, "learning_rate": 0.1}
+
+    def train(seeds: list[int], epochs: int = 2, device: Any = DEVICE) -> Trained[Network]:
+        s = sweep("paper", epochs=epochs, **kept)
+        return replicas.train(s, 1, seeds, images, device, lambda *_: None)
+
+    together = train([0, 1, 2])
+    assert together.history.values["validation_loss"][:2].argmin(axis=1).tolist() == [1, 0]
+    further = together.further[1]
+    assert set(further) == {Snapshot(1), Snapshot(0, "best"), Snapshot(1, "best")}
+    ends = {Snapshot(1): train([1]), Snapshot(0, "best"): train([0])}
+    ends[Snapshot(1, "best")] = train([1], epochs=1)
+    for snapshot, ended in ends.items():
+        for name, value in ended.networks[1].state_dict().items():
+            assert torch.equal(further[snapshot][name], value), (snapshot, name)
+
+    data = splits.data  # as on a GPU that holds two replicas
+    monkeypatch.setattr(splits, "data", lambda s, images, _: data(s, images, DEVICE))
+    monkeypatch.setattr(devices, "groups", lambda *_: [1, 2])
+    in_groups = train([0, 1, 2], device=SimpleNamespace(type="cuda")).tensors(1)
+    for name, value in together.tensors(1).items():
+        assert torch.equal(in_groups[name], value), name
 
 
 @pytest.mark.parametrize("decoupled", [True, False])

@@ -1,24 +1,31 @@
 """Training on the CPU: the protocol, step for step, and that runs do not touch each other."""
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save, save_file
 
-from stages.base.params import CnnSweep
+from stages.base.params import CnnSweep, Snapshot
 from stages.classification import draws
+from stages.classification.history import History, Run
 from stages.classification.one import Replica
 from stages.classification.splits import Split
 from stages.cnn import one
+from stages.cnn import part as cnn_part
 from stages.cnn.network import initial
 from stages.cnn.part import parameters
+from stages.dimension import activations
 from stages.images.arrays import Images, open_images
+from stages.manifold import selection
 from stages.networks.cnn import Network
 from stages.training.adam import Adam
 from tests.helpers import plain
 from tests.helpers.frozen import FROZEN
+from tests.helpers.rows import rows
 
 SWEEPS = FROZEN.cnn.sweeps
 
@@ -162,6 +169,72 @@ def test_the_first_seeds_network_is_kept(images: Images) -> None:
     ):
         assert torch.equal(ours, theirs)
         assert ours.is_contiguous()
+
+
+KEPT = {"weights_seeds": 2, "best_weights": True}
+OVERSHOOTS = {"epochs": 5, "learning_rate": 0.1}
+"""The best epochs of seeds 0, 1 and 2 are 1, 3 and 1."""
+
+
+def test_the_best_epochs_weights_are_those_of_a_run_that_ends_there(images: Images) -> None:
+    sweep = small("paper", **KEPT, **OVERSHOOTS)
+    trained = one.train(sweep, 2, [0, 1, 2], images, quiet)
+    best = trained.history.values["validation_loss"].argmin(axis=1) + 1
+    assert best.tolist() == [1, 3, 1]
+    assert set(trained.further[2]) == {Snapshot(1), Snapshot(0, "best"), Snapshot(1, "best")}
+    for seed in (0, 1):
+        until = sweep.model_copy(update={"epochs": int(best[seed])})
+        ended = one.train(until, 2, [seed], images, quiet).networks[2].state_dict()
+        for name, ours in trained.further[2][Snapshot(seed, "best")].items():
+            assert torch.equal(ours, ended[name])
+    last = one.train(sweep, 2, [1], images, quiet).networks[2].state_dict()
+    assert all(torch.equal(ours, last[n]) for n, ours in trained.further[2][Snapshot(1)].items())
+
+
+def test_a_file_with_one_seeds_weights_has_the_bytes_of_its_network(images: Images) -> None:
+    trained = one.train(small("paper"), 2, [0, 1], images, quiet)
+    state = trained.networks[2].state_dict()
+    assert save(trained.tensors(2)) == save(state)
+    more = one.train(small("paper", **KEPT), 2, [0, 1], images, quiet).tensors(2)
+    assert {name: more[name] for name in state}.keys() == state.keys()
+    for name, t in more.items():
+        assert (name in state) == (t.dtype == torch.float32)
+        assert t.dtype == torch.float16 or torch.equal(t, state[name])
+
+
+def test_every_snapshot_is_read_back_from_a_file(images: Images, tmp_path: Path) -> None:
+    sweep = small("paper", **KEPT, **OVERSHOOTS)
+    trained = one.train(sweep, 2, [0, 1, 2], images, quiet)
+    part = cnn_part.sweep_part(FROZEN.cnn_images, "paper", sweep, 2)
+    part = replace(part, path=tmp_path / part.path.name)
+    save_file(trained.tensors(2), part.weights)
+    part.write(rows(part))
+    found = {}
+    for snapshot in sweep.snapshots:
+        read = activations.trained(part, Network(2), snapshot=snapshot).state_dict()
+        found[snapshot] = torch.cat([t.flatten() for t in read.values()])
+        wanted = trained.further[2].get(snapshot) or trained.networks[2].state_dict()
+        for name, t in wanted.items():
+            torch.testing.assert_close(read[name], t, rtol=5e-4, atol=1e-7)
+    assert len({t.numpy().tobytes() for t in found.values()}) == len(found) == 4
+
+
+def test_the_best_epoch_is_that_of_a_table_of_the_losses() -> None:
+    losses = np.array([
+        [2, 1, 1, 3], [np.nan, 2, 1, 1 + 1e-12], [np.nan] * 4, [1 + 1e-12, 1, 2, 0.5],
+        [3, np.inf, np.nan, 3],
+    ])  # fmt: skip
+    history = History([Run(1, seed) for seed in range(len(losses))], 4)
+    taken = np.zeros(len(losses), int)
+    for epoch in range(1, 5):
+        history.values["validation_loss"][:, epoch - 1] = losses[:, epoch - 1]
+        improved = history.improved(range(len(losses)), epoch)
+        taken[improved] = epoch
+        if epoch == 2:
+            assert taken[3] == 1  # in float32, as parts have it, the second is no better
+    frame = history.frame("a", lambda width: width).astype({"validation_loss": np.float32})
+    table = selection.choose(frame.reset_index(drop=True), "best")
+    assert taken.tolist() == table.sort_values("seed")["epoch"].tolist() == [2, 3, 1, 4, 1]
 
 
 @pytest.mark.parametrize("name", list(SWEEPS))

@@ -71,15 +71,15 @@ def cnn(engine: str, report: Report, keeping: kept.Kept) -> dict[str, np.ndarray
         np.zeros(1, np.uint8),
     )
     sweep = params.load(ROOT / "params.yaml").cnn.sweeps["notebook"]
-    sweep = sweep.model_copy(update={"batch_size": 2, "epochs": 2})
+    few = {"batch_size": 2, "epochs": 2, "weights_seeds": 2, "best_weights": True}
+    sweep = sweep.model_copy(update=few | {"learning_rate": 0.1})  # best before the last epoch
     if engine == "branches":  # any network's
         return branched(sweep, images, report, keeping)
     if engine == "one":
         trained = one.train(sweep, 1, [0, 1], images, report, keeping)
     else:
         trained = replicas.train(sweep, 1, [0, 1], images, CPU, report, keeping)
-    state = trained.networks[1].state_dict()
-    return trained.history.values | {name: value.numpy() for name, value in state.items()}
+    return trained.history.values | {n: value.numpy() for n, value in trained.tensors(1).items()}
 
 
 def branched(
@@ -99,8 +99,7 @@ def branched(
     rates = Adam.of(sweep).rates(4, falling=True)
     runs = [Run(1, 0), Run(1, 1)]
     trained = branches.train(sweep, runs, initial, data, rates, CPU, report, keeping)
-    state = trained.networks[1].state_dict()
-    return trained.history.values | {name: value.numpy() for name, value in state.items()}
+    return trained.history.values | {n: value.numpy() for n, value in trained.tensors(1).items()}
 
 
 def parity(engine: str, report: Report, keeping: kept.Kept) -> dict[str, np.ndarray]:

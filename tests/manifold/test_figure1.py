@@ -79,6 +79,8 @@ def dimensions(sweep: str, values: list[float]) -> pd.DataFrame:
         {
             "source": sweep,
             "width": width,
+            "seed": 0,
+            "epochs": rule.epochs,
             "layer": layer,
             "dimension": value + (layer != rule.layer),
         }
@@ -106,8 +108,14 @@ def test_networks_are_at_the_rules_widths_layer_and_epochs() -> None:
     np.testing.assert_allclose(found[like].dimension[:3], expected)
     assert found["theirs"].dimension == found[like].dimension
     assert found["theirs"].kind == "CIFAR-10"
-    assert like in found["theirs"].dimension_over
+    assert found["theirs"].dimension_over == f"widths, of {like}"
     assert found["small"].kind == "MNIST"
+    second = measured.assign(seed=1, dimension=measured["dimension"] * 1.21)
+    mark, *_ = figure1.of_networks(
+        fits(like), pd.concat([measured, second]), sweeps, [], P.verdict, P.fit.widths, 0.95
+    )
+    assert mark.dimension.value == pytest.approx(1.1 * expected[0])
+    assert mark.dimension_over == "widths and seeds"
 
 
 def test_every_row_is_drawn_with_both_intervals_and_a_marker_of_its_kind() -> None:

@@ -49,6 +49,7 @@ def measured(value: float) -> pd.DataFrame:
     frame = frame.assign(status="ok", dimension=values, low=0.99 * values, high=1.01 * values)
     of_networks = frame["width"].notna()
     frame["layer"] = np.where(of_networks, "preactivation", None)
+    frame["epochs"], frame["seed"] = np.where(of_networks, "last", None), 0
     others = [
         frame[of_networks].assign(layer=layer, dimension=factor * values[of_networks])
         for layer, factor in [("activation", 0.8), ("logits", 0.5)]

@@ -24,7 +24,7 @@ from stages.statistics.equivalence import (
     judge,
     runs_needed,
 )
-from stages.statistics.estimate import Estimate, missing, over_networks
+from stages.statistics.estimate import Estimate, missing, over_networks, over_seeds
 from stages.statistics.intervals import student_margin
 from tests.helpers.frozen import FROZEN
 from tests.helpers.root import ROOT
@@ -138,6 +138,46 @@ def test_over_networks_is_a_t_interval_of_the_logarithm() -> None:
         assert none.status == "a network without a dimension"
 
 
+def test_over_seeds_is_a_t_interval_of_each_and_adds_their_squares() -> None:
+    from scipy import stats
+
+    values = np.exp(np.random.default_rng(0).normal(2, 0.1, (4, 6)))
+    found = over_seeds(values, ["ok"] * 24, 0.95)
+    logs = np.log(values)
+    halves = {}
+    for name, means in {"seeds": logs.mean(axis=1), "widths": logs.mean(axis=0)}.items():
+        each = stats.t.interval(0.95, len(means) - 1, loc=logs.mean(), scale=stats.sem(means))
+        np.testing.assert_allclose(found[name][1:3], np.exp(each))
+        halves[name] = each[1] - logs.mean()
+    both = math.hypot(*halves.values())
+    np.testing.assert_allclose(found["both"][:3], np.exp(logs.mean() + np.array([0, -both, both])))
+    assert found["both"].over == "widths and seeds"
+    assert not over_seeds(values[:, :2], ["ok"] * 8, 0.95)["both"].sound
+    for value in (math.nan, math.inf, 0.0):
+        values[1, 2] = value
+        assert over_seeds(values, ["ok"] * 24, 0.95)["seeds"].status.endswith("a dimension")
+    tied = over_seeds(logs, ["ok"] * 23 + ["tied"], 0.95)["both"]
+    assert tied.status == "a network without a dimension: tied"
+
+
+@pytest.mark.parametrize("common", [0.0, 0.5, 1.0, 2.0])
+def test_an_interval_over_widths_and_seeds_holds_the_truth_whichever_varies_more(
+    common: float,
+) -> None:
+    # What seeds have in common, what widths have, and what is of single networks, drawn anew. The
+    # wider interval of the two misses too often wherever seeds have something in common.
+    rng, seeds, widths, held = np.random.default_rng(3), 5, 13, {"both": 0, "wider": 0}
+    for _ in range(1000):
+        logs = rng.normal(0, 0.1 * common * math.sqrt(seeds / widths), (seeds, 1))
+        logs = logs + rng.normal(0, 0.1, widths) + rng.normal(0, 0.02, (seeds, widths))
+        found = over_seeds(np.exp(logs), ["ok"] * logs.size, 0.95)
+        wider = max(found["seeds"].high, found["widths"].high)
+        held["both"] += abs(logs.mean()) <= math.log(found["both"].high) - logs.mean()
+        held["wider"] += abs(logs.mean()) <= math.log(wider) - logs.mean()
+    assert held["both"] >= 935
+    assert (held["wider"] < 935) == (common > 0)
+
+
 METRICS = [*selection.FIGURE_6.values()]
 
 
@@ -172,7 +212,7 @@ def dimensions(value: float, scatter: float) -> pd.DataFrame:
     for sweep, width, (layer, share) in product(P.cnn.sweeps, P.cnn.widths, LAYERS.items()):
         factor = share * (scatter if width % 2 else 1 / scatter)
         factor *= (WIDE if width > last else 1) * (1 if sweep == P.verdict.dimension.sweep else 0.7)
-        head = {"source": sweep, "width": width, "layer": layer}
+        head = {"source": sweep, "width": width, "seed": 0, "epochs": "last", "layer": layer}
         rows.append(head | {"dimension": value * factor})
     table = pd.DataFrame(rows).assign(low=1.0, high=2.0, status="ok")
     parts = [
@@ -289,6 +329,71 @@ def test_other_choices_differ_from_the_rule_in_one_thing() -> None:
     assert gaussian["ours"] == pytest.approx(1.1 * dimension.loc["rule", "ours"])
     assert uniform["outcome"] == "undecided"
     assert not table.duplicated(["quantity", "choice"]).any()
+
+
+def of_seeds(table: pd.DataFrame, factors: list[float]) -> pd.DataFrame:
+    """The readings of seed 0, and those of others that are so many times as large."""
+    others = [
+        table[table["width"].notna()].assign(seed=seed, dimension=factor * table["dimension"])
+        for seed, factor in enumerate(factors, 1)
+    ]
+    return pd.concat([table, *others], ignore_index=True)
+
+
+def test_several_seeds_widen_the_interval_and_stand_beside_it() -> None:
+    numbers = fits(dict.fromkeys([*METRICS, "notebook"], (17.0, 18.0)))
+    one = dimensions(17, math.exp(0.02))
+
+    def judged_by(table: pd.DataFrame) -> pd.DataFrame:
+        table = verdict.verdicts(runs(1, 0.1), numbers, table, SK, P.verdict, P.fit)
+        return table.set_index(["quantity", "choice"])
+
+    alone, several = judged_by(one), judged_by(of_seeds(one, [math.exp(0.3), math.exp(-0.3)]))
+    alike = judged_by(of_seeds(one, [1.001, 0.999]))
+    assert not any("interval=" in choice for _, choice in alone.index)
+    names = ["ours", "low", "high"]
+    margin = student_margin(0.3 / math.sqrt(3), 2, P.fit.confidence)
+    for quantity in (verdict.DIMENSION, verdict.RATIO):
+        rule, of_widths, of_seeds_alone = (
+            several.loc[(quantity, choice)]
+            for choice in (RULE, "interval=over_widths_alone", "interval=over_seeds_alone")
+        )
+        before = alone.loc[(quantity, RULE)]
+        np.testing.assert_allclose(*(row[names].tolist() for row in (of_widths, before)))
+        assert rule["low"] < of_seeds_alone["low"] < of_widths["low"]
+        assert rule["high"] > of_seeds_alone["high"] > of_widths["high"]
+        assert rule["would_tell"] == "networks of more seeds than 3"
+        said = alike.loc[(quantity, RULE), "would_tell"]
+        assert said in ("", "not networks of more seeds than 3: the widths differ more")
+    assert before["would_tell"] in ("", verdict.NETWORKS)
+    dimension = several.loc[verdict.DIMENSION]
+    found = dimension.loc["interval=over_seeds_alone", names]
+    np.testing.assert_allclose(found[1:] / found["ours"], np.exp([-margin, margin]))
+    assert dimension.loc[RULE, "over"] == "widths and seeds"
+
+
+def test_best_epochs_are_another_choice_where_they_are_measured() -> None:
+    numbers = fits(dict.fromkeys([*METRICS, "notebook"], (17.0, 18.0)))
+    one = dimensions(17, 1.1)
+    best = one[one["source"] == P.verdict.dimension.sweep].assign(epochs="best")
+    both = pd.concat([one, best.assign(dimension=2 * best["dimension"])])
+    before, after = (
+        verdict.verdicts(runs(1, 0.1), numbers, table, SK, P.verdict, P.fit)
+        for table in (one, both)
+    )
+    new = (after["choice"] == "epochs=best") & after["quantity"].isin(
+        [verdict.DIMENSION, verdict.RATIO]
+    )
+    pd.testing.assert_frame_equal(after[~new].reset_index(drop=True), before)
+    found = after.set_index(["quantity", "choice"])["ours"]
+    for quantity, factor in ((verdict.DIMENSION, 2), (verdict.RATIO, 0.5)):
+        ratio = found[quantity, "epochs=best"] / found[quantity, RULE]
+        assert ratio == pytest.approx(factor)
+    at_best = P.verdict.dimension.model_copy(update={"epochs": "best"})
+    rules = P.verdict.model_copy(update={"dimension": at_best})
+    turned = verdict.verdicts(runs(1, 0.1), numbers, both, SK, rules, P.fit)
+    turned = turned.set_index(["quantity", "choice"])["ours"]
+    assert turned[verdict.DIMENSION, RULE] == found[verdict.DIMENSION, "epochs=best"]
 
 
 def test_a_level_is_of_its_own_curve_sweep_and_stop() -> None:

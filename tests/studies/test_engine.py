@@ -11,7 +11,7 @@ from torch import nn
 
 from stages.base import params
 from stages.base.errors import InputError
-from stages.base.params import CnnSweep
+from stages.base.params import CnnSweep, Snapshot
 from stages.classification import draws, modules, one
 from stages.classification.history import Run, Trained
 from stages.classification.modules import Kind
@@ -182,6 +182,28 @@ def test_batch_statistics_are_those_of_a_plain_loop(engine: str, images: Images)
     expected = nn.functional.cross_entropy(logits, data.validation.labels).item()
     found = trained.history.values["validation_loss"][0, 0]
     assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_best_epochs_weights_are_those_of_a_run_that_ends_there(
+    engine: str, images: Images
+) -> None:
+    """With its batch statistics then; of the seeds that are asked for, at each width."""
+    kept = {"weights_seeds": 2, "best_weights": True, "learning_rate": 0.1}
+    sweep, data = small("paper", epochs=4, **kept), data_of(images)
+    runs = [(2, 0), (2, 1), (2, 2), (3, 0), (3, 1), (3, 2)]
+    trained = train(engine, Batched, sweep, runs, data)
+    wanted = {Snapshot(1), Snapshot(0, "best"), Snapshot(1, "best")}
+    assert {width: {*each} for width, each in trained.further.items()} == {2: wanted, 3: wanted}
+    best = trained.history.values["validation_loss"].argmin(axis=1) + 1
+    kept_rows = [0, 1, 3, 4]
+    assert len({*best[kept_rows]}) > 1
+    for row in kept_rows:
+        width, seed = runs[row]
+        until = sweep.model_copy(update={"epochs": int(best[row])})
+        ended = train(engine, Batched, until, [(width, seed)], data).networks[width].state_dict()
+        for name, ours in trained.further[width][Snapshot(seed, "best")].items():
+            assert torch.equal(ours, ended[name]), (width, seed, name)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -39,6 +39,11 @@ def test_training_goes_on_after_a_kill_to_the_same_bits(engine: str, tmp_path: P
     assert made.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_array_equal(made[name], value, err_msg=name)
+    if engine.startswith("cnn."):  # what was best before the kill is none that training comes to
+        best = {name: value for name, value in expected.items() if name.startswith("seed1/best/")}
+        last = [expected[name.replace("best/", "")] for name in best]
+        assert expected["validation_loss"][1].argmin() == 0
+        assert any(not np.array_equal(a, b) for a, b in zip(best.values(), last, strict=True))
 
 
 def test_what_is_kept_is_of_no_use_to_another_training(tmp_path: Path) -> None:
