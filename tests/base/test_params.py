@@ -21,6 +21,7 @@ from tests.helpers.root import ROOT
 from tests.helpers.tiny import dumped
 
 PAPER = "cnn.sweeps.paper"
+STUDY = "studies.perceptron"
 TASKS = "parity.configurations.notebook"
 LIMITED = f"{TASKS}.data_limited"
 
@@ -143,6 +144,7 @@ IMPOSSIBLE: list[tuple[str, Any, str, str]] = [
     (f"{TASKS}.tasks", 29, TASKS, "tasks must be at most 28"),
     (f"{TASKS}.evaluate_every", 3, TASKS, "evaluate_every must divide steps (20)"),
     (f"{LIMITED}.evaluate_every", 4, LIMITED, "evaluate_every must divide steps (10)"),
+    (f"{STUDY}.training.precision", "float16", STUDY, "precision must be tf32 or float32 but for"),
     ("fit.quantiles", [0.2, 0.5, 0.2], "fit", "quantiles must not repeat a value"),
     ("fit.quantiles", [0.2], "fit", "quantiles must hold 0.5"),
     ("fit.epochs", ["last", "last"], "fit", "epochs must not repeat a value"),

@@ -1,7 +1,9 @@
-// What fused.cu needs of CUDA, for a CPU: threads of a block as fibers, in turn; the collectives of
-// a warp by what their lanes leave for each other, computed by their definitions.
+// What fused.cu needs of CUDA, for a CPU.
+//
+// The threads of a block are fibers that run in turn, each until it waits for others. What lanes of
+// a warp do together follows its definition in NVIDIA's PTX, from what each lane leaves for the
+// others. Shared memory is full of NaNs at first, so that a result shows what was never written.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <functional>
 #include <ucontext.h>
@@ -18,6 +20,7 @@ struct Index { int x, y; };
 using std::min;
 
 namespace emulated {
+
 constexpr int THREADS = 256, LANES = 32, STACK = 64 * 1024;
 struct Lane { const void *row; unsigned a[4], b[2]; };
 struct Barrier { int waiting = 0, turn = 0; };
@@ -27,19 +30,22 @@ static std::vector<char> stacks(THREADS *STACK);
 static std::vector<uint4> memory;
 static Warp warps[THREADS / LANES];
 static Barrier block;
-static int now;
+static int now;                              // the thread that runs
 static bool ended[THREADS];
 static std::function<void()> body;
 
 inline void yield() { swapcontext(&contexts[now], &scheduler); }
+
 inline void wait(Barrier &barrier, int threads) {
     int turn = barrier.turn;
     if (++barrier.waiting == threads) { barrier.waiting = 0; ++barrier.turn; return; }
     while (barrier.turn == turn) yield();
 }
+
 static void run() { body(); ended[now] = true; yield(); }
 
-// This lane's `left`; what all lanes of its warp left.
+// Leaves something for the other lanes of this warp, and gives what all of them left. There are two
+// places in turn: a lane may leave the next while others still read the last.
 inline const Lane *exchange(const Lane &left) {
     Warp &own = warps[now / LANES];
     Lane *all = own.lanes[own.barrier.turn % 2];
@@ -47,12 +53,14 @@ inline const Lane *exchange(const Lane &left) {
     wait(own.barrier, LANES);
     return all;
 }
+
 inline float half(unsigned bits) {
     _Float16 value;
     unsigned short low = bits;
     std::memcpy(&value, &low, 2);
     return value;
 }
+
 }  // namespace emulated
 
 static Index blockIdx;
@@ -68,16 +76,19 @@ inline void tiles(unsigned (&t)[4], const uint4 *row) {
     for (int i = 0; i < 4; ++i)
         t[i] = static_cast<const unsigned *>(all[i * 8 + lane / 4].row)[lane % 4];
 }
+
 inline void tiles_transposed(unsigned (&t)[4], const uint4 *row) {
     const emulated::Lane *all = emulated::exchange({row, {}, {}});
     int lane = emulated::now % 32;
     for (int i = 0; i < 4; ++i) {
+        const emulated::Lane *rows = all + i * 8 + lane % 4 * 2;
         unsigned both[2];
         for (int k = 0; k < 2; ++k)
-            both[k] = static_cast<const unsigned short *>(all[i * 8 + lane % 4 * 2 + k].row)[lane / 4];
+            both[k] = static_cast<const unsigned short *>(rows[k].row)[lane / 4];
         t[i] = both[0] | both[1] << 16;
     }
 }
+
 inline void product(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
     const emulated::Lane *all = emulated::exchange({nullptr, {a[0], a[1], a[2], a[3]}, {b0, b1}});
     int lane = emulated::now % 32;
@@ -92,6 +103,7 @@ inline void product(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsign
         sum[e] += added;
     }
 }
+
 inline unsigned pair(float first, float second) {
     _Float16 both[2] = {_Float16(first), _Float16(second)};
     unsigned bits;
@@ -99,6 +111,7 @@ inline unsigned pair(float first, float second) {
     return bits;
 }
 
+// Runs a kernel over a grid, with so many bytes of shared memory.
 static void launch(int columns, int rows, int bytes, std::function<void()> kernel) {
     using namespace emulated;
     body = std::move(kernel);

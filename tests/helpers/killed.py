@@ -72,7 +72,8 @@ def cnn(engine: str, report: Report, keeping: kept.Kept) -> dict[str, np.ndarray
     )
     sweep = params.load(ROOT / "params.yaml").cnn.sweeps["notebook"]
     few = {"batch_size": 2, "epochs": 2, "weights_seeds": 2, "best_weights": True}
-    sweep = sweep.model_copy(update=few | {"learning_rate": 0.1})  # best before the last epoch
+    few |= {"learning_rate": 0.1, "precision": "tf32"}  # best before the last epoch
+    sweep = sweep.model_copy(update=few)
     if engine == "branches":  # any network's
         return branched(sweep, images, report, keeping)
     if engine == "one":

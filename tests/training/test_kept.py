@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from stages.base.progress import Progress
+from stages.cnn import train as cnn_train
+from stages.cnn.part import sweep_part
+from stages.images.arrays import open_images
 from stages.training import kept
+from tests.helpers.frozen import FROZEN
 from tests.helpers.killed import ENGINES
 from tests.helpers.root import ROOT
 
@@ -50,6 +55,26 @@ def test_what_is_kept_is_of_no_use_to_another_training(tmp_path: Path) -> None:
     found = train("parity.one", tmp_path, "killed:key:3", "killed:another:0")
     assert list((tmp_path / "killed/kept").iterdir())
     assert found["killed"]["skipped"] == 0
+
+
+def test_what_is_kept_is_of_no_use_to_other_kernels(
+    small_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those in CUDA C++ are no module, and so hashed by themselves."""
+    images = open_images(small_images)
+    part = sweep_part(FROZEN.cnn_images, "paper", FROZEN.cnn.sweeps["paper"], 1)
+
+    def key() -> str:
+        with Progress("test", 1, "epochs") as report:
+            return cnn_train.kept_of(part, images, torch.device("cpu"), report).key()
+
+    edited = tmp_path / "edited.cu"
+    edited.write_bytes(cnn_train.KERNELS.read_bytes())
+    before = key()
+    monkeypatch.setattr(cnn_train, "KERNELS", edited)
+    assert key() == before
+    edited.write_text(edited.read_text() + "\n")
+    assert key() != before
 
 
 @pytest.mark.parametrize("damage", ["cut short", "no file of ours", "another shape"])
