@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from stages.cnn import fused
+from tests.helpers.root import ROOT
 
-HEADER = Path(__file__).with_suffix(".h")
+HEADER = ROOT / "tests/helpers/emulated.h"
 COMPILER = shutil.which("g++")
 NEEDED = "#include <ucontext.h>\n_Float16 half;"
 """What the header wants of the compiler, which older ones do not have."""
