@@ -8,7 +8,7 @@ import pandas as pd
 
 from stages.base.params import DimensionRule
 from stages.base.tables import where
-from stages.statistics.estimate import Estimate, over_networks, over_seeds
+from stages.statistics.estimate import MEASURED, Estimate, over_networks, over_seeds
 
 READING = "dimension"
 Over = Literal["both", "widths", "seeds"]
@@ -36,25 +36,37 @@ def networks(
     return rows
 
 
-def seeds(rows: pd.DataFrame) -> int:
-    """How many seeds' networks there are at each width."""
-    return int(rows["seed"].nunique())
+def complete(rows: pd.DataFrame) -> pd.DataFrame:
+    """Those of the seeds that have a dimension at every width, or all where no seed has.
+
+    A run that dies, as some do at width 1, leaves a network that says the same of all
+    images. Its seed is left out at every width, so that each width is of the same seeds.
+    """
+    lacking = rows.loc[~rows["status"].isin(MEASURED), "seed"]
+    kept = rows[~rows["seed"].isin(lacking)]
+    return rows if kept.empty else kept
+
+
+def seeds(rows: pd.DataFrame) -> list[int]:
+    """The seeds of some networks."""
+    return sorted(map(int, rows["seed"].unique()))
 
 
 def over(rows: pd.DataFrame) -> str:
     """What the interval of `mean` is over, in words."""
-    return "widths" if seeds(rows) < 2 else "widths and seeds"
+    return "widths" if len(seeds(complete(rows))) < 2 else "widths and seeds"
 
 
 def mean(
     rows: pd.DataFrame, confidence: float, column: str = READING, interval: Over = "both"
 ) -> Estimate:
-    """The geometric mean over networks, of the same seeds at each width, by `over_seeds`.
+    """The geometric mean over networks, of the seeds that are `complete`, by `over_seeds`.
 
     Of one seed its interval is that of `over_networks`, over widths alone.
     """
+    rows = complete(rows)
     statuses = rows["status"].tolist()
-    if seeds(rows) < 2:
+    if len(seeds(rows)) < 2:
         return over_networks(rows[column].tolist(), statuses, confidence)
     values = rows.pivot(index="seed", columns="width", values=column).to_numpy(float)
     return over_seeds(values, statuses, confidence)[interval]
@@ -62,6 +74,7 @@ def mean(
 
 def by_width(rows: pd.DataFrame, column: str = READING) -> pd.DataFrame:
     """The geometric mean over the seeds at each width: columns `width` and that of the reading."""
+    rows = complete(rows)
     logs = np.log(rows[column]).groupby(rows["width"]).mean()
     means: pd.DataFrame = np.exp(logs).rename(column).reset_index()
     return means

@@ -127,7 +127,8 @@ def _dimension(
 
 def _lacking(dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit) -> str:
     """What would narrow the interval of the dimension."""
-    seeds = readings.seeds(readings.networks(dimensions, rule, fit.widths))
+    rows = readings.networks(dimensions, rule, fit.widths)
+    seeds = len(readings.seeds(readings.complete(rows)))
     if seeds < 2:
         return NETWORKS
     of_widths, of_seeds = (_dimension(dimensions, rule, fit, interval=i) for i in SOURCES)
@@ -145,7 +146,8 @@ def _other_dimensions(dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit) -
     others = _varied(rule, layer=networks["layer"].unique(), epochs=epochs)
     for choice, each in islice(others, 1, None):
         yield choice, _dimension(dimensions, each, fit)
-    if readings.seeds(readings.networks(dimensions, rule, fit.widths)) > 1:
+    rows = readings.networks(dimensions, rule, fit.widths)
+    if len(readings.seeds(readings.complete(rows))) > 1:
         for interval in SOURCES:
             estimate = _dimension(dimensions, rule, fit, interval=interval)
             yield f"interval=over_{interval}_alone", estimate

@@ -198,18 +198,20 @@ def nearest(smallest: pd.DataFrame, published: SharmaKaplan) -> dict[str, int]:
 
 def dimension(table: pd.DataFrame, p: Params) -> dict[str, Any]:
     """What the verdict's dimension is of, for a template: `read`, the mean over `seeds` at each
-    width, and what its interval is `dimension_over`; and of the same networks behind the ReLU
-    `live`, the fewest and the most units that live, and `live_correlation` of their number's rank
-    with the reading's.
+    width; seeds `left_out`; what its interval is `dimension_over`; and of the same networks behind
+    the ReLU `live`, the fewest and the most units that live, and `live_correlation` of their
+    number's rank with the reading's.
     """
     rule = p.verdict.dimension
     behind = rule.model_copy(update={"layer": "activation"})
     networks = readings.networks(table, rule, p.fit.widths)
-    activation = readings.networks(table, behind, p.fit.widths)
+    activation = readings.complete(readings.networks(table, behind, p.fit.widths))
+    seeds = readings.seeds(readings.complete(networks))
     live = activation["coordinates"]
     return {
         "read": readings.by_width(networks).to_dict("records"),
-        "seeds": readings.seeds(networks),
+        "seeds": seeds,
+        "left_out": [seed for seed in readings.seeds(networks) if seed not in seeds],
         "dimension_over": readings.over(networks),
         "live": (live.min(), live.max()),
         "live_correlation": live.rank().corr(activation["dimension"].rank()),

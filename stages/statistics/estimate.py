@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from stages.statistics.intervals import scatter_margin
 
 OK = "ok"
+MEASURED = (OK, "no interval")
+"""The statuses of a dimension that there is."""
 FEW = 3  # networks or teachers, under which their scatter gives no interval
 
 
@@ -104,7 +106,7 @@ def _fault(values: list[float], statuses: list[str], groups: int, each: str) -> 
     """Why some dimensions, in so many groups, give no mean; empty if they do."""
     if groups < FEW:
         return f"fewer than {FEW} {each}s"
-    if faults := [status for status in statuses if status not in (OK, "no interval")]:
+    if faults := [status for status in statuses if status not in MEASURED]:
         return f"a {each} without a dimension: {faults[0]}"
     if not all(math.isfinite(value) and value > 0 for value in values):
         return f"a {each} without a dimension"

@@ -77,6 +77,8 @@ def test_every_param_of_a_configuration_changes_the_fingerprint(
         "evaluate_training": True,
         "input_range": [0.0, 2.0],
         "epochs": 7,
+        "weights_seeds": 2,
+        "best_weights": True,
     }
     assert set(changes) == set(params.CnnSweep.model_fields)
     for name, value in changes.items():
@@ -86,6 +88,15 @@ def test_every_param_of_a_configuration_changes_the_fingerprint(
         assert other.fingerprint != part.fingerprint, name
     assert cnn_part.sweep_part(p.cnn_images, "paper", paper, 3).fingerprint != part.fingerprint
     assert cnn_part.sweep_part(p.cnn_images, "other", paper, 2).fingerprint != part.fingerprint
+
+
+def test_a_part_that_keeps_one_seeds_weights_is_made_as_before_that_was_a_setting(
+    part: parts.Part, tiny_params: dict[str, Any]
+) -> None:
+    paper = params.Params.model_validate(tiny_params).cnn.sweeps["paper"]
+    new = {"weights_seeds", "best_weights"}
+    before = part.configuration | {"params": paper.model_dump(exclude=new)}
+    assert replace(part, configuration=before).fingerprint == part.fingerprint
 
 
 def test_a_whole_number_and_the_same_float_are_the_same_params(

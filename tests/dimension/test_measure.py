@@ -21,6 +21,7 @@ from stages import (
 )
 from stages.base import params, parts
 from stages.base.errors import InputError
+from stages.base.tables import where
 from stages.classification.modules import Kind
 from stages.cnn import part as cnn_part
 from stages.cnn.network import initial
@@ -44,8 +45,14 @@ OUTPUTS = {
 REPEATED = 3
 
 
-def save(part: parts.Part, *, dead: bool) -> None:
-    write({"": network(part.configuration["width"], dead=dead)}, part)
+def save(part: parts.Part, snapshots: list[params.Snapshot], *, dead: bool) -> None:
+    width = part.configuration["width"]
+    write({each.prefix: network(width, dead=dead, seed=drawn(each)) for each in snapshots}, part)
+
+
+def drawn(snapshot: params.Snapshot) -> int:
+    """The seed of a snapshot's weights, which are not trained: another for each."""
+    return snapshot.seed + 4 * (snapshot.epochs == "best")
 
 
 def write(networks: Mapping[str, nn.Module], part: parts.Part) -> None:
@@ -69,8 +76,13 @@ def network(width: int, *, dead: bool, seed: int = 0) -> Network:
 def root(
     tiny_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> params.Params:
-    """A clone's root after training: 300 test images; the networks of width 1 are dead."""
+    """A clone's root after training: 300 test images; the networks of width 1 are dead.
+
+    Of `paper` and of the perceptron there are further weights.
+    """
     monkeypatch.chdir(tmp_path)
+    tiny_params["cnn"]["sweeps"]["paper"] |= {"weights_seeds": 2, "best_weights": True}
+    tiny_params["studies"]["perceptron"]["training"] |= {"weights_seeds": 2}
     tiny_params["dimension"] |= {"ratio_neighbours": [2], "likelihood_neighbours": [2, 5]}
     tiny_params["dimension"]["blocks"] = [10, 1]
     known = {"samples": 300, "dimensions": [2, 17, 40], "compare": 17}
@@ -87,18 +99,23 @@ def root(
     stored.write_record(stored.Place(Path("data"), "cifar10", p.images["cifar10"]))
     for name, sweep in p.cnn.sweeps.items():
         for width in p.cnn.widths:
-            save(cnn_part.sweep_part(p.cnn_images, name, sweep, width), dead=width == 1)
+            part = cnn_part.sweep_part(p.cnn_images, name, sweep, width)
+            save(part, sweep.snapshots, dead=width == 1)
     for name, study in p.studies.items():
         cnn = study.network == "cnn"
-        made = {n: network(n, dead=n == 1, seed=4) if cnn else perceptron(n) for n in study.widths}
-        named = {f"{n}.": each for n, each in made.items()}
+        named = {
+            f"{each.prefix}{n}.": network(n, dead=n == 1, seed=4)
+            if cnn
+            else perceptron(n, each.seed)
+            for n, each in product(study.widths, study.training.snapshots)
+        }
         write(named, cnn_part.study_part(p.cnn_images, name, study))
     return p
 
 
-def perceptron(width: int) -> nn.Module:
+def perceptron(width: int, seed: int = 0) -> nn.Module:
     """Not trained; every unit of its last hidden layer lives."""
-    made = Kind("mlp", (3, 32, 32), 10).initial(width, 3)
+    made = Kind("mlp", (3, 32, 32), 10).initial(width, 3 + seed)
     with torch.no_grad():
         made.get_parameter("linear2.bias").fill_(1)
     return made
@@ -119,13 +136,16 @@ def run_all() -> dict[str, bytes]:
 def test_the_table_is_whole(root: params.Params) -> None:
     run_all()
     table = pd.read_csv(OUTPUTS["dimension.csv"])
-    key = ["source", "width", "layer", "estimator", "neighbours", "blocks"]
+    key = ["source", "width", "seed", "epochs", "layer", "estimator", "neighbours", "blocks"]
     assert not table.duplicated(key).any()
     each = len(estimators(root.dimension)) * len(root.dimension.blocks)
-    sets = table.groupby(["source", "width", "layer"], dropna=False).size()
-    names = ["notebook", "paper", "paper_keras", "perceptron"]
+    sets = table.groupby(key[:5], dropna=False).size()
     layers = ["preactivation", "activation", "logits"]
-    assert set(sets.drop("images").index) == set(product(names, [1, 2], layers))
+    kept = [(name, 0, "last") for name in ("notebook", "paper", "paper_keras", "perceptron")]
+    kept += [("paper", 1, "last"), ("paper", 0, "best"), ("paper", 1, "best")]
+    kept += [("perceptron", 1, "last")]
+    expected = {(name, width, *of, at) for (name, *of), width, at in product(kept, [1, 2], layers)}
+    assert set(sets.drop("images").index) == expected
     assert set(sets) == {each}
 
     dead = (table["width"] == 1) & (table["layer"] != "preactivation")
@@ -162,6 +182,30 @@ def test_readings_stand_beside_those_of_known_data(root: params.Params) -> None:
     assert row["as_gaussian"] == pytest.approx(expected, rel=1e-3)
 
 
+def test_each_snapshot_is_measured_on_its_own_weights(root: params.Params) -> None:
+    run_all()
+    table = pd.read_csv(OUTPUTS["dimension_cnn.csv"])
+    table = table[(table["source"] == "paper") & (table["width"] == 2)]
+    images = open_images(Path("data/cifar10")).test_images
+    for snapshot in root.cnn.sweeps["paper"].snapshots:
+        made = network(2, dead=False, seed=drawn(snapshot))
+        [hidden] = last_hidden([made], images, [0.0, 1.0])
+        expected = [estimate.dimension for estimate in measure(hidden, root.dimension)]
+        rows = where(table, layer="preactivation", **snapshot._asdict())
+        np.testing.assert_allclose(rows["dimension"], expected, rtol=1e-9)
+    perceptrons = pd.read_csv("metrics/dimension_studies/perceptron.csv").query("width == 2")
+    by_seed = perceptrons.groupby(["layer", "seed"])["dimension"].first().unstack()
+    assert (by_seed[0] != by_seed[1]).all()
+
+
+def test_weights_of_a_seed_that_are_not_there_are_named(root: params.Params) -> None:
+    part = cnn_part.sweep_part(root.cnn_images, "paper", root.cnn.sweeps["paper"], 2)
+    save(part, root.cnn.sweeps["paper"].snapshots[:-1], dead=False)
+    says = f"{part.weights}: not this network's weights \\(.*Missing key"
+    with pytest.raises(InputError, match=says):
+        measure_cnn.main()
+
+
 def test_a_study_is_measured_on_its_own_networks(root: params.Params) -> None:
     run_all()
     table = pd.read_csv("metrics/dimension_studies/paper_keras.csv")
@@ -185,7 +229,7 @@ def test_any_network_is_measured_where_it_says_that_its_last_hidden_layer_is(
     after = before.clamp_min(0)
     logits = after @ weights["linear3.weight"].T + weights["linear3.bias"]
     for layer, values in (("preactivation", before), ("activation", after), ("logits", logits)):
-        rows = table[(table["width"] == 2) & (table["layer"] == layer)]
+        rows = where(table, width=2, seed=0, layer=layer)
         expected = [estimate.dimension for estimate in measure(values.numpy(), root.dimension)]
         np.testing.assert_allclose(rows["dimension"], expected, rtol=1e-2)  # in float32
 

@@ -1,5 +1,7 @@
 """The table of Figure 1: each mark has the numbers that the verdict's rule names."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,6 +118,22 @@ def test_networks_are_at_the_rules_widths_layer_and_epochs() -> None:
     )
     assert mark.dimension.value == pytest.approx(1.1 * expected[0])
     assert mark.dimension_over == "widths and seeds"
+
+
+def test_generated_images_are_at_the_rules_layer_and_all_widths() -> None:
+    layers = [("preactivation", 3.9, "widths and seeds"), ("activation", 3.5, "widths")]
+    rows = [
+        {"known": 4, "quantity": quantity, "widths": widths, "dimension": value, "low": value - 1}
+        | {"high": value + 1, "status": "ok", "over": over}
+        for quantity, value, over in [("test_loss", 5.0, math.nan), *layers]
+        for widths in ("all", "wider")
+    ]
+    for layer, value, over in layers:
+        rule = P.verdict.dimension.model_copy(update={"layer": layer})
+        rules = P.verdict.model_copy(update={"dimension": rule})
+        [mark] = figure1.of_known(pd.DataFrame(rows), rules)
+        assert (mark.dimension[:3], mark.value[:3]) == ((value, value - 1, value + 1), (5, 4, 6))
+        assert (mark.dimension_over, mark.value_over) == (over, "runs")
 
 
 def test_every_row_is_drawn_with_both_intervals_and_a_marker_of_its_kind() -> None:

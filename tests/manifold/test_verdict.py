@@ -14,7 +14,7 @@ import yaml
 
 from stages import verdict as stage
 from stages.base import errors, params
-from stages.manifold import figure6, selection, verdict
+from stages.manifold import figure6, readings, selection, verdict
 from stages.pages import text as pages
 from stages.statistics.equivalence import (
     OUTCOMES,
@@ -372,6 +372,28 @@ def test_several_seeds_widen_the_interval_and_stand_beside_it() -> None:
     assert dimension.loc[RULE, "over"] == "widths and seeds"
 
 
+def test_a_seed_of_which_a_network_died_is_left_out_at_every_width() -> None:
+    rule = P.verdict.dimension
+    table = of_seeds(dimensions(17, 1.1), [1.2, 0.7])
+    rows = readings.networks(table, rule, P.fit.widths)
+    died = (rows["seed"] == 2) & (rows["width"] == 1)
+    dead = rows.assign(
+        status=np.where(died, "constant", "ok"), dimension=rows["dimension"].mask(died)
+    )
+    others = rows[rows["seed"] != 2]
+    assert readings.mean(dead, 0.95) == readings.mean(others, 0.95)
+    assert readings.by_width(dead).equals(readings.by_width(others))
+    assert readings.over(dead) == "widths and seeds"
+    assert readings.over(dead[dead["seed"] != 1]) == "widths"
+    alone = readings.mean(dead[dead["seed"] == 2], 0.95)
+    assert alone.status == "a network without a dimension: constant"
+    table.loc[dead.index, ["status", "dimension"]] = dead[["status", "dimension"]]
+    said = pages.dimension(table.assign(coordinates=60), P)
+    assert (said["seeds"], said["left_out"]) == ([0, 1], [2])
+    unread = rows.assign(dimension=rows["dimension"].mask(died))  # beyond what is known: no choice
+    assert readings.mean(unread, 0.95).status == "a network without a dimension"
+
+
 def test_best_epochs_are_another_choice_where_they_are_measured() -> None:
     numbers = fits(dict.fromkeys([*METRICS, "notebook"], (17.0, 18.0)))
     one = dimensions(17, 1.1)
@@ -545,7 +567,9 @@ def test_params_name_only_what_is_fitted(tmp_path: Path, path: str, value: objec
 TABLES = ["_fits.csv", "_sensitivity.csv", "_best_epochs.csv"]
 
 
-def test_the_stage_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with all that the stage reads."""
     for name in ["params.yaml", "published.yaml"]:
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "metrics").mkdir()
@@ -554,6 +578,40 @@ def test_the_stage_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.Monke
     for name in [*cnn, "dimension.csv", "parity_tasks.parquet", *parity]:
         (tmp_path / "metrics" / name).symlink_to(ROOT / "metrics" / name)
     monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("factors", [[], [1.02, 0.99]])
+def test_the_page_says_what_the_dimensions_interval_is_over(
+    written: Path, factors: list[float]
+) -> None:
+    path = written / "metrics/dimension.csv"
+    table = pd.read_csv(path)
+    path.unlink()
+    first = table["seed"].isin([0]) & (table["epochs"] == params.load().verdict.dimension.epochs)
+    of_seeds(table[first | table["width"].isna()], factors).to_csv(path, index=False)
+    stage.main()
+    text = (written / "metrics/verdict.md").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("The dimension: "))
+    judged = pd.read_csv(written / "metrics/verdict_cnn.csv").set_index(["quantity", "choice"])
+    if not factors:
+        assert "`, seed 0, after the " in line
+        assert "Its interval is over widths, one network each, and so not one over seeds" in line
+        assert "or between networks of different width, seed 0 of each (the dimension)" in text
+        return
+    assert "`, seeds 0, 1, 2, after the " in line
+    alone = {
+        over: judged.loc[(verdict.DIMENSION, f"interval=over_{over}_alone")]
+        for over in ("widths", "seeds")
+    }
+    both = [f"{pages.interval(row['low'], row['high'])} over {n}" for n, row in alone.items()]
+    assert " and ".join(both) in line
+    assert "Its interval is over widths and seeds: " in line
+    assert "or between networks of different width and seed (the dimension)" in text
+
+
+def test_the_stage_writes_what_it_says(written: Path) -> None:
+    tmp_path = written
     names = ["verdict_cnn.csv", "verdict_curve.csv", "verdict_cnn.json", "verdict.md"]
     names += ["verdict_parity.csv", "verdict_parity.json"]
     names += ["verdict_shape.csv", "verdict_smallest.csv"]

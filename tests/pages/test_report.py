@@ -492,3 +492,28 @@ def test_a_checker_of_accessibility_finds_nothing_serious(
     passes, violations = asked(page, tmp_path, 768, script, dark=dark)
     assert passes > 10
     assert not violations
+
+
+def test_the_page_shows_every_seed_whose_network_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(tmp_path)
+    (tmp_path / "metrics").unlink()
+    shutil.copytree(ROOT / "metrics", tmp_path / "metrics", ignore=shutil.ignore_patterns("cnn"))
+    monkeypatch.chdir(tmp_path)
+    p = tables.as_made(params.load(), *map(Path, report.CARRIED))
+    path, rule = Path("metrics/dimension.csv"), p.verdict.dimension
+    table = pd.read_csv(path)
+    first = table[table["width"].isna() | ((table["seed"] == 0) & (table["epochs"] == rule.epochs))]
+    second = first[first["source"] == rule.sweep].assign(seed=1)
+    other = second.assign(epochs="neither")
+    pages_of = []
+    for readings in (first, pd.concat([first, second, other])):
+        readings.to_csv(path, index=False)
+        pages_of.append(pages.render("report.html", **report.content(p)))
+    rows = [
+        re.search(r"Dimension of images and hidden layers \((\d+)\)", page) for page in pages_of
+    ]
+    one, two = (int(found[1]) for found in rows if found)
+    assert two - one == 2 * second["width"].nunique()  # before the ReLU and after it
+    assert ["last hidden layer (seed 0, after" in page for page in pages_of] == [True, False]
