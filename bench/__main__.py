@@ -144,7 +144,8 @@ def rows_studies(p: params.Params, where: torch.device) -> Iterator[Row]:
     loops = {network: loop(p, *network, where) for network in of}
     for network, width in of:
         for runs in RUNS[where.type]:
-            training = sweep.model_copy(update={"epochs": WARM + REPEATS, "seeds": runs})
+            size = {"epochs": WARM + REPEATS, "seeds": runs}
+            training = sweep.model_copy(update=size | {"precision": "tf32"})  # float16: by hand
             study = params.Study(images="any", network=network, widths=[width], training=training)
             data, clock = images(steps * training.batch_size), Clock(runs)
             train_study(Kind(network, SHAPE, data.classes), study, data, where, clock)
