@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 from bench import notebook
-from stages.base import errors, params
+from stages.base import errors, params, workers
 from stages.base.files import aside
 from stages.classification.modules import Kind
 from stages.cnn.train import train as train_cnn
@@ -39,7 +39,7 @@ from stages.parity.train import train as train_parity
 from stages.students.plan import configurations
 from stages.students.train import train as train_students
 from stages.studies.train import by_module as train_study
-from stages.training import cpu, device
+from stages.training import device
 
 WIDTHS = (1, 10, 20)
 PERCEPTRON, SHAPE = 64, (3, 32, 32)
@@ -47,7 +47,7 @@ PERCEPTRON, SHAPE = 64, (3, 32, 32)
 WARM, REPEATS = 2, 7
 STEPS = {"cpu": 10, "cuda": 100}
 """How many steps a repeat has, by the kind of device."""
-RUNS = {"cpu": sorted({1, cpu.cores()}), "cuda": [1, 10, 40]}
+RUNS = {"cpu": sorted({1, workers.cores()}), "cuda": [1, 10, 40]}
 """How many runs are trained side by side, by the kind of device."""
 STUDENTS = {"cpu": (0.1, 0.02), "cuda": (1.0, 0.05)}
 """The part of the students' schedule that a time is of, and the share of it that is trained."""
@@ -144,8 +144,8 @@ def rows_studies(p: params.Params, where: torch.device) -> Iterator[Row]:
     loops = {network: loop(p, *network, where) for network in of}
     for network, width in of:
         for runs in RUNS[where.type]:
-            size = {"epochs": WARM + REPEATS, "seeds": runs}
-            training = sweep.model_copy(update=size | {"precision": "tf32"})  # float16: by hand
+            change = {"epochs": WARM + REPEATS, "seeds": runs, "precision": "tf32"}  # not float16
+            training = sweep.model_copy(update=change)
             study = params.Study(images="any", network=network, widths=[width], training=training)
             data, clock = images(steps * training.batch_size), Clock(runs)
             train_study(Kind(network, SHAPE, data.classes), study, data, where, clock)
@@ -277,11 +277,11 @@ def main() -> None:
     rows = measured(parts, where)
     name = torch.cuda.get_device_name() if where.type == "cuda" else platform.machine()
     if parts == list(PARTS):
-        about = {"device": name, "cores": cpu.cores(), "torch": torch.__version__}
+        about = {"device": name, "cores": workers.cores(), "torch": torch.__version__}
         about |= {"warm_up": WARM, "repeats": REPEATS, "steps": STEPS[where.type]}
         with aside(Path(f"bench/{where.type}.json")) as path:
             path.write_text(json.dumps(about | {"rows": rows}, indent=2) + "\n")
-    print(f"{name}, {cpu.cores()} cores; median [smallest, largest] of {REPEATS} repeats")
+    print(f"{name}, {workers.cores()} cores; median [smallest, largest] of {REPEATS} repeats")
     print(shown(rows))
 
 
