@@ -35,8 +35,8 @@ constexpr int A = (N + 7) / 8, B = (M + 7) / 8;  // the same in vectors
 constexpr int SA = A | 1, SB = B | 1;        // vectors of a pixel
 constexpr int TAPS = 9, WARPS = 8, THREADS = 32 * WARPS;
 constexpr int IMAGE = 34 * 17, MAP1 = 18 * 18 * SA, MAP2 = 64 * SB, FRAME3 = 100 * SB;
-constexpr int STEPS2 = (TAPS * A + 1) / 2, STEPS2_BACK = (TAPS * B + 1) / 2;  // of 16 inputs
-constexpr int STEPS3 = STEPS2_BACK;
+constexpr int STEPS2 = (TAPS * A + 1) / 2;    // of 16 inputs: conv2's; what follows,
+constexpr int STEPS3 = (TAPS * B + 1) / 2;    // conv3's, and of 16 outputs of either, backwards
 constexpr int WEIGHTS2 = STEPS2 * 16 * SB, WEIGHTS3 = STEPS3 * 16 * SB;
 constexpr int TILES2 = TAPS * A / 2 + 1, TILES3 = TAPS * B / 2 + 1;  // of a gradient's 16 rows
 constexpr int SUB = 4;                       // images whose conv3 is computed together
@@ -45,7 +45,7 @@ constexpr int CONSTANTS = 2;                 // a vector of zeros, and one of 1,
 struct Images {                              // of one replica in this step
     const u8 *pixels;
     const int *draws;
-    int valid;                               // images in the batch: fewer in the last of an epoch
+    int valid;
     float low, scale;
 };
 
@@ -99,6 +99,27 @@ __device__ inline void set(uint4 *map, int channel, float value) {
     reinterpret_cast<unsigned short *>(map)[channel] = pair(value, 0);
 }
 
+// This lane's two channels of a vector.
+__device__ inline void put(uint4 *vector, u32 both) {
+    reinterpret_cast<u32 *>(vector)[lane() % 4] = both;
+}
+
+// Of two gradients those of a maximum in this corner, else 0.
+__device__ inline u32 only(u32 both, u32 places, u32 corner) {
+    return ((places & 0xffff) == corner ? both & 0xffff : 0) |
+           (places >> 16 == corner ? both & 0xffff0000 : 0);
+}
+
+// Of the i-th of conv3's outputs, of images one after the other: the first pixel of its window in
+// hidden2, and its own in gradient3.
+__device__ inline int window3(int i) { return i / 36 * 64 + i % 36 / 6 * 8 + i % 6; }
+__device__ inline int pixel3(int i) { return i / 36 * 100 + (i % 36 / 6 + 2) * 10 + i % 6 + 2; }
+
+// Images in the batch of this step: fewer in the last of an epoch.
+__device__ inline int valid_images(const int *step, int images, int batch) {
+    return min(batch, images - *step * batch);
+}
+
 // Both copies of image b as drawn: flipped, cropped, scaled. By the threads of whole warps.
 __device__ inline void crop(uint4 *copies, const Images &images, int b, int thread, int threads) {
     int draw = images.draws[b];
@@ -122,9 +143,8 @@ __device__ inline void crop(uint4 *copies, const Images &images, int b, int thre
 
 __device__ inline Images images_of(const u8 *pixels, const int *draws, const int *step, int images,
                                    int batch, double low, double scale) {
-    int first = *step * batch, left = images - first;
-    return {pixels, draws + static_cast<long long>(blockIdx.y) * images + first,
-            left < batch ? left : batch, float(low), float(scale)};
+    return {pixels, draws + static_cast<long long>(blockIdx.y) * images + *step * batch,
+            valid_images(step, images, batch), float(low), float(scale)};
 }
 
 // Bias of two channels in each of the accumulators of a window's four corners.
@@ -183,7 +203,26 @@ __device__ inline void outer(float (&sum)[ROWS][TILES][4], Window window, Gradie
     }
 }
 
-// Those sums as (9, inputs, outputs), then the bias's, the row after the last tap.
+// downs (16 pixels, inputs) += gradients (16 pixels, 16 outputs) weights^T, the s-th step of these
+// over the outputs at all taps; the inputs are in TILES vectors.
+template <int ROWS, int TILES>
+__device__ inline void back(float (&down)[ROWS][TILES][4], const u32 (&gradient)[ROWS][4],
+                            const uint4 *weights, const uint4 *zero, int s) {
+    int group = 2 * s + lane() / 8 % 2, tap = group / B;
+#pragma unroll
+    for (int j = 0; j < TILES; j += 2) {
+        int input = (tap * TILES + min(j + lane() / 16, TILES - 1)) * 8 + lane() % 8;
+        u32 b[4];
+        tiles(b, tap < TAPS ? weights + input * SB + group % B : zero);
+#pragma unroll
+        for (int row = 0; row < ROWS; ++row) {
+            product(down[row][j], gradient[row], b[0], b[1]);
+            if (j + 1 < TILES) product(down[row][j + 1], gradient[row], b[2], b[3]);
+        }
+    }
+}
+
+// What `outer` sums as (9, inputs, outputs), then the bias's, the row after the last tap.
 template <int ROWS>
 __device__ inline void store(float *partials, const float (&sum)[ROWS][B][4], int inputs,
                              int vectors, float scale) {
@@ -273,9 +312,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, A == 1 ? 3 : 2) forward(
                 }
             pool(sum, [&](int x, int vector, u32 best, u32 place) {
                 uint4 *at = map + pixel1(y + 1, x + 1) * SA + vector;
-                reinterpret_cast<u32 *>(at)[lane() % 4] = best;
+                put(at, best);
                 at = place1 + (image * 256 + y * 16 + x) * SA + vector;
-                if (train) reinterpret_cast<u32 *>(at)[lane() % 4] = place;
+                if (train) put(at, place);
             });
         }
         __syncthreads();
@@ -305,8 +344,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, A == 1 ? 3 : 2) forward(
             }
             pool(sum, [&](int row, int vector, u32 best, u32 place) {
                 long long at = (image * 64 + part * 16 + row) * SB + vector;
-                reinterpret_cast<u32 *>(hidden2 + at)[lane() % 4] = best;
-                if (train) reinterpret_cast<u32 *>(place2 + at)[lane() % 4] = place;
+                put(hidden2 + at, best);
+                if (train) put(place2 + at, place);
             });
         }
     }
@@ -317,7 +356,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 3) forward3(
     const int *step, const float *weights, const uint4 *weights3, const uint4 *hidden2,
     float *hidden3, int images, int batch, int total, int offset3, int per) {
     uint4 *const zero = shared, *const maps = zero + CONSTANTS, *const matrix = maps + SUB * MAP2;
-    int left = images - *step * batch, valid = left < batch ? left : batch;
+    int valid = valid_images(step, images, batch);
     const float *bias =
         weights + static_cast<long long>(blockIdx.y) * total + offset3 + TAPS * M * M;
     fill(zero, CONSTANTS);
@@ -333,7 +372,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 3) forward3(
         for (int unit = warp(); unit < (rows + 15) / 16 * HALVES; unit += WARPS) {
             int row = unit / HALVES * 16 + lane() % 16, from = unit % HALVES * HALF;
             if (row >= rows) row = rows - 1;
-            uint4 *const corner = maps + (row / 36 * 64 + row % 36 / 6 * 8 + row % 6) * SB;
+            uint4 *const corner = maps + window3(row) * SB;
             float sum[HALF][4] = {};
             for (int s = 0; s < STEPS3; ++s) {
                 int group = 2 * s + lane() / 16, tap = group / B;
@@ -369,7 +408,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, A == 1 ? 3 : 2) backward3(
     int offset3_partials, int chunk, double gradient_scale) {
     uint4 *const zero = shared, *const one = zero + 1, *const maps = zero + CONSTANTS;
     uint4 *const frames = maps + SUB * MAP2, *const matrix = frames + SUB * FRAME3;
-    int left = images - *step * batch, valid = left < batch ? left : batch;
+    int valid = valid_images(step, images, batch);
     constexpr int PADDED = (M + 3) / 4 * 4, ROWS = (TILES3 + WARPS - 1) / WARPS;
     fill(shared, CONSTANTS + SUB * MAP2 + SUB * FRAME3);
     copy(matrix, weights3 + static_cast<long long>(blockIdx.y) * WEIGHTS3, WEIGHTS3);
@@ -384,37 +423,27 @@ extern "C" __global__ void __launch_bounds__(THREADS, A == 1 ? 3 : 2) backward3(
         copy(maps, hidden2 + image * MAP2, count * MAP2);
         for (int i = threadIdx.x; i < rows * PADDED; i += THREADS) {
             int channel = i % PADDED, row = i / PADDED;
-            int at = row / 36 * 100 + (row % 36 / 6 + 2) * 10 + row % 6 + 2;
-            float value = gradient3[(image * 100 + at) * PADDED + channel];
-            set(frames + at * SB, channel, value * float(gradient_scale));
+            float value = gradient3[(image * 100 + pixel3(row)) * PADDED + channel];
+            set(frames + pixel3(row) * SB, channel, value * float(gradient_scale));
         }
         __syncthreads();
         for (int tile = warp(); tile < count * 4; tile += WARPS) {
             int row = tile * 16 + lane() % 16, y = row % 64 / 8, x = row % 8;
             uint4 *const frame = frames + row / 64 * FRAME3;
-            float down[B][4] = {};
+            float down[1][B][4] = {};
             for (int s = 0; s < STEPS3; ++s) {
                 int group = 2 * s + lane() / 16, tap = group / B;
-                u32 a[4];
+                u32 a[1][4];
                 uint4 *at = frame + ((y + 2 - tap / 3) * 10 + x + 2 - tap % 3) * SB + group % B;
-                tiles(a, tap < TAPS ? at : zero);
-                group = 2 * s + lane() / 8 % 2, tap = group / B;
-#pragma unroll
-                for (int j = 0; j < B; j += 2) {
-                    u32 b[4];
-                    at = matrix + ((tap * B + min(j + lane() / 16, B - 1)) * 8 + lane() % 8) * SB;
-                    tiles(b, tap < TAPS ? at + group % B : zero);
-                    product(down[j], a, b[0], b[1]);
-                    if (j + 1 < B) product(down[j + 1], a, b[2], b[3]);
-                }
+                tiles(a[0], tap < TAPS ? at : zero);
+                back(down, a, matrix, zero, s);
             }
 #pragma unroll
             for (int j = 0; j < B; ++j)
 #pragma unroll
                 for (int half = 0; half < 2; ++half) {
                     long long at = (image * 64 + tile * 16 + lane() / 4 + half * 8) * SB + j;
-                    u32 both = pair(down[j][half * 2], down[j][half * 2 + 1]);
-                    reinterpret_cast<u32 *>(gradient2 + at)[lane() % 4] = both;
+                    put(gradient2 + at, pair(down[0][j][half * 2], down[0][j][half * 2 + 1]));
                 }
         }
         for (int start = 0; start < rows; start += 16)
@@ -422,14 +451,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, A == 1 ? 3 : 2) backward3(
                 sum,
                 [&](int pixel, int group) {
                     int row = start + pixel, tap = group / B;
-                    int corner = row / 36 * 64 + row % 36 / 6 * 8 + row % 6;
-                    uint4 *at = maps + (corner + tap / 3 * 8 + tap % 3) * SB + group % B;
+                    uint4 *at = maps + (window3(row) + tap / 3 * 8 + tap % 3) * SB + group % B;
                     return row >= rows ? zero : tap < TAPS ? at : group == TAPS * B ? one : zero;
                 },
                 [&](int pixel) {
                     int row = start + pixel;
-                    int at = row / 36 * 100 + (row % 36 / 6 + 2) * 10 + row % 6 + 2;
-                    return row < rows ? frames + at * SB : frames;  // its border: zeros
+                    return row < rows ? frames + pixel3(row) * SB : frames;  // its border: zeros
                 });
     }
     partials += static_cast<long long>(blockIdx.y) * total_partials + offset3_partials;
@@ -444,7 +471,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, A == 1 ? 4 : A == 2 ? 3 : 
     constexpr int FRAME2 = 18 * 18 * SB, ROWS = (TILES2 + WARPS - 1) / WARPS;
     uint4 *const zero = shared, *const one = zero + 1, *const map = zero + CONSTANTS;
     uint4 *const frame = map + MAP1, *const matrix = frame + FRAME2;
-    int left = images - *step * batch, valid = left < batch ? left : batch;
+    int valid = valid_images(step, images, batch);
     fill(shared, CONSTANTS + MAP1 + FRAME2);
     copy(matrix, weights2 + static_cast<long long>(blockIdx.y) * WEIGHTS2, WEIGHTS2);
     __syncthreads();
@@ -460,14 +487,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, A == 1 ? 4 : A == 2 ? 3 : 
             uint4 place = place2[image * MAP2 + cell * SB + vector];
 #pragma unroll
             for (u32 corner = 0; corner < 4; ++corner) {
-                auto only = [&](u32 value, u32 at) {
-                    return ((at & 0xffff) == corner ? value & 0xffff : 0) |
-                           (at >> 16 == corner ? value & 0xffff0000 : 0);
-                };
                 int y = 2 * (cell / 8) + corner / 2 + 1, x = 2 * (cell % 8) + corner % 2 + 1;
                 frame[pixel1(y, x) * SB + vector] =
-                    uint4{only(gradient.x, place.x), only(gradient.y, place.y),
-                          only(gradient.z, place.z), only(gradient.w, place.w)};
+                    uint4{only(gradient.x, place.x, corner), only(gradient.y, place.y, corner),
+                          only(gradient.z, place.z, corner), only(gradient.w, place.w, corner)};
             }
         }
         __syncthreads();
@@ -475,24 +498,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, A == 1 ? 4 : A == 2 ? 3 : 
             int y = warp() * 2, x = lane() % 8 * 2 + lane() / 8 % 2;  // two rows
             float down[2][A][4] = {};
 #pragma unroll 2
-            for (int s = 0; s < STEPS2_BACK; ++s) {
+            for (int s = 0; s < STEPS3; ++s) {
                 int group = 2 * s + lane() / 16, tap = group / B;
                 u32 a[2][4];
                 uint4 *at = frame + pixel1(y + 2 - tap / 3, x + 2 - tap % 3) * SB + group % B;
                 tiles(a[0], tap < TAPS ? at : zero);
                 tiles(a[1], tap < TAPS ? at + 18 * SB : zero);
-                group = 2 * s + lane() / 8 % 2, tap = group / B;
-#pragma unroll
-                for (int j = 0; j < A; j += 2) {
-                    u32 b[4];
-                    at = matrix + ((tap * A + min(j + lane() / 16, A - 1)) * 8 + lane() % 8) * SB;
-                    tiles(b, tap < TAPS ? at + group % B : zero);
-#pragma unroll
-                    for (int row = 0; row < 2; ++row) {
-                        product(down[row][j], a[row], b[0], b[1]);
-                        if (j + 1 < A) product(down[row][j + 1], a[row], b[2], b[3]);
-                    }
-                }
+                back(down, a, matrix, zero, s);
             }
 #pragma unroll
             for (int row = 0; row < 2; ++row)
@@ -503,7 +515,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, A == 1 ? 4 : A == 2 ? 3 : 
                         int column = lane() / 4 * 2 + half;
                         long long at = (image * 256 + (y + row) * 16 + column) * SA + j;
                         u32 both = pair(down[row][j][half * 2], down[row][j][half * 2 + 1]);
-                        reinterpret_cast<u32 *>(gradient1 + at)[lane() % 4] = both;
+                        put(gradient1 + at, both);
                     }
         }
         for (int y = 0; y < 16; ++y)
@@ -556,11 +568,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, A == 1 ? 4 : 3) backward1(
 #pragma unroll
                 for (int j = 0; j < A; ++j)
 #pragma unroll
-                    for (int half = 0; half < 2; ++half) {
-                        u32 value = g[j / 2][j % 2 * 2 + half], at = place[j / 2][j % 2 * 2 + half];
-                        b1[j][half] = ((at & 0xffff) == corner ? value & 0xffff : 0) |
-                                      (at >> 16 == corner ? value & 0xffff0000 : 0);
-                    }
+                    for (int half = 0; half < 2; ++half)
+                        b1[j][half] = only(g[j / 2][j % 2 * 2 + half],
+                                           place[j / 2][j % 2 * 2 + half], corner);
 #pragma unroll
                 for (int t = 0; t < TILES; ++t) {
                     int group = 2 * t + lane() / 8 % 2, x = lane() % 8 + lane() / 16 * 8;

@@ -1,9 +1,7 @@
 """Train networks of one protocol, on whatever device there is."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
 import torch
 
 from stages.base import progress
@@ -16,8 +14,6 @@ from stages.training import kept
 
 ROOMS = ["images", "cnn", "classification", "networks", "studies"]
 """What may change a result, beside what all training rests on."""
-KERNELS = Path(__file__).with_name("fused.cu")
-"""So may these, which are no Python."""
 
 
 def train(
@@ -48,7 +44,6 @@ def train(
 def kept_of(
     part: Part, images: Images, device: torch.device, report: progress.Progress
 ) -> kept.Kept:
-    """What is kept of a part's training on these images, by the kernels that there are."""
+    """What is kept of a part's training on these images."""
     data = [getattr(images, name) for name in ARRAYS]
-    data.append(np.fromfile(KERNELS, np.uint8))
     return kept.of(part, device, report, ROOMS, data)

@@ -48,13 +48,13 @@ def complete(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def seeds(rows: pd.DataFrame) -> list[int]:
-    """The seeds of some networks."""
-    return sorted(map(int, rows["seed"].unique()))
+    """The seeds that `mean` is over: those that are `complete`."""
+    return sorted(map(int, complete(rows)["seed"].unique()))
 
 
 def over(rows: pd.DataFrame) -> str:
     """What the interval of `mean` is over, in words."""
-    return "widths" if len(seeds(complete(rows))) < 2 else "widths and seeds"
+    return "widths" if len(seeds(rows)) < 2 else "widths and seeds"
 
 
 def mean(

@@ -128,7 +128,7 @@ def _dimension(
 def _lacking(dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit) -> str:
     """What would narrow the interval of the dimension."""
     rows = readings.networks(dimensions, rule, fit.widths)
-    seeds = len(readings.seeds(readings.complete(rows)))
+    seeds = len(readings.seeds(rows))
     if seeds < 2:
         return NETWORKS
     of_widths, of_seeds = (_dimension(dimensions, rule, fit, interval=i) for i in SOURCES)
@@ -147,7 +147,7 @@ def _other_dimensions(dimensions: pd.DataFrame, rule: DimensionRule, fit: Fit) -
     for choice, each in islice(others, 1, None):
         yield choice, _dimension(dimensions, each, fit)
     rows = readings.networks(dimensions, rule, fit.widths)
-    if len(readings.seeds(readings.complete(rows))) > 1:
+    if len(readings.seeds(rows)) > 1:
         for interval in SOURCES:
             estimate = _dimension(dimensions, rule, fit, interval=interval)
             yield f"interval=over_{interval}_alone", estimate

@@ -206,12 +206,12 @@ def dimension(table: pd.DataFrame, p: Params) -> dict[str, Any]:
     behind = rule.model_copy(update={"layer": "activation"})
     networks = readings.networks(table, rule, p.fit.widths)
     activation = readings.complete(readings.networks(table, behind, p.fit.widths))
-    seeds = readings.seeds(readings.complete(networks))
+    seeds = readings.seeds(networks)
     live = activation["coordinates"]
     return {
         "read": readings.by_width(networks).to_dict("records"),
         "seeds": seeds,
-        "left_out": [seed for seed in readings.seeds(networks) if seed not in seeds],
+        "left_out": sorted({*networks["seed"]} - {*seeds}),
         "dimension_over": readings.over(networks),
         "live": (live.min(), live.max()),
         "live_correlation": live.rank().corr(activation["dimension"].rank()),

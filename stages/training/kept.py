@@ -26,6 +26,8 @@ from stages.base.progress import Progress
 
 FOLDER = Path(".dvc/tmp/training")
 """In the workspace: a folder for each stage in training. Git and DVC pass over it."""
+STAGES = Path(__file__).parents[1]
+"""Where the rooms are whose code makes a part."""
 PERIOD = 10.0
 """Seconds between two states that are kept of a run: what ends sooner never touches the disk."""
 SHARE = 0.01
@@ -154,15 +156,13 @@ def _key(
     data: Sequence[npt.NDArray[Any]],
 ) -> str:
     """Hash of what makes a part: its configuration, code and data, and what computes it."""
-    here = Path(__file__).parents[1]
-    code = [
-        path for room in ("base", "training", *rooms) for path in sorted((here / room).glob("*.py"))
-    ]
+    folders = [STAGES / room for room in ("base", "training", *rooms)]
+    code = [path for of in folders for kind in ("*.py", "*.cu") for path in of.glob(kind)]
     cuda = device.type == "cuda"
     return fingerprint(
         {
             "part": part.fingerprint,
-            "code": {str(path.relative_to(here)): _hash(path.read_bytes()) for path in code},
+            "code": {str(path.relative_to(STAGES)): _hash(path.read_bytes()) for path in code},
             "data": [_hash(np.ascontiguousarray(array).data) for array in data],
             "versions": [torch.__version__, np.__version__],
             "device": torch.cuda.get_device_name(device)

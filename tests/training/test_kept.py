@@ -1,6 +1,7 @@
 """What was trained before a SIGKILL is taken up again, and ends in the same bits."""
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -60,7 +61,7 @@ def test_what_is_kept_is_of_no_use_to_another_training(tmp_path: Path) -> None:
 def test_what_is_kept_is_of_no_use_to_other_kernels(
     small_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those in CUDA C++ are no module, and so hashed by themselves."""
+    """Those in CUDA C++ are no module, and code all the same."""
     images = open_images(small_images)
     part = sweep_part(FROZEN.cnn_images, "paper", FROZEN.cnn.sweeps["paper"], 1)
 
@@ -68,12 +69,12 @@ def test_what_is_kept_is_of_no_use_to_other_kernels(
         with Progress("test", 1, "epochs") as report:
             return cnn_train.kept_of(part, images, torch.device("cpu"), report).key()
 
-    edited = tmp_path / "edited.cu"
-    edited.write_bytes(cnn_train.KERNELS.read_bytes())
     before = key()
-    monkeypatch.setattr(cnn_train, "KERNELS", edited)
+    copied = shutil.copytree(kept.STAGES, tmp_path / "stages")
+    monkeypatch.setattr(kept, "STAGES", copied)
     assert key() == before
-    edited.write_text(edited.read_text() + "\n")
+    kernels = copied / "cnn/fused.cu"
+    kernels.write_text(kernels.read_text() + "\n")
     assert key() != before
 
 

@@ -163,7 +163,7 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _kernels_have_the_precision(self) -> Self:
-        if (self.training.precision, self.network != BY_HAND) == ("float16", True):
+        if self.training.precision == "float16" and self.network != BY_HAND:
             raise ValueError(f"precision must be tf32 or float32 but for network {BY_HAND}")
         return self
 
