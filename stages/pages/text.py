@@ -211,7 +211,7 @@ def dimension(table: pd.DataFrame, p: Params) -> dict[str, Any]:
     return {
         "read": readings.by_width(networks).to_dict("records"),
         "seeds": seeds,
-        "left_out": sorted({*networks["seed"]} - {*seeds}),
+        "left_out": sorted({*map(int, networks["seed"])} - {*seeds}),
         "dimension_over": readings.over(networks),
         "live": (live.min(), live.max()),
         "live_correlation": live.rank().corr(activation["dimension"].rank()),
