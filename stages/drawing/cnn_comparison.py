@@ -82,7 +82,7 @@ def figure_6(
                 continue
             has = selection.metrics(rows)
             metric = selection.counterpart(curve, has)
-            colour, marker = CYCLE[rank % len(CYCLE)], "os^v"[rank % 4]
+            colour, marker = CYCLE[rank % len(CYCLE)], "os^vPX<>"[rank % 8]
             named[names[sweep]] = Line2D([], [], marker=marker, color=colour)
             best = selection.choose(rows, "best")
             best = cnn.positive(best.assign(value=has[metric].of(best)), "value")
@@ -102,7 +102,7 @@ def figure_6(
     for name, line in named.items():
         line.set(label=name, markersize=4)
     figure.legend(handles=[*named.values()], ncols=2, loc="outside upper center")
-    style.name_ends(figure, ends)
+    style.name_ends(figure, ends, aligned=True)
     return figure
 
 

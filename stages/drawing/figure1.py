@@ -65,6 +65,6 @@ def draw(marks: pd.DataFrame, tolerance: float, plot: Plot) -> Figure:
     axes.set_ylim(*span)
     axes.set_xlabel("Dimension measured in the last hidden layer")
     axes.set_title(f"4/{ALPHA} of the test loss (2p/{ALPHA} of |error|^p)")
-    axes.legend(handles=legend, loc="upper center", bbox_to_anchor=(0.45, -0.14), ncols=2)
-    style.name_ends(figure, {axes: named})
+    axes.legend(handles=legend, loc="upper center", bbox_to_anchor=(0.6, -0.14), ncols=2)
+    style.name_ends(figure, {axes: named}, aligned=True)
     return figure

@@ -51,7 +51,8 @@ def forest(
             Line2D([], [], marker=marker, color=colour, markersize=4, label=choice)
             for choice, (marker, colour) in EPOCHS.items()
         ]
-        above = axes.legend(handles=handles, ncols=3, loc="lower left", handlelength=1.2)
+        close: style.Look = {"handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 1.0}
+        above = axes.legend(handles=handles, ncols=3, loc="lower left", **close)
         above.set_bbox_to_anchor((0, 0.985), axes.transAxes)
     for value, first, last in references:
         axes.plot([value, value], [first - 0.6, last + 0.45], "--", color=INK, linewidth=1)

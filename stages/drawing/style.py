@@ -112,30 +112,31 @@ def note(axes: Axes, text: str, at: Point, offset: Point, **more: Any) -> None:
     axes.annotate(text, at, **of | more)
 
 
-def name_ends(figure: Figure, ends: Mapping[Axes, Sequence[End]]) -> None:
+def name_ends(figure: Figure, ends: Mapping[Axes, Sequence[End]], *, aligned: bool = False) -> None:
     """Write a name to the right of where each line ends, moved apart where they would overlap.
 
-    A thin line leads from an end to a name that stands elsewhere. Call it last: it rests on the
-    final layout, limits and scales.
+    A thin line leads from an end to a name that stands elsewhere; `aligned`, all stand to the right
+    of the last end. Call it last: it rests on the final layout, limits and scales.
     """
     figure.draw_without_rendering()
     size = mpl.rcParams["font.size"]
     for axes, named in ends.items():
         if not named:
             continue
-        heights = axes.transData.transform([at for at, _, _ in named])[:, 1] * 72 / figure.dpi
+        places = axes.transData.transform([at for at, _, _ in named]) * 72 / figure.dpi
+        heights, short = places[:, 1], aligned * (places[:, 0].max() - places[:, 0])
         order = np.argsort(heights, kind="stable")
         more = max(text.count("\n") for _, text, _ in named)
         gap = (1.3 + 1.6 * more) * size  # lines of one name stand closer than two names
         moved = np.array(_apart(heights[order].tolist(), gap)) - heights[order]
-        away = np.abs(moved).max() > size / 2
+        away = max(np.abs(moved).max(), short.max()) > size / 2
         for i, move in zip(order, moved, strict=True):
             at, text, colour = named[i]
             lead = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 1}
             axes.annotate(
                 text,
                 at,
-                xytext=(16 if away else 6, move),
+                xytext=(short[i] + (16 if away else 6), move),
                 textcoords="offset points",
                 color=colour,
                 va="center",
