@@ -51,12 +51,16 @@ def cnn(
 
     Of metrics/cnn.parquet, and of what `once` gives.
     """
-    theirs = {metric: getattr(published, name) for name, metric in selection.FIGURE_6.items()}
+    theirs = {
+        (sweep, selection.counterpart(curve, {*has})): getattr(published, curve)
+        for sweep, has in fits.groupby("sweep")["metric"]
+        for curve in selection.FIGURE_6
+    }
     judged = []
     for row in fits.to_dict("records"):
         value, low, high = (row[name] for name in _BOUNDS)
         estimate = Estimate(value, low, high, row["status"])
-        value = theirs.get(row["metric"], np.nan)
+        value = theirs.get((row["sweep"], row["metric"]), np.nan)
         target = Target(value, value)
         judged.append((value, target.agrees_from(estimate), target.differs_below(estimate)))
     verdicts = pd.DataFrame(judged, fits.index, ["published", "agrees", "differs"])

@@ -345,7 +345,7 @@ def test_the_explorers_show_the_numbers_of_the_tables(page: str, tmp_path: Path)
     rows = fits.iloc[:: len(fits) // 17].to_dict("records")
     judged = pd.read_csv(ROOT / "metrics/verdict_cnn.csv").query("choice == 'rule'")
     rule = params.load(ROOT / "params.yaml").verdict.fit.model_dump()
-    quantities = {"test_loss": "validation_loss", "train_error": "train_error"}
+    quantities = {"test_loss": "validation_loss", "train_error": "evaluated_train_error"}
     times = pd.read_csv(ROOT / "plots/parity_learning_times.csv").query("series == 'widths'")
     choices = [{"at": "cnn", "set": {name: row[name] for name in names}} for row in rows]
     choices += [{"at": "cnn", "set": rule | {"metric": m}} for m in quantities.values()]
