@@ -1,8 +1,9 @@
 """Sampling, forward and backward pass of multitask sparse parity for many replicas at once.
 
-Every kernel runs over a grid (work of one replica, replica). A replica's programs touch nothing
-of its neighbours and sum in a fixed order, without atomics, so its result is the same to the bit
-alone or beside others.
+Every kernel runs over a grid (work of one, one): of one stream of samples, which the networks of
+all widths that see it share, or of one replica, whose stream is `streams`[replica]. A replica's
+programs touch nothing of its neighbours and sum in a fixed order, without atomics, so its result
+is the same to the bit alone or beside others.
 
 A batch is laid out in slots: its samples by task, each task beginning a new group of GROUP slots
 and filling its last one with slots that hold no sample. TILE slots are worked on at once. Of a
@@ -15,7 +16,7 @@ go over tiles: the block's weights are read once, and each block adds its share 
 two logits the loss depends on their difference alone, the contrast, which is all that is computed.
 See stages/parity/one.py for the gradient.
 
-Layouts, each with a leading replica axis; S slots, n the width, blocks of UNITS hidden units:
+Layouts, with S slots; those of a stream, each with a leading stream axis:
 
     histograms      programs x T        samples of each task in a program of `count` or `choose`,
                                         which `arrange` turns into those in the programs before
@@ -28,8 +29,11 @@ Layouts, each with a leading replica axis; S slots, n the width, blocks of UNITS
     group_tasks     S / GROUP           the task of each group
     inputs          S x K               the bits of each sample, as float16
     labels          S                   0 or 1, or NONE in a slot without a sample
+
+and those of a replica, each with a leading replica axis; n the width, blocks of `forward`'s UNITS:
+
     contrasts       blocks x S          each block's share of a slot's contrast
-    active          S x blocks * UNITS  1 where a hidden unit is above 0
+    active          S x ACTIVE          a bit for each hidden unit, set where it is above 0
     slopes          S                   SCALE times the loss's gradient by the contrast
     group_sums      S / GROUP x n       gradient of the task's weights, from each group
 
@@ -51,7 +55,7 @@ BATCH_TASKS, BATCH_BITS, EVALUATION_BITS = tl.constexpr(0), tl.constexpr(1), tl.
 TRAINING_SET_BITS, ORDER = tl.constexpr(3), tl.constexpr(4)
 """Streams of random words; see stages/parity/draws.py."""
 QUAD, WORD_BITS = tl.constexpr(4), tl.constexpr(32)
-"""Random words that Philox draws at once, and bits of each."""
+"""Random words that Philox draws at once, and bits of each; also of a word of `active`."""
 ROUNDS = tl.constexpr(6)
 """Rounds of the shuffle; see stages/parity/shuffle.py."""
 UNSPECIALISED = [
@@ -82,6 +86,19 @@ def _matrix(base, rows, columns, row, column):
     """A (rows, columns) matrix in row-major order, padded with zeros."""
     address = base + row[:, None] * columns + column[None, :]
     return tl.load(address, mask=(row < rows)[:, None] & (column < columns)[None, :], other=0.0)
+
+
+@triton.jit
+def _packed(on, ROWS: tl.constexpr, UNITS: tl.constexpr):
+    """A (ROWS, UNITS) matrix of zeros and ones as words: (ROWS, UNITS / WORD_BITS)."""
+    on = tl.reshape(on.to(tl.int32), (ROWS, UNITS // WORD_BITS, WORD_BITS))
+    return tl.sum(on << tl.arange(0, WORD_BITS)[None, None, :], axis=2)
+
+
+@triton.jit
+def _word(UNITS: tl.constexpr):
+    """Which words of `active` hold a program's block of units."""
+    return tl.program_id(0) * (UNITS // WORD_BITS) + tl.arange(0, UNITS // WORD_BITS)
 
 
 @triton.jit
@@ -143,16 +160,16 @@ def count(
     seeds, step, thresholds, histograms, batch, tasks,
     LOG: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Draw the batch's tasks, and count each. Grid (batch / (QUAD * BLOCK), replicas)."""
-    replica = tl.program_id(1).to(tl.int64)
+    """Draw the batch's tasks, and count each. Grid (batch / (QUAD * BLOCK), streams)."""
+    stream = tl.program_id(1).to(tl.int64)
     quad = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    key = _key(seeds + replica, BATCH_TASKS)
+    key = _key(seeds + stream, BATCH_TASKS)
     drawn = tl.philox(key, quad, tl.load(step), 0, 0)
     total = tl.zeros((1 << LOG,), tl.int32)
     for i in tl.static_range(QUAD):
         task = tl.minimum(_at_most(thresholds, drawn[i], LOG), tasks - 1)
         total += tl.histogram(task, 1 << LOG, mask=quad * QUAD + i < batch)
-    place = replica * tl.num_programs(0) + tl.program_id(0)
+    place = stream * tl.num_programs(0) + tl.program_id(0)
     tl.store(histograms + (place << LOG) + tl.arange(0, 1 << LOG), total)
 
 
@@ -175,12 +192,12 @@ def choose(
     seeds, step, sizes, lengths, set_ends, histograms, chosen, ranks, batch, tasks,
     LOG: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Choose the batch from the training set, and count its tasks. Grid (programs, replicas).
+    """Choose the batch from the training set, and count its tasks. Grid (programs, streams).
 
     See stages/parity/shuffle.py for the shuffle.
     """
-    replica = tl.program_id(1).to(tl.int64)
-    size = tl.load(sizes + replica)
+    stream = tl.program_id(1).to(tl.int64)
+    size = tl.load(sizes + stream)
     batch = tl.minimum(batch, size)
     batches = (size + batch - 1) // batch
     done = tl.load(step)
@@ -188,15 +205,15 @@ def choose(
     place = tl.program_id(0) * BLOCK + i
     first = (done % batches) * batch
     valid = (place < batch) & (first + place < size)
-    key = _key(seeds + replica, ORDER)
-    length = tl.load(lengths + replica)
+    key = _key(seeds + stream, ORDER)
+    length = tl.load(lengths + stream)
     sample = _permuted(key, done // batches, tl.minimum(first + place, size - 1), length)
     while tl.max(sample, axis=0) >= size:
         again = _permuted(key, done // batches, sample, length)
         sample = tl.where(sample >= size, again, sample)
-    task = tl.minimum(_at_most(set_ends + (replica << LOG), sample, LOG), tasks - 1)
+    task = tl.minimum(_at_most(set_ends + (stream << LOG), sample, LOG), tasks - 1)
     before = (task[:, None] == task[None, :]) & valid[None, :] & (i[None, :] < i[:, None])
-    program = replica * tl.num_programs(0) + tl.program_id(0)
+    program = stream * tl.num_programs(0) + tl.program_id(0)
     tl.store(chosen + program * BLOCK + i, tl.where(valid, sample, -1))
     tl.store(ranks + program * BLOCK + i, tl.sum(before.to(tl.int32), axis=1))
     total = tl.histogram(task, 1 << LOG, mask=valid)
@@ -207,20 +224,20 @@ def choose(
 def arrange(
     histograms, sample_ends, group_ends, programs, LOG: tl.constexpr, ROWS: tl.constexpr
 ):  # fmt: skip
-    """Where each task's samples and groups end, and those of each program. Grid (1, replicas)."""
-    replica = tl.program_id(1).to(tl.int64)
+    """Where each task's samples and groups end, and those of each program. Grid (1, streams)."""
+    stream = tl.program_id(1).to(tl.int64)
     task = tl.arange(0, 1 << LOG)
     samples = tl.zeros((1 << LOG,), tl.int32)
     for first in range(0, programs, ROWS):
         program = first + tl.arange(0, ROWS)
-        at = histograms + ((replica * programs + program)[:, None] << LOG) + task[None, :]
+        at = histograms + ((stream * programs + program)[:, None] << LOG) + task[None, :]
         mask = (program < programs)[:, None]
         counted = tl.load(at, mask=mask, other=0)
         tl.store(at, samples[None, :] + tl.cumsum(counted, axis=0) - counted, mask=mask)
         samples += tl.sum(counted, axis=0)
     groups = (samples + GROUP - 1) // GROUP
-    tl.store(sample_ends + (replica << LOG) + task, tl.cumsum(samples))
-    tl.store(group_ends + (replica << LOG) + task, tl.cumsum(groups))
+    tl.store(sample_ends + (stream << LOG) + task, tl.cumsum(samples))
+    tl.store(group_ends + (stream << LOG) + task, tl.cumsum(groups))
 
 
 @triton.jit
@@ -228,15 +245,15 @@ def sort(
     set_ends, histograms, chosen, ranks, group_ends, samples, slots, tasks,
     LOG: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Bring the samples that were chosen into their slots. Grid (programs, replicas)."""
-    replica = tl.program_id(1).to(tl.int64)
-    program = replica * tl.num_programs(0) + tl.program_id(0)
+    """Bring the samples that were chosen into their slots. Grid (programs, streams)."""
+    stream = tl.program_id(1).to(tl.int64)
+    program = stream * tl.num_programs(0) + tl.program_id(0)
     at = program * BLOCK + tl.arange(0, BLOCK)
     sample = tl.load(chosen + at)
-    task = tl.minimum(_at_most(set_ends + (replica << LOG), sample, LOG), tasks - 1)
-    first = tl.load(group_ends + (replica << LOG) + task - 1, mask=task > 0, other=0) * GROUP
+    task = tl.minimum(_at_most(set_ends + (stream << LOG), sample, LOG), tasks - 1)
+    first = tl.load(group_ends + (stream << LOG) + task - 1, mask=task > 0, other=0) * GROUP
     slot = first + tl.load(histograms + (program << LOG) + task) + tl.load(ranks + at)
-    tl.store(samples + replica * slots + slot, sample, mask=sample >= 0)
+    tl.store(samples + stream * slots + slot, sample, mask=sample >= 0)
 
 
 @triton.jit
@@ -245,13 +262,13 @@ def draw_batch(
     slots, tasks, LOG: tl.constexpr, TILE: tl.constexpr, WORDS: tl.constexpr, K: tl.constexpr,
     LIMITED: tl.constexpr,
 ):  # fmt: skip
-    """Draw the batch's bits, and label them. Grid (tiles, replicas).
+    """Draw the batch's bits, and label them. Grid (tiles, streams).
 
     `set_ends` and `samples` are those of a training set, and unused without one.
     """
-    replica = tl.program_id(1).to(tl.int64)
-    sample_ends += replica << LOG
-    group_ends += replica << LOG
+    stream = tl.program_id(1).to(tl.int64)
+    sample_ends += stream << LOG
+    group_ends += stream << LOG
     groups = tl.load(group_ends + tasks - 1)
     if tl.program_id(0) * (TILE // GROUP) < groups:
         slot = tl.program_id(0) * TILE + tl.arange(0, TILE)
@@ -261,18 +278,18 @@ def draw_batch(
         first_group = tl.load(group_ends + task - 1, mask=task > 0, other=0)
         sample = first + slot - first_group * GROUP
         valid = (group < groups) & (sample < tl.load(sample_ends + task))
-        group_tasks += replica * (slots // GROUP)
+        group_tasks += stream * (slots // GROUP)
         tl.store(group_tasks + group, task, mask=slot % GROUP == 0)
-        inputs += replica * slots * K
-        labels += replica * slots
-        masks += replica * tasks * WORDS
+        inputs += stream * slots * K
+        labels += stream * slots
+        masks += stream * tasks * WORDS
         if LIMITED:
-            key = _key(seeds + replica, TRAINING_SET_BITS)
-            first = tl.load(set_ends + (replica << LOG) + task - 1, mask=task > 0, other=0)
-            sample = tl.load(samples + replica * slots + slot, mask=valid, other=0) - first
+            key = _key(seeds + stream, TRAINING_SET_BITS)
+            first = tl.load(set_ends + (stream << LOG) + task - 1, mask=task > 0, other=0)
+            sample = tl.load(samples + stream * slots + slot, mask=valid, other=0) - first
             _draw(inputs, labels, masks, key, slot, valid, sample, 0, task, task, WORDS, K)
         else:
-            key = _key(seeds + replica, BATCH_BITS)
+            key = _key(seeds + stream, BATCH_BITS)
             done = tl.load(step)
             _draw(inputs, labels, masks, key, slot, valid, sample, done, 0, task, WORDS, K)
 
@@ -282,40 +299,41 @@ def draw_evaluation(
     seeds, step, masks, inputs, labels, slots, tasks, per_task,
     TILE: tl.constexpr, WORDS: tl.constexpr, K: tl.constexpr,
 ):  # fmt: skip
-    """Draw and label the samples that the tasks are evaluated on. Grid (tiles, replicas)."""
-    replica = tl.program_id(1).to(tl.int64)
+    """Draw and label the samples that the tasks are evaluated on. Grid (tiles, streams)."""
+    stream = tl.program_id(1).to(tl.int64)
     slot = tl.program_id(0) * TILE + tl.arange(0, TILE)
     task = slot // (slots // tasks)
     sample = slot % (slots // tasks)
     _draw(
-        inputs + replica * slots * K, labels + replica * slots,
-        masks + replica * tasks * WORDS, _key(seeds + replica, EVALUATION_BITS),
+        inputs + stream * slots * K, labels + stream * slots,
+        masks + stream * tasks * WORDS, _key(seeds + stream, EVALUATION_BITS),
         slot, sample < per_task, sample, tl.load(step), task, task, WORDS, K,
     )  # fmt: skip
 
 
 @triton.jit(do_not_specialize=UNSPECIALISED)
 def forward(
-    weights, inputs, group_tasks, group_ends, contrasts, active,
+    streams, weights, inputs, group_tasks, group_ends, contrasts, active,
     slots, tasks, bits, width, total, TRAIN: tl.constexpr, LOG: tl.constexpr,
-    TILE: tl.constexpr, UNITS: tl.constexpr, K: tl.constexpr,
+    TILE: tl.constexpr, UNITS: tl.constexpr, ACTIVE: tl.constexpr, K: tl.constexpr,
     LOGITS: tl.constexpr, PIECES: tl.constexpr,
 ):  # fmt: skip
     """The contrast of every slot. Grid (blocks of units, shares of the tiles, replicas)."""
     replica = tl.program_id(2).to(tl.int64)
+    stream = tl.load(streams + replica).to(tl.int64)
     unit = tl.program_id(0) * UNITS + tl.arange(0, UNITS)
     weights += replica * total
-    inputs += replica * slots * K
+    inputs += stream * slots * K
     contrasts += (replica * tl.num_programs(0) + tl.program_id(0)) * slots
-    active += replica * slots * tl.num_programs(0) * UNITS
+    active += replica * slots * ACTIVE
     matrix = _matrix(weights + tasks * width, bits, width, tl.arange(0, K), unit)
     first, second = _split(matrix * SCALE)
     bias = tl.load(weights + (tasks + bits) * width + unit, mask=unit < width, other=0.0)
     output = _output(weights + (tasks + bits + 1) * width, width, unit, LOGITS)
     tiles = slots // TILE
     if TRAIN:
-        group_tasks += replica * (slots // GROUP)
-        groups = tl.load(group_ends + (replica << LOG) + tasks - 1)
+        group_tasks += stream * (slots // GROUP)
+        groups = tl.load(group_ends + (stream << LOG) + tasks - 1)
         tiles = (groups + TILE // GROUP - 1) // (TILE // GROUP)
     for tile in range(tl.program_id(1), tiles, tl.num_programs(1)):
         slot = tile * TILE + tl.arange(0, TILE)
@@ -332,29 +350,31 @@ def forward(
         share = tl.sum(tl.maximum(hidden, 0.0) * output[None, :], axis=1)
         tl.store(contrasts + slot, share)
         if TRAIN:
-            at = slot[:, None] * (tl.num_programs(0) * UNITS) + unit[None, :]
-            tl.store(active + at, (hidden > 0).to(tl.int8))
+            at = slot[:, None] * ACTIVE + _word(UNITS)[None, :]
+            tl.store(active + at, _packed(hidden > 0, TILE, UNITS))
 
 
 @triton.jit(do_not_specialize=UNSPECIALISED)
 def slope(
-    weights, labels, contrasts, group_ends, slopes,
+    streams, weights, labels, contrasts, group_ends, slopes,
     slots, tasks, width, total, offset,
     LOG: tl.constexpr, BLOCK: tl.constexpr, LOGITS: tl.constexpr, BLOCKS: tl.constexpr,
 ):  # fmt: skip
     """The gradient of every sample's loss by its contrast. Grid (slots / BLOCK, replicas)."""
     replica = tl.program_id(1).to(tl.int64)
-    used = tl.load(group_ends + (replica << LOG) + tasks - 1) * GROUP
+    stream = tl.load(streams + replica).to(tl.int64)
+    used = tl.load(group_ends + (stream << LOG) + tasks - 1) * GROUP
     slot = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     if tl.program_id(0) * BLOCK < used:
         slot = tl.minimum(slot, slots - 1)
-        label = tl.load(labels + replica * slots + slot)
+        label = tl.load(labels + stream * slots + slot)
         contrast = _contrast(
             weights + replica * total + offset, contrasts + replica * BLOCKS * slots,
             width, slots, slot, LOGITS, BLOCKS,
         )  # fmt: skip
         value = (tl.sigmoid(contrast) - label) * SCALE
-        tl.store(slopes + replica * slots + slot, tl.where(label == NONE, 0.0, value))
+        empty = (label == NONE) | (slot >= used)
+        tl.store(slopes + replica * slots + slot, tl.where(empty, 0.0, value))
 
 
 @triton.jit
@@ -373,54 +393,58 @@ def _store_output_gradient(partials, width, unit, gradient, LOGITS: tl.constexpr
 
 @triton.jit(do_not_specialize=UNSPECIALISED)
 def backward_bits(
-    weights, inputs, slopes, sample_ends, group_ends, active, partials,
+    streams, weights, inputs, slopes, sample_ends, group_ends, active, partials,
     slots, tasks, bits, width, total, total_partials, offset_bits, offset_output,
-    LOG: tl.constexpr, TILE: tl.constexpr, UNITS: tl.constexpr, K: tl.constexpr,
-    LOGITS: tl.constexpr, PIECES: tl.constexpr,
+    LOG: tl.constexpr, TILE: tl.constexpr, UNITS: tl.constexpr, ACTIVE: tl.constexpr,
+    K: tl.constexpr, LOGITS: tl.constexpr, PIECES: tl.constexpr,
 ):  # fmt: skip
     """The gradient of the bits' weights, and what the bits add to that of the output's.
 
-    Grid (blocks of units, shares of the tiles, replicas).
+    Grid (blocks of units, shares of the tiles, replicas). Units are the rows of the product, and
+    bits its columns: what is made from `active` then stays in registers.
     """
     replica = tl.program_id(2).to(tl.int64)
-    blocks = tl.num_programs(0)
+    stream = tl.load(streams + replica).to(tl.int64)
     unit = tl.program_id(0) * UNITS + tl.arange(0, UNITS)
     weights += replica * total
-    inputs += replica * slots * K
+    inputs += stream * slots * K
     slopes += replica * slots
-    active += replica * slots * blocks * UNITS
-    groups = tl.load(group_ends + (replica << LOG) + tasks - 1)
-    matrix = tl.zeros((K, UNITS), tl.float32)
+    active += replica * slots * ACTIVE
+    groups = tl.load(group_ends + (stream << LOG) + tasks - 1)
+    product = tl.zeros((UNITS, K), tl.float32)
     tiles = (groups + TILE // GROUP - 1) // (TILE // GROUP)
     for tile in range(tl.program_id(1), tiles, tl.num_programs(1)):
         slot = tile * TILE + tl.arange(0, TILE)
         first, second = _split(tl.load(slopes + slot))
-        on = tl.load(active + slot[:, None] * (blocks * UNITS) + unit[None, :]) != 0
-        ones = tl.trans(tl.load(inputs + (slot * K)[:, None] + tl.arange(0, K)[None, :]))
-        zero = tl.zeros((TILE, UNITS), tl.float16)
-        matrix = tl.dot(ones, tl.where(on, first[:, None], zero), matrix)
+        word = tl.load(active + _word(UNITS)[:, None] + (slot * ACTIVE)[None, :])
+        on = word[:, None, :] >> tl.arange(0, WORD_BITS)[None, :, None] & 1
+        on = tl.reshape(on, (UNITS, TILE)) != 0
+        ones = tl.load(inputs + (slot * K)[:, None] + tl.arange(0, K)[None, :])
+        zero = tl.zeros((UNITS, TILE), tl.float16)
+        product = tl.dot(tl.where(on, first[None, :], zero), ones, product)
         if PIECES == 2:
-            matrix = tl.dot(ones, tl.where(on, second[:, None], zero), matrix)
+            product = tl.dot(tl.where(on, second[None, :], zero), ones, product)
 
-    matrix *= _share_of_slope(sample_ends + (replica << LOG), tasks)
+    product *= _share_of_slope(sample_ends + (stream << LOG), tasks)
     bit = tl.arange(0, K)
-    output_gradient = tl.sum(
-        matrix * _matrix(weights + tasks * width, bits, width, bit, unit), axis=0
-    )
+    at = unit[:, None] + bit[None, :] * width
+    mask = (unit < width)[:, None] & (bit < bits)[None, :]
+    matrix = tl.load(weights + tasks * width + at, mask=mask, other=0.0)
+    output_gradient = tl.sum(product * matrix, axis=1)
     output = _output(weights + (tasks + bits + 1) * width, width, unit, LOGITS)
     partials += replica * total_partials
     target = partials + offset_bits + tl.program_id(1) * bits * width
-    mask = (bit < bits)[:, None] & (unit < width)[None, :]
-    tl.store(target + bit[:, None] * width + unit[None, :], matrix * output[None, :], mask=mask)
+    tl.store(target + at, product * output[:, None], mask=mask)
     target = partials + offset_output + tl.program_id(1) * (width + 1) * LOGITS
     _store_output_gradient(target, width, unit, output_gradient, LOGITS)
 
 
 @triton.jit(do_not_specialize=UNSPECIALISED)
 def backward_tasks(
-    weights, slopes, group_tasks, sample_ends, group_ends, active, group_sums, partials,
+    streams, weights, slopes, group_tasks, sample_ends, group_ends, active, group_sums, partials,
     slots, tasks, bits, width, total, total_partials, offset_bias, offset_output, chunk,
-    LOG: tl.constexpr, TILE: tl.constexpr, UNITS: tl.constexpr, LOGITS: tl.constexpr,
+    LOG: tl.constexpr, TILE: tl.constexpr, UNITS: tl.constexpr, ACTIVE: tl.constexpr,
+    LOGITS: tl.constexpr,
 ):  # fmt: skip
     """The gradients of the tasks' weights, by group, and of the biases; the rest of the output's.
 
@@ -428,28 +452,31 @@ def backward_tasks(
     from `chunk` on are its own.
     """
     replica = tl.program_id(2).to(tl.int64)
-    blocks = tl.num_programs(0)
+    stream = tl.load(streams + replica).to(tl.int64)
     unit = tl.program_id(0) * UNITS + tl.arange(0, UNITS)
     inside = unit < width
     weights += replica * total
     slopes += replica * slots
-    active += replica * slots * blocks * UNITS
-    group_tasks += replica * (slots // GROUP)
+    active += replica * slots * ACTIVE
+    group_tasks += stream * (slots // GROUP)
     group_sums += replica * (slots // GROUP) * width
     bias = tl.load(weights + (tasks + bits) * width + unit, mask=inside, other=0.0)
     output = _output(weights + (tasks + bits + 1) * width, width, unit, LOGITS)
-    groups = tl.load(group_ends + (replica << LOG) + tasks - 1)
-    share = _share_of_slope(sample_ends + (replica << LOG), tasks)
+    groups = tl.load(group_ends + (stream << LOG) + tasks - 1)
+    share = _share_of_slope(sample_ends + (stream << LOG), tasks)
     bias_gradient = tl.zeros((UNITS,), tl.float32)
     output_gradient = tl.zeros((UNITS,), tl.float32)
-    slot_sums = tl.zeros((TILE // GROUP, GROUP), tl.float32)
+    slot_sums = tl.zeros((TILE,), tl.float32)
     tiles = (groups + TILE // GROUP - 1) // (TILE // GROUP)
     for tile in range(tl.program_id(1), tiles, tl.num_programs(1)):
         group = tile * (TILE // GROUP) + tl.arange(0, TILE // GROUP)
-        slot = (group * GROUP)[:, None] + tl.arange(0, GROUP)[None, :]
+        slot = tile * TILE + tl.arange(0, TILE)
         value = tl.load(slopes + slot)
         slot_sums += value
-        on = tl.load(active + (slot * (blocks * UNITS))[:, :, None] + unit[None, None, :]) != 0
+        value = tl.reshape(value, (TILE // GROUP, GROUP))
+        word = tl.load(active + (slot * ACTIVE)[:, None] + _word(UNITS)[None, :])
+        on = word[:, :, None] >> tl.arange(0, WORD_BITS)[None, None, :] & 1
+        on = tl.reshape(on, (TILE // GROUP, GROUP, UNITS)) != 0
         sums = tl.sum(tl.where(on, share * value[:, :, None], 0.0), axis=1)
         row = weights + tl.load(group_tasks + group)[:, None] * width + unit[None, :]
         row = tl.load(row, mask=inside[None, :], other=0.0) + bias[None, :]
@@ -464,7 +491,7 @@ def backward_tasks(
     target = partials + offset_output + (chunk + tl.program_id(1)) * (width + 1) * LOGITS
     _store_output_gradient(target, width, unit, output_gradient, LOGITS)
     if tl.program_id(0) == 0:
-        output_bias_gradient = share * tl.sum(tl.reshape(slot_sums, (TILE,)))
+        output_bias_gradient = share * tl.sum(slot_sums)
         tl.store(target + LOGITS * width + LOGITS - 1, output_bias_gradient)
         if LOGITS == 2:
             tl.store(target + LOGITS * width, -output_bias_gradient)
@@ -472,14 +499,15 @@ def backward_tasks(
 
 @triton.jit(do_not_specialize=UNSPECIALISED)
 def sum_tasks(
-    group_ends, group_sums, partials, slots, width, total_partials, offset,
+    streams, group_ends, group_sums, partials, slots, width, total_partials, offset,
     LOG: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """The gradient of the tasks' weights, from their groups. Grid (blocks, tasks, replicas)."""
     replica = tl.program_id(2).to(tl.int64)
+    stream = tl.load(streams + replica)
     task = tl.program_id(1)
     unit = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    group_ends += (replica << LOG) + task
+    group_ends += (stream << LOG) + task
     first = tl.load(group_ends - 1, mask=task > 0, other=0)
     end = tl.load(group_ends)
     group_sums += replica * (slots // GROUP) * width
@@ -492,14 +520,14 @@ def sum_tasks(
 
 @triton.jit(do_not_specialize=UNSPECIALISED)
 def score(
-    weights, step, labels, contrasts, losses, accuracies,
+    streams, weights, step, labels, contrasts, losses, accuracies,
     slots, tasks, per_task, width, total, offset, every, evaluations,
     BLOCK: tl.constexpr, LOGITS: tl.constexpr, BLOCKS: tl.constexpr,
 ):  # fmt: skip
     """Mean loss (nats) and accuracy of each task. Grid (tasks, replicas)."""
     replica = tl.program_id(1).to(tl.int64)
     task = tl.program_id(0)
-    labels += replica * slots
+    labels += tl.load(streams + replica).to(tl.int64) * slots
     contrasts += replica * BLOCKS * slots
     loss = tl.zeros((BLOCK,), tl.float32)
     correct = tl.zeros((BLOCK,), tl.int32)

@@ -106,8 +106,8 @@ def branched(
 def parity(engine: str, report: Report, keeping: kept.Kept) -> dict[str, np.ndarray]:
     from stages.parity import one, replicas
 
-    for shares in ("FORWARD_SHARES", "BITS_SHARES", "TASKS_SHARES", "EVALUATION_SHARES"):
-        setattr(replicas, shares, 2)
+    for each in ("FORWARD", "EVALUATION", "BITS", "TASKS"):  # few programs
+        setattr(replicas, each, replace(getattr(replicas, each), shares=2))
     configuration = ParityConfiguration.model_validate({
         "tasks": 3, "bits": 20, "subset_size": 3, "alpha": 0.4, "widths": [8], "logits": 1,
         "optimizer": "adam", "learning_rate": 1e-2, "weight_decay": 0.0, "batch_size": 90,

@@ -15,7 +15,7 @@ pytest.importorskip("triton", reason="PyTorch brings no Triton on this platform"
 
 from stages.base.params import ParityConfiguration
 from stages.parity import kernels as parity_kernels
-from stages.parity import one, replicas, shuffle
+from stages.parity import one, replicas, shuffle, streams
 from stages.parity.draws import Draws
 from stages.parity.network import flatten, initial
 from stages.parity.plan import Family, Run, families
@@ -61,16 +61,10 @@ def bits_of(words: np.ndarray, like: np.ndarray) -> np.ndarray:
 def _small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few programs, with several tiles each: the interpreter takes its time over each program."""
     if DEVICE.type == "cpu":
-        for name, value in {
-            "TILE": 32,
-            "UNITS": 32,
-            "FORWARD_SHARES": 2,
-            "BITS_SHARES": 2,
-            "TASKS_SHARES": 2,
-            "EVALUATION_SHARES": 3,
-            "CHOOSE_BLOCK": 32,
-        }.items():
-            monkeypatch.setattr(replicas, name, value)
+        for name, units in {"FORWARD": 64, "EVALUATION": 64, "BITS": 32, "TASKS": 32}.items():
+            monkeypatch.setattr(replicas, name, replicas.Pass(32, units, 2))
+        monkeypatch.setattr(streams, "TILE", 32)
+        monkeypatch.setattr(streams, "CHOOSE_BLOCK", 32)
         monkeypatch.setattr(kernels, "BLOCK", 4096)
 
 
@@ -80,21 +74,21 @@ def test_samples_are_the_same_integers(form: str, samples: int) -> None:
     c = configure(form)
     group = 16
     run = Run(c.widths[0], samples, 9)
-    engine = engine_of(c, run)
-    (replica,) = engine.replicas
+    drawn_by = engine_of(c, run).streams
     for step in (
         0,
         2,
         3,
     ):  # of a training set's three batches the last is short; then it begins anew
-        replica.done.fill_(step)
-        replica.draw()
+        drawn_by.done.fill_(step)
+        drawn_by.draw()
         expected = Draws(c, 9, samples).batch(step)
         counts = np.bincount(expected.task, minlength=c.tasks)
         slots = group * np.sum(-(-counts // group))
-        label = replica.batch.labels[0, :slots].cpu().numpy()
-        inputs = replica.batch.inputs[0, :slots].cpu().numpy().astype(np.uint8)
-        task = replica.group_tasks[0, : slots // group].cpu().numpy().repeat(group)
+        label = drawn_by.batch.labels[0, :slots].cpu().numpy()
+        inputs = drawn_by.batch.inputs[0, :slots].cpu().numpy().astype(np.uint8)
+        groups = drawn_by.arguments["group_tasks"][0, : slots // group]
+        task = groups.cpu().numpy().repeat(group)
         filled = label < 2
         assert filled.sum() == len(expected.task)
         assert np.array_equal(task[filled], expected.task)
@@ -103,11 +97,11 @@ def test_samples_are_the_same_integers(form: str, samples: int) -> None:
         if samples:  # a training set's are in no order among those of a task
             drawn, wanted = (rows[np.lexsort(rows.T)] for rows in (drawn, wanted))
         assert np.array_equal(drawn, wanted)
-    replica.done.fill_(2)
-    replica.evaluate()
+    drawn_by.done.fill_(2)
+    drawn_by.draw_evaluation()
     expected = Draws(c, 9, samples).evaluation(np.arange(c.tasks), c.evaluation_samples, step=2)
-    label = replica.evaluation.labels[0].cpu().numpy()
-    inputs = replica.evaluation.inputs[0].cpu().numpy().astype(np.uint8)
+    label = drawn_by.evaluation.labels[0].cpu().numpy()
+    inputs = drawn_by.evaluation.inputs[0].cpu().numpy().astype(np.uint8)
     assert np.array_equal(label[label < 2], expected.label)
     assert np.array_equal(inputs[label < 2], bits_of(expected.words, inputs))
 
@@ -131,10 +125,11 @@ def test_one_step_agrees_with_the_cpu(
     c = configure(form, precision=precision)
     width = c.widths[0]
     run = Run(width, samples, 4)
-    (engine,) = engine_of(c, run).replicas
+    side_by_side = engine_of(c, run)
+    (engine,) = side_by_side.replicas
     replica = reference(c, run)
-    engine.train()
-    engine.evaluate()
+    side_by_side.train()
+    side_by_side.evaluate()
     replica.train(0)
     partials = engine.weights.partials[0].cpu()
     sizes = {"tasks": c.tasks * width, "bits": c.bits * width, "bias": width}
