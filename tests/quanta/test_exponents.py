@@ -175,12 +175,15 @@ def test_intervals_cover(coverage: pd.DataFrame) -> None:
 
 
 def test_coverage_shows_what_does_not_cover(coverage: pd.DataFrame) -> None:
-    by = coverage.set_index(["case", "over"])
-    assert by["coverage"]["learned tasks alone, wide scatter", "seeds"] < 0.8
-    assert by["mean"]["learned tasks alone, wide scatter", "seeds"] > -0.95  # drawn towards 0
-    assert by["coverage"]["learning times, slopes of runs differ", "tasks"] < 0.9
-    width = by["mean_interval"]["learning times, slopes of runs differ"]
-    assert width["tasks"] < width["seeds"]
+    by = coverage.set_index(["case", "over", "seeds"]).sort_index()
+    learned = by.loc["learned tasks alone, wide scatter", "seeds", 5]
+    assert learned["coverage"] < 0.8
+    assert learned["mean"] > -0.95  # drawn towards 0
+    differ = by.loc["learning times, slopes of runs differ"]
+    assert (differ["coverage"]["tasks"] < 0.9).all()
+    width = differ["mean_interval"]
+    assert (width["tasks"] < width["seeds"]).all()
+    assert width["seeds", 10] < width["seeds", 3] / 2  # Student's margin falls, too
 
 
 def test_two_runs_have_an_interval_of_one_degree_of_freedom() -> None:
