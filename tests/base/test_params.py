@@ -388,7 +388,7 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are() -> None:
     [
         ("plot.width=7", (1, 1)),
         ("cnn.sweeps.paper.learning_rate=5e-4", (1, 1)),
-        ("parity.alphas.training.seeds=10", (1, 1)),
+        ("parity.alphas.training.seeds=12", (1, 1)),
         ("fit.widths.published=[1,12]", (1, 1)),
         ("cnn.widths=[1,2]", (0, 18)),
     ],
