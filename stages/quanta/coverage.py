@@ -50,22 +50,18 @@ class Case:
     between: float = 0.0
 
 
-CASES = [
+_FEW = [
+    Case("learning times", "times", 3),
+    Case("learning times, slopes of runs differ", "times", 3, between=0.05),
     Case("learning times, wide scatter", "times", 5, scatter=0.4),
     Case("learned tasks alone, wide scatter", "times", 5, "learned", scatter=0.4),
-    *(
-        case
-        for seeds in (3, 10)
-        for case in (
-            Case("learning times", "times", seeds),
-            Case("learning times, slopes of runs differ", "times", seeds, between=0.05),
-            Case("tasks that all have learned", "times", seeds, "complete"),
-            Case("alpha_N", "N", seeds),
-            Case("alpha_S", "S", seeds),
-            Case("alpha_D", "D", seeds),
-        )
-    ),
+    Case("tasks that all have learned", "times", 3, "complete"),
+    Case("alpha_N", "N", 3),
+    Case("alpha_S", "S", 3),
+    Case("alpha_D", "D", 3),
 ]
+CASES = [*_FEW, *(replace(case, seeds=10) for case in _FEW if case.seeds == 3)]
+"""Few seeds, and as many as the committed runs have."""
 
 
 def measure(

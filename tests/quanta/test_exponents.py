@@ -203,15 +203,15 @@ def test_each_case_of_the_coverage_fits_what_its_name_says() -> None:
         if case.what == "times":
             continue
         rng = np.random.default_rng(0)
-        found = parity_coverage._exponent(case, truth, 3, P.quanta, FEW, rng)
+        found = parity_coverage._exponent(case, truth, case.seeds, P.quanta, FEW, rng)
         if case.what == "S":
             first, last = P.quanta.steps
-            assert (found.first, found.runs) == (first, 3)
+            assert (found.first, found.runs) == (first, case.seeds)
             assert found.last <= last
         else:
             sizes = parity_coverage.WIDTHS if case.what == "N" else parity_coverage.SIZES
             assert found.last == max(sizes)
-            assert found.runs == 3 * found.sizes
+            assert found.runs == case.seeds * found.sizes
 
 
 def test_the_seed_of_the_calibration_draws_the_families() -> None:
